@@ -1,0 +1,80 @@
+//! What a failed call means for the caller, decided once, by the DWS `error_code` first and the HTTP status second.
+
+use std::time::Duration;
+
+/// Why a call did not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// What it means for the caller.
+    pub kind: FailureKind,
+    /// The cloud's error code, for example `DWS.7023`.
+    pub code: Option<String>,
+    /// The HTTP status; none if there was no answer.
+    pub status: Option<u16>,
+    /// What the cloud or the network said: printable, at most 256 characters, without a secret, stable from try to try.
+    pub message: String,
+    /// The cloud's `X-Request-Id`.
+    pub request_id: Option<String>,
+}
+
+/// What a failure means for the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// Nothing happened; the same call may work later.
+    RetryAfter {
+        /// What to wait for.
+        wait: Wait,
+        /// How long the cloud asks to wait.
+        delay: Option<Duration>,
+    },
+    /// A write whose effect nobody knows.
+    UnknownOutcome {
+        /// Whether DWS itself answered (500 or 503 with a `DWS.` code); if not, nobody did.
+        answered: bool,
+    },
+    /// Nothing happened, and the same call will not work until something changes.
+    Rejected {
+        /// What has to change.
+        reason: Rejection,
+    },
+    /// What the call is about does not exist.
+    Gone {
+        /// What is missing.
+        what: Missing,
+    },
+    /// The cloud refuses the credentials, or the breaker holds them back because it did.
+    CredentialsRejected,
+    /// The lease no longer covers the call; nothing was sent.
+    Fenced,
+}
+
+/// What a retry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// The network or the cloud to work again.
+    Transient,
+    /// The DWS cluster to finish another operation.
+    Busy,
+    /// The rate limit.
+    Throttled,
+}
+
+/// What has to change before a rejected call can work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// The request: the spec or the Secret it came from.
+    Invalid,
+    /// The permissions of the credentials.
+    Denied,
+    /// A data source of that name exists, or may exist: only a list tells whose it is.
+    Exists,
+}
+
+/// What a `Gone` call missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missing {
+    /// The DWS cluster, by one of the codes that say so (DWS.0047, DWS.3027, DWS.0022).
+    Cluster,
+    /// Something; a bare 404 does not tell what.
+    Something,
+}

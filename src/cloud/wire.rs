@@ -1,0 +1,138 @@
+//! The bodies of requests and answers as the cloud documents them, and their states by name.
+
+use crate::api::data_source::DataSourceType;
+
+/// The answer to an accepted create.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Accepted {
+    /// The id of the data source.
+    pub id: String,
+    /// The id of the job that creates it.
+    pub job_id: String,
+}
+
+/// The body of a create, without the password.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CreateRequest {
+    /// The type.
+    pub type_: DataSourceType,
+    /// The name.
+    pub data_source_name: String,
+    /// OBS: the agency; MRS: the account.
+    pub user_name: String,
+    /// MRS: the MRS cluster id.
+    pub data_source_id: Option<String>,
+    /// OBS: the database.
+    pub connect_info: Option<String>,
+    /// The description, ownership marker included.
+    pub description: Option<String>,
+    /// Whether to restart the DWS cluster; only `true` is ever sent.
+    pub reboot: bool,
+}
+
+/// A data source as the list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its type, if the list tells a known one.
+    pub type_: Option<DataSourceType>,
+    /// The database.
+    pub connect_info: Option<String>,
+    /// The account or agency.
+    pub user_name: Option<String>,
+    /// The MRS cluster id.
+    pub data_source_id: Option<String>,
+    /// The description as stored, ownership marker included.
+    pub description: Option<String>,
+    /// The state of the connection.
+    pub configure_status: Option<ConfigureStatus>,
+    /// The state of the remote side.
+    pub status: Option<SourceStatus>,
+    /// When it was created, as the cloud writes it.
+    pub created: Option<String>,
+    /// When it was updated, as the cloud writes it.
+    pub updated: Option<String>,
+    /// Why it failed.
+    pub fail_reason: Option<String>,
+}
+
+/// The cloud's `configure_status`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ConfigureStatus {
+    /// 100
+    Creating,
+    /// 200
+    Active,
+    /// 300
+    Failed,
+    /// 400
+    Deleted,
+    /// 401
+    Deleting,
+    /// 500
+    Updating,
+    /// 600
+    PendingReboot,
+    /// Any other value.
+    Other(String),
+}
+
+/// The cloud's `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SourceStatus {
+    /// 100
+    Creating,
+    /// 200
+    Available,
+    /// 300
+    Failed,
+    /// 302
+    DeleteFailed,
+    /// 303
+    CreateFailed,
+    /// 304
+    Deleting,
+    /// 400
+    Deleted,
+    /// 800
+    Frozen,
+    /// 801
+    PoliceFrozen,
+    /// 900
+    Stopped,
+    /// 910
+    Stopping,
+    /// 920
+    Starting,
+    /// Any other value.
+    Other(String),
+}
+
+/// A job as the cloud reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Job {
+    /// Its state.
+    pub state: JobState,
+    /// Its progress, for example `40%`.
+    pub progress: Option<String>,
+    /// `failed_code`, sanitised like an error message.
+    pub failed_code: Option<String>,
+    /// `failed_detail`, sanitised like an error message.
+    pub failed_detail: Option<String>,
+}
+
+/// The state of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// INIT, WAITING, RUNNING, `DELAY_SCHEDULED`.
+    Running,
+    /// SUCCESS.
+    Succeeded,
+    /// FAIL, STOP, ERROR.
+    Failed,
+    /// A state that no document names.
+    Other(String),
+}

@@ -1,0 +1,4 @@
+//! dws-operator.
+
+pub mod api;
+pub mod cloud;
