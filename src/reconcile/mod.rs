@@ -1,0 +1,5 @@
+//! reconcile
+
+pub mod decide;
+pub mod plan;
+pub mod remote;
