@@ -99,7 +99,8 @@ impl Observation {
     }
 
     /// Whether creates through the provider carry the ownership marker.
-    pub(super) fn marks(&self) -> bool {
+    #[must_use]
+    pub fn marks(&self) -> bool {
         matches!(self.provider, Provider::Ready { marker: true, .. })
     }
 

@@ -279,6 +279,11 @@ pub fn adopt(o: &Observation, item: &Item, at: Coordinates, attempt: Option<&Int
     }
 }
 
+/// Whether a listed data source is all that the spec asks for.
+pub fn finished(o: &Observation, item: &Item) -> bool {
+    remote::health(item) == Health::Healthy && drift::fields(&o.object.spec, item).is_empty()
+}
+
 /// The verdict about a listed data source of ours, and the wait until the next comparison.
 pub fn conclude(o: &Observation, draft: Draft<'_>, item: &Item) -> Plan {
     let observed = remote::observed(item);

@@ -64,7 +64,7 @@ impl Acceptance<'_> {
             && surplus.is_empty()
             && live::finished(o, item)
         {
-            return live::conclude(o, draft, item).again();
+            return live::conclude(o, draft, item);
         }
         draft.reconciling(Reason::Creating, live::CREATING).again()
     }

@@ -1,0 +1,222 @@
+//! Watches objects and runs a pass over those that changed in a way that matters.
+//!
+//! Streams and predicates only. The operator's own status writes wake nobody; an object that this version cannot decode is told of and
+//! passed over, and never stops the watch.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{Controller, WatchStreamExt};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::context::{Context, Member};
+use super::wakes::Scope;
+use super::{claims, pass, report};
+use crate::api::data_source::DeletionPolicy;
+use crate::api::names::INTENT_ANNOTATION;
+use crate::api::{DwsDataSource, FINALIZER};
+
+/// Runs the data sources of one scope until the context's shutdown, and then until the passes that run have ended.
+pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: BoxStream<'static, ObjectRef<DwsDataSource>>) {
+    let api = api_of::<DwsDataSource>(&ctx, &scope);
+    let (reader, writer) = reflector::store();
+    let mut roll = Roll::new(Arc::clone(&ctx), scope);
+    let stream = decoded(watcher(api, watcher::Config::default()).default_backoff(), move |event| roll.note(event))
+        .modify(|object| {
+            object.metadata.managed_fields = None;
+            object.annotations_mut().retain(|key, _| key == INTENT_ANNOTATION);
+        })
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(relevant, kube::runtime::predicates::Config::default());
+    Controller::for_stream(stream, reader)
+        .with_config(Config::default())
+        .reconcile_on(wakes)
+        .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
+        .run(pass::reconcile, |_, error, _| match *error {}, Arc::clone(&ctx))
+        .for_each(|_| async {})
+        .await;
+}
+
+/// The objects of a scope.
+pub fn api_of<K>(ctx: &Context, scope: &Scope) -> Api<DeserializeGuard<K>>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match scope {
+        Scope::All => Api::all(ctx.kubernetes.client()),
+        Scope::Namespace(namespace) => Api::namespaced(ctx.kubernetes.client(), namespace),
+    }
+}
+
+/// What a change of an object is about, for the operator: the spec, its end, its finalizers and the intent; never the status.
+fn relevant(object: &DwsDataSource) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    object.metadata.generation.hash(&mut hasher);
+    object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    object.finalizers().hash(&mut hasher);
+    object.annotations().get(INTENT_ANNOTATION).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// Tells of each event that could be decoded and passes it on; the others are only told.
+pub fn decoded<K>(
+    events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>,
+    mut note: impl FnMut(Noted<'_, K>),
+) -> impl Stream<Item = watcher::Result<Event<K>>>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug,
+{
+    events.filter_map(move |event| {
+        let event = match event {
+            Err(error) => {
+                tracing::warn!(%error, kind = %K::kind(&()), "the watch failed; trying again");
+                Some(Err(error))
+            }
+            Ok(event) => decode(event, &mut note).map(Ok),
+        };
+        std::future::ready(event)
+    })
+}
+
+/// What a watch says.
+pub enum Noted<'a, K> {
+    /// An event that could be decoded.
+    Event(&'a Event<K>),
+    /// An object that could not.
+    Undecodable(&'a kube::core::error_boundary::InvalidObject),
+}
+
+fn decode<K: Clone>(event: Event<DeserializeGuard<K>>, note: &mut impl FnMut(Noted<'_, K>)) -> Option<Event<K>> {
+    let mut open = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(object) => Some(object),
+        Err(invalid) => {
+            note(Noted::Undecodable(&invalid));
+            None
+        }
+    };
+    let event = match event {
+        Event::Apply(guard) => Event::Apply(open(guard)?),
+        Event::Delete(guard) => Event::Delete(open(guard)?),
+        Event::InitApply(guard) => Event::InitApply(open(guard)?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    };
+    note(Noted::Event(&event));
+    Some(event)
+}
+
+/// Who is there: keeps the claims up to date and notices who is gone.
+struct Roll {
+    ctx: Arc<Context>,
+    scope: Scope,
+    listed: HashSet<String>,
+    undecodable: HashSet<String>,
+}
+
+impl Roll {
+    fn new(ctx: Arc<Context>, scope: Scope) -> Self {
+        Roll { ctx, scope, listed: HashSet::new(), undecodable: HashSet::new() }
+    }
+
+    fn note(&mut self, noted: Noted<'_, DwsDataSource>) {
+        match noted {
+            Noted::Undecodable(invalid) => self.undecodable(invalid),
+            Noted::Event(Event::Init) => self.listed.clear(),
+            Noted::Event(Event::InitApply(object)) => {
+                self.listed.extend(object.uid());
+                self.present(object);
+            }
+            Noted::Event(Event::InitDone) => {
+                let namespace = match &self.scope {
+                    Scope::All => None,
+                    Scope::Namespace(namespace) => Some(namespace.as_str()),
+                };
+                for member in self.ctx.claims.missing(namespace, &self.listed) {
+                    self.gone(&member, None);
+                }
+                self.ctx.health.ready("watch of data sources", true);
+            }
+            Noted::Event(Event::Apply(object)) => self.present(object),
+            Noted::Event(Event::Delete(object)) => {
+                if let Some(member) = claims::member(object) {
+                    self.gone(&member, Some(object));
+                }
+            }
+        }
+        self.ctx.metrics.set_undecodable("DwsDataSource", self.undecodable.len());
+    }
+
+    fn present(&mut self, object: &DwsDataSource) {
+        if let Some(uid) = object.metadata.uid.as_ref() {
+            self.undecodable.remove(uid);
+        }
+        for freed in self.ctx.claims.note(object) {
+            self.ctx.wakes.wake(&freed);
+        }
+    }
+
+    /// An object is gone. If somebody took its finalizer away before, its data source has no owner any more.
+    fn gone(&mut self, member: &Member, object: Option<&DwsDataSource>) {
+        self.undecodable.remove(&member.uid);
+        self.ctx.lanes.leave(member);
+        for freed in self.ctx.claims.forget(&member.uid) {
+            self.ctx.wakes.wake(&freed);
+        }
+        let let_go = self.ctx.memories.forget(&member.uid).is_some_and(|slot| slot.was_let_go());
+        if let Some(object) = object.filter(|_| !let_go) {
+            tell_orphan(&self.ctx, object);
+        }
+    }
+
+    fn undecodable(&mut self, invalid: &kube::core::error_boundary::InvalidObject) {
+        let metadata = &invalid.metadata;
+        let Some(uid) = metadata.uid.clone() else { return };
+        self.listed.insert(uid.clone());
+        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
+        tracing::error!(?namespace, ?name, error = invalid.error, "an object cannot be decoded; it is left alone");
+        if self.undecodable.insert(uid.clone()) {
+            let reference = ObjectReference {
+                api_version: Some(DwsDataSource::api_version(&()).into_owned()),
+                kind: Some(DwsDataSource::kind(&()).into_owned()),
+                namespace,
+                name,
+                uid: Some(uid),
+                ..ObjectReference::default()
+            };
+            let note = "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
+            self.ctx.events.publish(reference, true, "Undecodable", note);
+        }
+    }
+}
+
+/// Tells of a data source that lost its owner; no call is made, since nothing would remember it.
+fn tell_orphan(ctx: &Context, object: &DwsDataSource) {
+    let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
+    let ours = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+    let Some(status) = object.status.as_ref().filter(|_| !retained && !ours) else { return };
+    let (Some(id), Some(at)) = (&status.id, &status.cloud) else { return };
+    let note = format!(
+        "The object was removed without its finalizer; data source {id} stays in DWS cluster {} at {}, project {}.",
+        at.cluster_id, at.endpoint, at.project_id
+    );
+    tracing::error!(namespace = object.namespace(), name = object.name_any(), uid = object.uid(), "{note}");
+    ctx.events.publish(report::reference(object), true, "Orphaned", &note);
+    ctx.metrics.orphaned();
+}
+
+/// A reconciler that cannot fail needs no policy for errors.
+#[must_use]
+pub fn never<K>(_: Arc<K>, error: &std::convert::Infallible, _: Arc<Context>) -> Action {
+    match *error {}
+}
