@@ -1,5 +1,8 @@
 //! `DwsDataSource`: one external data source of a DWS cluster.
 
+use std::fmt;
+use std::str::FromStr;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,9 +28,10 @@ pub enum DataSourceType {
 }
 
 /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Delete it (the default).
+    #[default]
     Delete,
     /// Keep it.
     Retain,
@@ -77,6 +81,47 @@ pub struct ProviderRef {
     pub name: String,
 }
 
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DwsProvider => "DwsProvider",
+            Self::ClusterDwsProvider => "ClusterDwsProvider",
+        })
+    }
+}
+
+/// `Kind/name`, as in the status and in the intent.
+impl fmt::Display for ProviderRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// A text is not `DwsProvider/name` or `ClusterDwsProvider/name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("not a provider as Kind/name")]
+pub struct InvalidProviderRef;
+
+impl FromStr for ProviderRef {
+    type Err = InvalidProviderRef;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, name) = text.split_once('/').ok_or(InvalidProviderRef)?;
+        let kind = match kind {
+            "DwsProvider" => ProviderKind::DwsProvider,
+            "ClusterDwsProvider" => ProviderKind::ClusterDwsProvider,
+            _ => return Err(InvalidProviderRef),
+        };
+        if name.is_empty() || name.contains('/') {
+            return Err(InvalidProviderRef);
+        }
+        Ok(Self {
+            kind,
+            name: name.to_owned(),
+        })
+    }
+}
+
 /// What the data source shall be; it mirrors the body of the cloud's create request.
 ///
 /// Once the data source exists in the cloud, only `deletionPolicy` may change.
@@ -94,7 +139,7 @@ pub struct ProviderRef {
     doc = "An external data source of a Huawei Cloud GaussDB(DWS) cluster.",
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type", description = "OBS, MRS or LAKE_FORMATION"),
     printcolumn(
-        name = "Name",
+        name = "DataSource",
         type_ = "string",
         json_path = ".spec.dataSourceName",
         description = "The name of the data source in the DWS cluster"
@@ -195,4 +240,29 @@ pub struct DwsDataSourceSpec {
     /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_written_and_read_as_kind_and_name() {
+        for text in ["DwsProvider/default", "ClusterDwsProvider/eu.west-1"] {
+            assert_eq!(text.parse::<ProviderRef>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "default",
+            "DwsProvider/",
+            "Secret/default",
+            "DwsProvider/a/b",
+        ] {
+            assert_eq!(
+                text.parse::<ProviderRef>(),
+                Err(InvalidProviderRef),
+                "{text}"
+            );
+        }
+    }
 }

@@ -20,9 +20,10 @@ pub struct SecretRef {
 
 /// Whether the operator appends its ownership marker to the description of what it creates: Description or None. Unset
 /// means Description. With None, what an unanswered request created cannot be told from somebody else's and needs a human.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OwnershipMarker {
     /// Append a marker to the description (the default).
+    #[default]
     Description,
     /// Leave the description alone; what was created by an unanswered request cannot be told from somebody else's.
     None,
