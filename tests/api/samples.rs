@@ -7,7 +7,7 @@ async fn every_sample_is_accepted_under_strict_validation() {
     let server = Server::connect().await;
     let samples = documents("deploy/samples");
     for sample in &samples {
-        server.try_create(sample).await.accepted();
+        server.try_apply(sample).await.accepted();
     }
     let kinds: Vec<&str> = samples
         .iter()

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 const GROUP_VERSION: &str = "apis/dws.huaweicloud.com/v1alpha1";
+/// The content type of server-side apply.
+const APPLY: &str = "application/apply-patch+yaml";
 const MANAGER: &str = "fieldManager=api-stories";
 
 /// What the API server said.
@@ -119,7 +121,7 @@ impl Server {
         let name = crd["metadata"]["name"].as_str().unwrap();
         let path = format!("apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
         self.send_as(
-            "application/apply-patch+yaml",
+            APPLY,
             Method::PATCH,
             &path,
             &format!("{MANAGER}&force=true"),
@@ -175,6 +177,13 @@ impl Server {
     /// What a create of the object would say.
     pub async fn try_create(&self, object: &Value) -> Answer {
         self.create(object, "dryRun=All&fieldValidation=Strict")
+            .await
+    }
+
+    /// What a server-side apply of the object would say, as `kubectl apply --server-side --dry-run=server` asks.
+    pub async fn try_apply(&self, object: &Value) -> Answer {
+        let query = format!("{MANAGER}&force=true&dryRun=All&fieldValidation=Strict");
+        self.send_as(APPLY, Method::PATCH, &self.path(object), &query, object)
             .await
     }
 
