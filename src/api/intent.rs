@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::data_source::DataSourceType;
+use super::data_source::{DataSourceType, DwsDataSource};
 pub use super::names::INTENT_ANNOTATION;
 
 /// The most bytes of an annotation that is taken for an intent. The operator writes less than half of it.
@@ -77,6 +77,15 @@ impl Intent {
         }
         serde_json::from_str(value).map_err(|_| InvalidIntent::Malformed)
     }
+}
+
+/// The intent of an object: the annotation, if it was written for this very object. One that was copied or restored from another object, or
+/// that cannot be read, is none.
+#[must_use]
+pub fn of(object: &DwsDataSource) -> Option<Intent> {
+    let value = object.metadata.annotations.as_ref()?.get(INTENT_ANNOTATION)?;
+    let intent = Intent::from_annotation(value).ok()?;
+    (Some(&intent.uid) == object.metadata.uid.as_ref()).then_some(intent)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::snapshots::Snapshots;
 use super::wakes::Wakes;
 use crate::api::data_source::Coordinates;
 use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
@@ -78,6 +79,8 @@ pub struct Context {
     pub wakes: Wakes,
     /// Metrics.
     pub metrics: Metrics,
+    /// Readiness.
+    pub health: Health,
     /// Cancelled when the process shall end.
     pub shutdown: CancellationToken,
 }
