@@ -61,7 +61,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if let Err(error) = &ended {
         tracing::error!(%error, "ending");
     }
-    log.flush(args.timings.shutdown);
+    let _ = log.flush(args.timings.shutdown);
     ended
 }
 

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use std::fmt;
+
 use crate::api::data_source::DataSourceType;
 
 /// The answer to an accepted create.
@@ -211,6 +213,26 @@ impl JobState {
             "SUCCESS" => Self::Succeeded,
             "FAIL" | "STOP" | "ERROR" => Self::Failed,
             _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ConfigureStatus {
+    /// Its name in the words of this module; what no document names as the cloud writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(text) => f.write_str(text),
+            known => write!(f, "{known:?}"),
+        }
+    }
+}
+
+impl fmt::Display for SourceStatus {
+    /// Its name in the words of this module; what no document names as the cloud writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(text) => f.write_str(text),
+            known => write!(f, "{known:?}"),
         }
     }
 }

@@ -30,6 +30,5 @@ pub mod remote;
 mod report;
 pub mod setup;
 pub mod snapshots;
-mod undecodable;
 pub mod wakes;
 pub mod watch;

@@ -13,7 +13,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{Controller, WatchStreamExt};
+use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::access::Standing;
 use super::context::Context;
+use super::kubernetes::{Kubernetes, KubernetesError};
 use super::providers::ProviderId;
 use super::watch::{Noted, decoded};
 use crate::api::conditions::{self, Verdict};
@@ -37,6 +38,9 @@ pub trait ProviderObject: Resource<DynamicType = ()> + Clone + Debug + Serialize
 
     /// The status.
     fn status(&self) -> Option<&ProviderStatus>;
+
+    /// The objects of its kind and namespace.
+    fn siblings(&self, kubernetes: &Kubernetes) -> Api<Self>;
 }
 
 impl ProviderObject for DwsProvider {
@@ -46,6 +50,10 @@ impl ProviderObject for DwsProvider {
     fn status(&self) -> Option<&ProviderStatus> {
         self.status.as_ref()
     }
+
+    fn siblings(&self, kubernetes: &Kubernetes) -> Api<Self> {
+        kubernetes.within(&self.namespace().unwrap_or_default())
+    }
 }
 
 impl ProviderObject for ClusterDwsProvider {
@@ -54,6 +62,10 @@ impl ProviderObject for ClusterDwsProvider {
 
     fn status(&self) -> Option<&ProviderStatus> {
         self.status.as_ref()
+    }
+
+    fn siblings(&self, kubernetes: &Kubernetes) -> Api<Self> {
+        kubernetes.all()
     }
 }
 
@@ -80,7 +92,7 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
     })
     .reflect(writer)
     .applied_objects()
-    .predicate_filter(|object: &K| object.meta().generation.map(i64::cast_unsigned), kube::runtime::predicates::Config::default());
+    .predicate_filter(|object: &K| object.meta().generation.map(i64::cast_unsigned), PredicateConfig::default());
     Controller::for_stream(stream, reader)
         .with_config(Config::default())
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
@@ -115,11 +127,8 @@ fn wake_users(ctx: &Context, id: &ProviderId) {
 }
 
 /// Writes the status by a JSON patch that holds only for this very object, if it differs from the one that is stored.
-async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing) -> Result<(), super::kubernetes::KubernetesError> {
-    let api: Api<K> = match object.namespace() {
-        Some(namespace) => Api::namespaced_with(ctx.kubernetes.client(), &namespace, &()),
-        None => Api::all(ctx.kubernetes.client()),
-    };
+async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing) -> Result<(), KubernetesError> {
+    let api = object.siblings(&ctx.kubernetes);
     let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else { return Ok(()) };
     let before = current.status().cloned().unwrap_or_default();
     let generation = current.meta().generation.unwrap_or_default();

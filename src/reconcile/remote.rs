@@ -3,7 +3,7 @@
 //! Pure. Only an item that carries the object's ownership marker is ours; without markers, only the recorded id under its own name and type.
 
 use crate::api::data_source::{DataSourceType, Observed};
-use crate::api::names;
+use crate::api::{names, text};
 use crate::cloud::{ConfigureStatus, Item, SourceStatus};
 
 /// What a list holds for one object.
@@ -51,7 +51,7 @@ impl Identity<'_> {
     fn owns(&self, item: &Item) -> bool {
         if self.marker {
             let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
-            marker.as_deref() == Some(names::marker(self.uid).as_str())
+            marker == Some(names::marker(self.uid).as_str())
         } else {
             self.id == Some(item.id.as_str()) && self.names(item) && item.type_.is_none_or(|t| t == self.type_)
         }
@@ -142,15 +142,21 @@ pub fn health(item: &Item) -> Health {
     }
 }
 
-/// What the status shows of an item.
+/// What the status shows of an item, cut to the lengths of its schema.
 #[must_use]
 pub fn observed(item: &Item) -> Observed {
+    let word = |text: &str| text::one_line(text, text::WORD_MAX);
+    let some_word = |text: &Option<String>| text.as_deref().map(word);
     Observed {
-        status: item.status.as_ref().map(ToString::to_string),
-        configure_status: item.configure_status.as_ref().map(ToString::to_string),
-        user_name: item.user_name.clone(),
-        created: item.created.clone(),
-        updated: item.updated.clone(),
-        fail_reason: item.fail_reason.clone().filter(|reason| !reason.is_empty()),
+        status: item.status.as_ref().map(|status| word(&status.to_string())),
+        configure_status: item.configure_status.as_ref().map(|status| word(&status.to_string())),
+        user_name: some_word(&item.user_name),
+        created: some_word(&item.created),
+        updated: some_word(&item.updated),
+        fail_reason: item
+            .fail_reason
+            .as_deref()
+            .filter(|reason| !reason.is_empty())
+            .map(|reason| text::one_line(reason, text::SENTENCE_MAX)),
     }
 }

@@ -15,7 +15,7 @@ use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{Controller, WatchStreamExt};
+use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -38,7 +38,7 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: BoxStream<'sta
         })
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(relevant, kube::runtime::predicates::Config::default());
+        .predicate_filter(relevant, PredicateConfig::default());
     Controller::for_stream(stream, reader)
         .with_config(Config::default())
         .reconcile_on(wakes)
