@@ -111,6 +111,7 @@ fn context_namespace(kubeconfig: &Kubeconfig) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::Duration;
 
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::Api;
@@ -159,17 +160,18 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let file = kubeconfig(&server.uri(), "");
         let metrics = Metrics::new();
-        let client = Connection::load(Some(file.path()))
-            .await
-            .unwrap()
-            .client(&metrics)
-            .unwrap();
-        let config_maps: Api<ConfigMap> = Api::namespaced(client, "default");
-        config_maps.get("a").await.unwrap_err();
-        drop(server);
-        config_maps.get("a").await.unwrap_err();
+        // Connections to it are made, but nobody answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent_uri = format!("http://{}", silent.local_addr().unwrap());
+        for address in [server.uri(), silent_uri] {
+            let file = kubeconfig(&address, "");
+            let connection = Connection::load(Some(file.path())).await.unwrap();
+            let client = connection.client(&metrics).unwrap();
+            let config_maps: Api<ConfigMap> = Api::namespaced(client, "default");
+            let answer = tokio::time::timeout(Duration::from_millis(500), config_maps.get("a"));
+            assert!(!matches!(answer.await, Ok(Ok(_))));
+        }
         let text = metrics.encode();
         assert!(
             text.contains(r#"rest_client_requests_total{code="503",method="GET",host="127.0.0.1:"#),

@@ -171,8 +171,8 @@ mod tests {
         let health = Health::new();
         assert_eq!(ask(&health, Probe::Live, "").0, 200);
         for _ in 0..3 {
-            health.beat("reconcile loop", Duration::from_secs(60));
-            tokio::time::advance(Duration::from_secs(60)).await;
+            health.beat("reconcile loop", Duration::from_mins(1));
+            tokio::time::advance(Duration::from_mins(1)).await;
             assert_eq!(
                 ask(&health, Probe::Live, "verbose"),
                 (200, "[+]reconcile loop ok\nlivez check passed\n".to_owned())

@@ -5,7 +5,7 @@
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use tower::{Layer, Service};
 
 use super::metrics::Metrics;
@@ -56,17 +56,39 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let CountRequests { metrics, host } = self.count.clone();
-        let method = request.method().clone();
+        let pending = Pending {
+            count: self.count.clone(),
+            method: request.method().clone(),
+            code: None,
+        };
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
-            let code = answer.as_ref().map_or_else(
-                |_| "<error>".to_owned(),
-                |response| response.status().as_str().to_owned(),
-            );
-            metrics.rest_request(&code, method.as_str(), &host);
+            pending.ended(answer.as_ref().ok().map(Response::status));
             answer
         })
+    }
+}
+
+/// A request that is counted when it ends: answered, failed, or given up by the caller.
+struct Pending {
+    count: CountRequests,
+    method: Method,
+    code: Option<StatusCode>,
+}
+
+impl Pending {
+    /// Counts the request, with the status of the answer if there is one.
+    fn ended(mut self, code: Option<StatusCode>) {
+        self.code = code;
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // The word of client-go for a request without an answer.
+        let code = self.code.as_ref().map_or("<error>", StatusCode::as_str);
+        let CountRequests { metrics, host } = &self.count;
+        metrics.rest_request(code, self.method.as_str(), host);
     }
 }

@@ -115,7 +115,7 @@ mod tests {
         let out = Collected::default();
         let made = out.clone();
         with_default(text(EnvFilter::new("warn"), move || made.clone()), || {
-            tracing::warn!(n = 7, "careful")
+            tracing::warn!(n = 7, "careful");
         });
         assert!(out.text().contains("WARN"), "{}", out.text());
         assert!(out.text().contains("careful n=7"), "{}", out.text());

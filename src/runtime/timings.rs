@@ -203,7 +203,7 @@ mod tests {
         );
         assert_eq!(
             (timings.job_deadline, timings.ready_failures),
-            (Duration::from_mins(60), 5)
+            (Duration::from_hours(1), 5)
         );
     }
 

@@ -123,7 +123,9 @@ fn a_senseless_length_is_not_believed() {
 struct Contender {
     offset: Duration,
     last: LastChange,
-    read: Option<Option<(u64, Lease)>>,
+    /// Whether it has read the Lease and not written since.
+    asked: bool,
+    read: Option<(u64, Lease)>,
     asked_at: Duration,
     held_until: Duration,
 }
@@ -157,7 +159,8 @@ proptest! {
         let mut contenders = offsets.map(|offset| Contender {
             offset: seconds(offset),
             last: LastChange::default(),
-            read: None,
+            asked: false,
+                read: None,
             asked_at: Duration::ZERO,
             held_until: Duration::ZERO,
         });
@@ -168,13 +171,16 @@ proptest! {
                     let contender = &mut contenders[who];
                     let uptime = now + contender.offset;
                     contender.last.note(stored.as_ref().map(|(_, lease)| LeaseView::from(lease)).as_ref(), uptime);
-                    contender.read = Some(stored.clone());
+                    (contender.asked, contender.read) = (true, stored.clone());
                     // The write that follows starts now and may take effect much later.
                     contender.asked_at = uptime;
                 }
                 Moment::Write(who) => {
                     let contender = &mut contenders[who];
-                    let Some(read) = contender.read.take() else { continue };
+                    if !std::mem::take(&mut contender.asked) {
+                            continue;
+                        }
+                        let read = contender.read.take();
                     let view = read.as_ref().map(|(_, lease)| LeaseView::from(lease));
                     let seen_at = contender.last.seen_at;
                     let step = evaluate(view.as_ref(), ["a", "b"][who], seen_at, contender.asked_at, &timings);
