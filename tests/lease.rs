@@ -1,5 +1,7 @@
 //! The election of a leader on a real API server; `TEST_KUBECONFIG` names an administrator's kubeconfig for it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +24,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection to the API server under test, with its kubeconfig edited.
 async fn connection(edit: impl FnOnce(&mut Kubeconfig)) -> Connection {
@@ -94,18 +96,18 @@ impl Stage {
         }
     }
 
-    fn setting(&self, identity: &str, timings: Timings) -> Setting {
+    fn setting(&self, identity: &str, timings: &Timings) -> Setting {
         Setting {
             identity: identity.to_owned(),
             namespace: self.namespace.clone(),
             clock: Clock::start(),
-            timings,
+            timings: *timings,
             health: Health::new(),
             metrics: Metrics::new(),
         }
     }
 
-    async fn stand(&self, identity: &str, timings: Timings) -> Election {
+    async fn stand(&self, identity: &str, timings: &Timings) -> Election {
         Election::start(client().await, self.setting(identity, timings))
     }
 
@@ -152,9 +154,9 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
 #[tokio::test]
 async fn the_second_waits_and_takes_over_when_the_first_has_crashed() {
     let stage = Stage::set().await;
-    let first = stage.stand("a", short()).await;
+    let first = stage.stand("a", &short()).await;
     soon("leader", first.leadership().acquired()).await;
-    let second = stage.stand("b", short()).await;
+    let second = stage.stand("b", &short()).await;
     // Far longer than the lease lasts.
     for _ in 0..16 {
         stage.renewals(1).await;
@@ -181,7 +183,7 @@ async fn only_one_of_many_leads() {
     let stage = Stage::set().await;
     let mut elections = Vec::new();
     for n in 0..5 {
-        elections.push(stage.stand(&format!("replica-{n}"), long()).await);
+        elections.push(stage.stand(&format!("replica-{n}"), &long()).await);
     }
     let leads = || {
         elections
@@ -197,15 +199,15 @@ async fn only_one_of_many_leads() {
 #[tokio::test]
 async fn a_released_lease_is_taken_at_once() {
     let stage = Stage::set().await;
-    let first = stage.stand("a", long()).await;
+    let first = stage.stand("a", &long()).await;
     soon("leader", first.leadership().acquired()).await;
-    let second = stage.stand("b", long()).await;
+    let second = stage.stand("b", &long()).await;
     let leadership = first.leadership();
     assert_eq!(first.release(PATIENCE).await, Release::Released);
     assert!(!leadership.is_leader());
     soon("takeover", second.leadership().acquired()).await;
     assert_eq!(stage.holder().await.as_deref(), Some("b"));
-    let third = stage.stand("c", long()).await;
+    let third = stage.stand("c", &long()).await;
     assert_eq!(third.release(PATIENCE).await, Release::NotHeld);
     assert_eq!(stage.holder().await.as_deref(), Some("b"));
 }
@@ -213,7 +215,7 @@ async fn a_released_lease_is_taken_at_once() {
 #[tokio::test]
 async fn with_a_write_in_flight_the_lease_is_kept() {
     let stage = Stage::set().await;
-    let election = stage.stand("a", long()).await;
+    let election = stage.stand("a", &long()).await;
     let leadership = election.leadership();
     soon("leader", leadership.acquired()).await;
     let write = leadership.begin_write(Duration::from_secs(25)).unwrap();
@@ -226,11 +228,11 @@ async fn with_a_write_in_flight_the_lease_is_kept() {
 #[tokio::test]
 async fn the_same_identity_takes_its_own_lease_over_at_once() {
     let stage = Stage::set().await;
-    let first = stage.stand("a", long()).await;
+    let first = stage.stand("a", &long()).await;
     soon("leader", first.leadership().acquired()).await;
     let acquired = stage.spec().await.acquire_time;
     drop(first);
-    let again = stage.stand("a", long()).await;
+    let again = stage.stand("a", &long()).await;
     soon("leader", again.leadership().acquired()).await;
     let spec = stage.spec().await;
     assert_eq!(
@@ -242,7 +244,7 @@ async fn the_same_identity_takes_its_own_lease_over_at_once() {
 #[tokio::test]
 async fn a_changed_lease_is_read_again_and_a_taken_one_is_lost() {
     let stage = Stage::set().await;
-    let election = stage.stand("a", long()).await;
+    let election = stage.stand("a", &long()).await;
     let leadership = election.leadership();
     soon("leader", leadership.acquired()).await;
 
@@ -278,7 +280,7 @@ async fn a_changed_lease_is_read_again_and_a_taken_one_is_lost() {
 #[tokio::test]
 async fn a_deleted_lease_is_lost() {
     let stage = Stage::set().await;
-    let election = stage.stand("a", long()).await;
+    let election = stage.stand("a", &long()).await;
     soon("leader", election.leadership().acquired()).await;
     stage
         .leases
@@ -304,7 +306,7 @@ async fn without_permission_it_stops_before_the_lease_ends() {
         }
     })
     .await;
-    let setting = stage.setting("a", short());
+    let setting = stage.setting("a", &short());
     let clock = setting.clock;
     let loopback = "127.0.0.1:0".parse().unwrap();
     let servers = Servers::start(loopback, loopback, &setting.health, &setting.metrics)
@@ -427,11 +429,11 @@ async fn when_nobody_answers_it_stops_before_the_lease_ends_and_another_takes_ov
         }
     })
     .await;
-    let setting = stage.setting("a", short());
+    let setting = stage.setting("a", &short());
     let first = Election::start(through.client(&setting.metrics).unwrap(), setting);
     let leadership = first.leadership();
     soon("leader", leadership.acquired()).await;
-    let second = stage.stand("b", short()).await;
+    let second = stage.stand("b", &short()).await;
     stage.renewals(2).await;
 
     cut.store(true, Ordering::SeqCst);

@@ -142,10 +142,7 @@ impl Candidate {
                 },
             };
             let left = give_up.saturating_sub(self.setting.clock.uptime());
-            match self
-                .claim(current.as_ref(), left.min(self.setting.timings.lease_renew))
-                .await
-            {
+            match self.claim(current.as_ref(), left).await {
                 Ok(renewed) => {
                     self.answered();
                     known = Some(renewed);
