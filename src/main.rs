@@ -100,7 +100,16 @@ async fn serve(
     let client = connection.client(&metrics)?;
     let reconciling = setup::run(
         args,
-        Process { client, clock, identity, namespace, leadership: leadership.clone(), metrics, health, shutdown: stop.clone() },
+        Process {
+            client,
+            clock,
+            identity,
+            namespace,
+            leadership: leadership.clone(),
+            metrics,
+            health,
+            shutdown: stop.clone(),
+        },
     );
     let ended = tokio::select! {
         () = reconciling => ExitCode::SUCCESS,

@@ -28,9 +28,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection to the API server under test, with its kubeconfig edited.
 async fn connection(edit: impl FnOnce(&mut Kubeconfig)) -> Connection {
-    let path = std::env::var_os("TEST_KUBECONFIG").expect(
-        "set TEST_KUBECONFIG to an administrator's kubeconfig of a control plane for tests",
-    );
+    let path = std::env::var_os("TEST_KUBECONFIG")
+        .expect("set TEST_KUBECONFIG to an administrator's kubeconfig of a control plane for tests");
     let mut kubeconfig = Kubeconfig::read_from(path).unwrap();
     edit(&mut kubeconfig);
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -235,10 +234,7 @@ async fn the_same_identity_takes_its_own_lease_over_at_once() {
     let again = stage.stand("a", &long()).await;
     soon("leader", again.leadership().acquired()).await;
     let spec = stage.spec().await;
-    assert_eq!(
-        (spec.lease_transitions, spec.acquire_time),
-        (Some(0), acquired)
-    );
+    assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(0), acquired));
 }
 
 #[tokio::test]
@@ -282,11 +278,7 @@ async fn a_deleted_lease_is_lost() {
     let stage = Stage::set().await;
     let election = stage.stand("a", &long()).await;
     soon("leader", election.leadership().acquired()).await;
-    stage
-        .leases
-        .delete(NAME, &DeleteParams::default())
-        .await
-        .unwrap();
+    stage.leases.delete(NAME, &DeleteParams::default()).await.unwrap();
     soon("loss", election.leadership().lost()).await;
     assert!(!election.leadership().is_leader());
 }
@@ -319,11 +311,7 @@ async fn without_permission_it_stops_before_the_lease_ends() {
         answer.text().await.unwrap()
     };
     let metrics = setting.metrics.clone();
-    let refused = || {
-        metrics
-            .encode()
-            .contains(r#"rest_client_requests_total{code="403""#)
-    };
+    let refused = || metrics.encode().contains(r#"rest_client_requests_total{code="403""#);
     let election = Election::start(limited.client(&metrics).unwrap(), setting);
     let leadership = election.leadership();
     eventually("refusal", async || refused()).await;
@@ -345,10 +333,7 @@ async fn without_permission_it_stops_before_the_lease_ends() {
         Api::namespaced(stage.client.clone(), &stage.namespace),
     );
     roles.create(&PostParams::default(), &role).await.unwrap();
-    bindings
-        .create(&PostParams::default(), &binding)
-        .await
-        .unwrap();
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
     soon("leader", leadership.acquired()).await;
     stage.renewals(2).await;
     assert!(probe().await.contains("[+]lease ok"));
@@ -358,10 +343,7 @@ async fn without_permission_it_stops_before_the_lease_ends() {
             .contains(r#"leader_election_master_status{name="dws-operator"} 1"#)
     );
 
-    bindings
-        .delete("operator", &DeleteParams::default())
-        .await
-        .unwrap();
+    bindings.delete("operator", &DeleteParams::default()).await.unwrap();
     soon("loss", leadership.lost()).await;
     let renewed = stage.spec().await.renew_time.unwrap().0;
     let since = clock.now().duration_since(renewed);

@@ -15,9 +15,7 @@ use super::text::{self, SENTENCE_MAX};
 pub const MAX: u32 = 16;
 
 /// The condition types that the operator writes.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionType {
     /// The cloud holds what the spec asks for.
     Ready,
@@ -90,12 +88,7 @@ impl Verdict {
 /// A condition whose status stays keeps its time of transition. Times have whole seconds, as in `metav1.Time`; messages
 /// are made one line and cut to the schema's length.
 #[must_use]
-pub fn conditions(
-    previous: &[Condition],
-    verdict: &Verdict,
-    generation: i64,
-    now: Timestamp,
-) -> Vec<Condition> {
+pub fn conditions(previous: &[Condition], verdict: &Verdict, generation: i64, now: Timestamp) -> Vec<Condition> {
     let (ready, beside, reason, message) = match verdict {
         Verdict::Ready(reason, message) => (ConditionStatus::True, None, *reason, message),
         Verdict::Reconciling(reason, message) => (
@@ -104,12 +97,7 @@ pub fn conditions(
             *reason,
             message,
         ),
-        Verdict::Stalled(reason, message) => (
-            ConditionStatus::False,
-            Some(ConditionType::Stalled),
-            *reason,
-            message,
-        ),
+        Verdict::Stalled(reason, message) => (ConditionStatus::False, Some(ConditionType::Stalled), *reason, message),
     };
     let message = text::one_line(message, SENTENCE_MAX);
     let condition = |type_, status| Condition {
@@ -165,19 +153,14 @@ mod tests {
         let message = "(?s).{0,40}";
         prop_oneof![
             (reasons(), message).prop_map(|(reason, message)| Verdict::Ready(reason, message)),
-            (reasons(), message)
-                .prop_map(|(reason, message)| Verdict::Reconciling(reason, message)),
+            (reasons(), message).prop_map(|(reason, message)| Verdict::Reconciling(reason, message)),
             (reasons(), message).prop_map(|(reason, message)| Verdict::Stalled(reason, message)),
         ]
     }
 
     /// Any list of conditions, also ones that the operator would never write.
     fn previous() -> impl Strategy<Value = Vec<Condition>> {
-        let types = [
-            ConditionType::Ready,
-            ConditionType::Reconciling,
-            ConditionType::Stalled,
-        ];
+        let types = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
         let condition = (
             prop::sample::select(types.to_vec()),
             any::<bool>(),
@@ -186,20 +169,18 @@ mod tests {
             reasons(),
         );
         prop::collection::vec(
-            condition.prop_map(
-                |(type_, status, observed_generation, second, reason)| Condition {
-                    type_,
-                    status: if status {
-                        ConditionStatus::True
-                    } else {
-                        ConditionStatus::False
-                    },
-                    observed_generation,
-                    last_transition_time: time(second),
-                    reason,
-                    message: "before".into(),
+            condition.prop_map(|(type_, status, observed_generation, second, reason)| Condition {
+                type_,
+                status: if status {
+                    ConditionStatus::True
+                } else {
+                    ConditionStatus::False
                 },
-            ),
+                observed_generation,
+                last_transition_time: time(second),
+                reason,
+                message: "before".into(),
+            }),
             0..4,
         )
     }
@@ -251,24 +232,9 @@ mod tests {
 
     #[test]
     fn the_time_of_transition_moves_only_with_the_status() {
-        let creating = conditions(
-            &[],
-            &Verdict::new(Reason::Creating, "creating"),
-            1,
-            time(10),
-        );
-        let retrying = conditions(
-            &creating,
-            &Verdict::new(Reason::Retrying, "retrying"),
-            2,
-            time(20),
-        );
-        let ready = conditions(
-            &retrying,
-            &Verdict::new(Reason::Available, "available"),
-            2,
-            time(30),
-        );
+        let creating = conditions(&[], &Verdict::new(Reason::Creating, "creating"), 1, time(10));
+        let retrying = conditions(&creating, &Verdict::new(Reason::Retrying, "retrying"), 2, time(20));
+        let ready = conditions(&retrying, &Verdict::new(Reason::Available, "available"), 2, time(30));
         let times = |list: &[Condition]| {
             list.iter()
                 .map(|c| c.last_transition_time.as_second())
@@ -294,14 +260,8 @@ mod tests {
     fn a_reason_of_its_class_makes_the_verdict() {
         for (reason, types) in [
             (Reason::Available, vec![ConditionType::Ready]),
-            (
-                Reason::Retrying,
-                vec![ConditionType::Ready, ConditionType::Reconciling],
-            ),
-            (
-                Reason::CreateFailed,
-                vec![ConditionType::Ready, ConditionType::Stalled],
-            ),
+            (Reason::Retrying, vec![ConditionType::Ready, ConditionType::Reconciling]),
+            (Reason::CreateFailed, vec![ConditionType::Ready, ConditionType::Stalled]),
         ] {
             let list = conditions(&[], &Verdict::new(reason, ""), 1, time(0));
             assert_eq!(list.iter().map(|c| c.type_).collect::<Vec<_>>(), types);
@@ -310,12 +270,7 @@ mod tests {
 
     #[test]
     fn conditions_of_others_do_not_make_the_status_unreadable() {
-        let ready = &conditions(
-            &[],
-            &Verdict::new(Reason::Available, "available"),
-            1,
-            time(0),
-        )[0];
+        let ready = &conditions(&[], &Verdict::new(Reason::Available, "available"), 1, time(0))[0];
         let status: DwsDataSourceStatus = serde_json::from_value(json!({"conditions": [
             {"type": "Audited", "status": "Unknown"},
             ready,

@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 
 use super::{ClusterDwsProvider, DwsDataSource, DwsProvider};
 
-const HEADER: &str =
-    "# Generated from the types in src/api by `dws-operator crds --dir crds`. Do not edit.\n";
+const HEADER: &str = "# Generated from the types in src/api by `dws-operator crds --dir crds`. Do not edit.\n";
 
 /// The CRDs, as typed objects.
 ///
@@ -24,10 +23,7 @@ const HEADER: &str =
 pub fn all() -> Vec<CustomResourceDefinition> {
     manifests()
         .into_iter()
-        .map(|manifest| {
-            serde_json::from_value(manifest)
-                .expect("a manifest is made from a CustomResourceDefinition")
-        })
+        .map(|manifest| serde_json::from_value(manifest).expect("a manifest is made from a CustomResourceDefinition"))
         .collect()
 }
 
@@ -76,7 +72,9 @@ fn manifests() -> [Value; 3] {
         let mut manifest = serde_json::to_value(crd).expect("a CustomResourceDefinition is valid JSON");
         tidy(&mut manifest);
         // The API server adds these two when they are missing.
-        let kind = manifest["spec"]["names"]["kind"].as_str().map(|kind| format!("{kind}List"));
+        let kind = manifest["spec"]["names"]["kind"]
+            .as_str()
+            .map(|kind| format!("{kind}List"));
         manifest["spec"]["names"]["listKind"] = json!(kind);
         manifest["spec"]["conversion"] = json!({"strategy": "None"});
         // kstatus takes an object without a status for healthy; with this default it never is before the operator saw it.
@@ -107,10 +105,7 @@ fn tidy(value: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(tidy),
         Value::Number(number) => {
-            if let Some(integer) = number
-                .as_f64()
-                .filter(|n| number.is_f64() && n.fract() == 0.0)
-            {
+            if let Some(integer) = number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0) {
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "the limits in the types are small integers"
@@ -141,11 +136,7 @@ mod tests {
             }
         }
         let schema = &manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        walk(
-            manifest["spec"]["names"]["kind"].as_str().unwrap(),
-            schema,
-            check,
-        );
+        walk(manifest["spec"]["names"]["kind"].as_str().unwrap(), schema, check);
     }
 
     fn for_each_field(mut check: impl FnMut(&str, &Value)) {
@@ -195,11 +186,7 @@ mod tests {
     #[test]
     fn files_are_small_enough_for_client_side_apply() {
         for (name, document) in yaml() {
-            assert!(
-                document.len() < 200_000,
-                "{name} has {} bytes",
-                document.len()
-            );
+            assert!(document.len() < 200_000, "{name} has {} bytes", document.len());
         }
     }
 
@@ -208,16 +195,10 @@ mod tests {
         for_each_field(|path, schema| {
             let limited = match schema["type"].as_str() {
                 Some("string") => {
-                    schema["maxLength"].is_u64()
-                        || schema["enum"].is_array()
-                        || schema["format"] == "date-time"
+                    schema["maxLength"].is_u64() || schema["enum"].is_array() || schema["format"] == "date-time"
                 }
-                Some("array") => {
-                    schema["maxItems"].is_u64() && schema["x-kubernetes-list-type"].is_string()
-                }
-                Some("object") if schema["additionalProperties"].is_object() => {
-                    schema["maxProperties"].is_u64()
-                }
+                Some("array") => schema["maxItems"].is_u64() && schema["x-kubernetes-list-type"].is_string(),
+                Some("object") if schema["additionalProperties"].is_object() => schema["maxProperties"].is_u64(),
                 Some("object" | "integer" | "boolean") => true,
                 other => panic!("{path} has the type {other:?}"),
             };
@@ -232,9 +213,7 @@ mod tests {
             assert!(
                 path.ends_with("[]")
                     || is_metadata
-                    || schema["description"]
-                        .as_str()
-                        .is_some_and(|text| !text.is_empty()),
+                    || schema["description"].as_str().is_some_and(|text| !text.is_empty()),
                 "{path}"
             );
         });
@@ -259,11 +238,7 @@ mod tests {
     #[test]
     fn every_rule_says_what_to_do() {
         for_each_field(|path, schema| {
-            for rule in schema["x-kubernetes-validations"]
-                .as_array()
-                .into_iter()
-                .flatten()
-            {
+            for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 assert!(
                     rule["message"].is_string() && rule["reason"].is_string(),
                     "{path}: {rule}"

@@ -8,15 +8,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::data_source_status::{
-    AttemptOutcome, Coordinates, DwsDataSourceStatus, LastAttempt, Observed, Operation,
-    OperationType, Retry, RetryClass, SecretVersion,
+    AttemptOutcome, Coordinates, DwsDataSourceStatus, LastAttempt, Observed, Operation, OperationType, Retry,
+    RetryClass, SecretVersion,
 };
 use super::{patterns, rules};
 
 /// The kinds of external data source; the words are the cloud's.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DataSourceType {
     /// Object storage, reached through an IAM agency.
@@ -58,9 +56,7 @@ pub struct UserPwd {
 }
 
 /// The kinds of provider.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ProviderKind {
     /// A provider of the object's own namespace.
     DwsProvider,
@@ -69,9 +65,7 @@ pub enum ProviderKind {
 }
 
 /// Which provider to use.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderRef {
     /// `DwsProvider` for one in this namespace, `ClusterDwsProvider` for one that is lent to this namespace.
@@ -205,11 +199,7 @@ pub struct DwsDataSourceSpec {
     #[schemars(length(max = 64), regex(pattern = patterns::DATA_SOURCE_NAME))]
     pub data_source_name: String,
     /// MRS, required there: the id of the MRS cluster (`data_source_id`).
-    #[serde(
-        rename = "dataSourceID",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "dataSourceID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = patterns::REMOTE_ID))]
     pub data_source_id: Option<String>,
     /// MRS: the account in MRS Manager; OBS: the name of the IAM agency (`user_name`).
@@ -251,18 +241,8 @@ mod tests {
         for text in ["DwsProvider/default", "ClusterDwsProvider/eu.west-1"] {
             assert_eq!(text.parse::<ProviderRef>().unwrap().to_string(), text);
         }
-        for text in [
-            "",
-            "default",
-            "DwsProvider/",
-            "Secret/default",
-            "DwsProvider/a/b",
-        ] {
-            assert_eq!(
-                text.parse::<ProviderRef>(),
-                Err(InvalidProviderRef),
-                "{text}"
-            );
+        for text in ["", "default", "DwsProvider/", "Secret/default", "DwsProvider/a/b"] {
+            assert_eq!(text.parse::<ProviderRef>(), Err(InvalidProviderRef), "{text}");
         }
     }
 }

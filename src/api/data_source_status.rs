@@ -230,11 +230,7 @@ pub struct Retry {
     #[schemars(length(max = WORD_MAX))]
     pub last_error_code: Option<String>,
     /// The cloud's id of the last failed request (`X-Request-Id`); its support asks for it.
-    #[serde(
-        rename = "lastRequestID",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "lastRequestID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub last_request_id: Option<String>,
 }

@@ -21,11 +21,7 @@ pub fn broken(object: &Value) -> Vec<&'static str> {
             .filter_map(|c| c["status"].as_str())
             .collect()
     };
-    let (ready, reconciling, stalled) = (
-        statuses("Ready"),
-        statuses("Reconciling"),
-        statuses("Stalled"),
-    );
+    let (ready, reconciling, stalled) = (statuses("Ready"), statuses("Reconciling"), statuses("Stalled"));
     let [is_ready, is_reconciling, is_stalled] =
         [&ready, &reconciling, &stalled].map(|statuses| statuses.contains(&"True"));
     let every_observed = conditions
@@ -43,15 +39,9 @@ pub fn broken(object: &Value) -> Vec<&'static str> {
         ("FAIL0008", is_ready && !every_observed),
         ("FAIL0009", is_ready && observed != generation),
         ("FAIL0011", ready == ["Unknown"] && !is_reconciling),
-        (
-            "WARN0003",
-            reconciling.iter().any(|status| *status != "True"),
-        ),
+        ("WARN0003", reconciling.iter().any(|status| *status != "True")),
         ("WARN0004", stalled.iter().any(|status| *status != "True")),
-        (
-            "WARN0005",
-            conditions.iter().any(|c| !c["observedGeneration"].is_i64()),
-        ),
+        ("WARN0005", conditions.iter().any(|c| !c["observedGeneration"].is_i64())),
     ]
     .into_iter()
     .filter_map(|(rule, is_broken)| is_broken.then_some(rule))
@@ -89,11 +79,7 @@ mod tests {
             ("FAIL0011", 2, vec![ready("Unknown")]),
             ("WARN0003", 2, vec![ready("True"), reconciling("False")]),
             ("WARN0004", 2, vec![ready("True"), stalled("False")]),
-            (
-                "WARN0005",
-                2,
-                vec![condition("Ready", "False", &Value::Null)],
-            ),
+            ("WARN0005", 2, vec![condition("Ready", "False", &Value::Null)]),
         ] {
             let object = json!({"metadata": {"generation": 2}, "status": {"observedGeneration": observed, "conditions": conditions}});
             assert!(broken(&object).contains(&rule), "{rule}: {object}");
@@ -109,7 +95,8 @@ mod tests {
                 condition("Stalled", "True", &json!(2))
             ]),
         ] {
-            let object = json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2, "conditions": conditions}});
+            let object =
+                json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2, "conditions": conditions}});
             assert_eq!(broken(&object), Vec::<&str>::new());
         }
     }

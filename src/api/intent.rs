@@ -111,10 +111,7 @@ mod tests {
 
     #[test]
     fn an_annotation_brings_the_intent_back() {
-        assert_eq!(
-            Intent::from_annotation(&intent().to_annotation()),
-            Ok(intent())
-        );
+        assert_eq!(Intent::from_annotation(&intent().to_annotation()), Ok(intent()));
     }
 
     #[test]
@@ -139,15 +136,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_not_even_parsed() {
-        let padded = format!(
-            "{}{}",
-            intent().to_annotation(),
-            " ".repeat(INTENT_MAX_BYTES)
-        );
-        assert_eq!(
-            Intent::from_annotation(&padded),
-            Err(InvalidIntent::TooLong)
-        );
+        let padded = format!("{}{}", intent().to_annotation(), " ".repeat(INTENT_MAX_BYTES));
+        assert_eq!(Intent::from_annotation(&padded), Err(InvalidIntent::TooLong));
     }
 
     #[test]

@@ -55,8 +55,7 @@ pub fn strip(description: &str) -> (&str, Option<&str>) {
         .strip_prefix(MARKER_PREFIX)
         .and_then(|rest| rest.strip_suffix(MARKER_SUFFIX))
         .is_some_and(|hex| {
-            hex.len() == 2 * MARKER_BYTES
-                && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            hex.len() == 2 * MARKER_BYTES && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         });
     if is_marker {
         (text.strip_suffix(' ').unwrap_or(text), Some(marker))
@@ -80,10 +79,7 @@ mod tests {
 
     #[test]
     fn a_space_comes_before_the_marker_only_after_a_description() {
-        assert_eq!(
-            mark(Some("sales lake"), UID),
-            format!("sales lake {}", marker(UID))
-        );
+        assert_eq!(mark(Some("sales lake"), UID), format!("sales lake {}", marker(UID)));
         assert_eq!(mark(None, UID), marker(UID));
         assert_eq!(mark(Some(""), UID), marker(UID));
     }

@@ -49,8 +49,7 @@ pub const OWN_NAME_MAX: u32 = 63;
 pub const SECRET_KEY: &str = "^[-._a-zA-Z0-9]+$";
 
 /// The key of a label: an optional DNS prefix and a name.
-pub const LABEL_KEY: &str =
-    "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
+pub const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
 
 /// The value of a label; it may be empty.
 pub const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";

@@ -210,11 +210,7 @@ pub struct ClusterDwsProviderSpec {
     pub namespace_selector: LabelSelector,
     /// The ids of the DWS clusters that may be used through the provider (UUIDs in lower case, at most 256); unset
     /// means all of them.
-    #[serde(
-        rename = "clusterIDs",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "clusterIDs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 256),
         inner(length(max = 36), regex(pattern = patterns::UUID)),

@@ -13,20 +13,13 @@ pub const SENTENCE_MAX: u32 = 1024;
 pub fn one_line(text: &str, max: u32) -> String {
     const ELLIPSIS: &str = "...";
     let max = max as usize;
-    let printable: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = printable.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= max {
         return line;
     }
     let kept = max.saturating_sub(ELLIPSIS.len());
-    line.chars()
-        .take(kept)
-        .chain(ELLIPSIS.chars())
-        .take(max)
-        .collect()
+    line.chars().take(kept).chain(ELLIPSIS.chars()).take(max).collect()
 }
 
 #[cfg(test)]
@@ -36,10 +29,7 @@ mod tests {
 
     #[test]
     fn short_text_stays_as_it_is() {
-        assert_eq!(
-            one_line("the cloud said: no", SENTENCE_MAX),
-            "the cloud said: no"
-        );
+        assert_eq!(one_line("the cloud said: no", SENTENCE_MAX), "the cloud said: no");
     }
 
     #[test]

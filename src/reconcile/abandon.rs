@@ -17,36 +17,73 @@ use crate::runtime::backoff;
 /// Begins the removal in the background.
 pub fn begin(ctx: &Arc<Context>, pass: &Pass, intent: Intent, accepted: Accepted) {
     let retained = pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain);
-    let fate = if retained { "it stays, as deletionPolicy Retain asks" } else { "deleting it" };
+    let fate = if retained {
+        "it stays, as deletionPolicy Retain asks"
+    } else {
+        "deleting it"
+    };
     let note = format!(
         "The object was removed while data source {} was being created in DWS cluster {} at {}, project {}: {fate}.",
         accepted.id, intent.cluster_id, intent.endpoint, intent.project_id
     );
-    tracing::warn!(namespace = pass.member.namespace, name = pass.member.name, uid = pass.member.uid, "{note}");
-    ctx.events.publish(report::reference(&pass.object), true, "Orphaned", &note);
+    tracing::warn!(
+        namespace = pass.member.namespace,
+        name = pass.member.name,
+        uid = pass.member.uid,
+        "{note}"
+    );
+    ctx.events
+        .publish(report::reference(&pass.object), true, "Orphaned", &note);
     ctx.metrics.orphaned();
-    let Some(session) = pass.session.clone().filter(|_| !retained) else { return };
-    tokio::spawn(remove(Arc::clone(ctx), session, pass.observation.marks(), intent, accepted));
+    let Some(session) = pass.session.clone().filter(|_| !retained) else {
+        return;
+    };
+    tokio::spawn(remove(
+        Arc::clone(ctx),
+        session,
+        pass.observation.marks(),
+        intent,
+        accepted,
+    ));
 }
 
 /// Deletes until two lists lack the data source, or the time that a job may take is over.
 async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: Intent, accepted: Accepted) {
     let t = ctx.timings;
     let began = ctx.clock.uptime();
-    let identity = Identity { uid: &intent.uid, marker, id: Some(&accepted.id), name: &intent.name, type_: intent.type_ };
+    let identity = Identity {
+        uid: &intent.uid,
+        marker,
+        id: Some(&accepted.id),
+        name: &intent.name,
+        type_: intent.type_,
+    };
     let mut tries = 0;
     let mut lacking_since: Option<Duration> = None;
     while ctx.clock.uptime().saturating_sub(began) < t.job_deadline {
-        tokio::time::sleep(backoff::delay(tries, t.backoff_min, t.busy_max, backoff::jitter(&accepted.id, u64::from(tries)))).await;
+        tokio::time::sleep(backoff::delay(
+            tries,
+            t.backoff_min,
+            t.busy_max,
+            backoff::jitter(&accepted.id, u64::from(tries)),
+        ))
+        .await;
         tries = tries.saturating_add(1);
         let asked = ctx.clock.uptime();
-        let Ok(listing) = session.list(&intent.cluster_id, intent.type_).await else { continue };
+        let Ok(listing) = session.list(&intent.cluster_id, intent.type_).await else {
+            continue;
+        };
         match identity.view(&listing.items) {
             View::Ours { item, .. } => {
                 lacking_since = None;
                 if let Some(guard) = ctx.leadership.begin_write(t.write_deadline + t.lease_margin) {
                     if let Err(failure) = session.delete(&intent.cluster_id, &item.id).await {
-                        tracing::info!(id = item.id, code = failure.code, message = failure.message, "the orphan could not be deleted yet");
+                        tracing::info!(
+                            id = item.id,
+                            code = failure.code,
+                            message = failure.message,
+                            "the orphan could not be deleted yet"
+                        );
                     }
                     guard.finish();
                 }
@@ -54,7 +91,11 @@ async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: 
             View::Leaving { .. } => lacking_since = None,
             View::Absent | View::Foreign { .. } => match lacking_since {
                 Some(since) if asked >= since + t.deleted_gap && asked >= began + t.list_lag => {
-                    tracing::info!(id = accepted.id, cluster = intent.cluster_id, "the orphan is gone from the cloud");
+                    tracing::info!(
+                        id = accepted.id,
+                        cluster = intent.cluster_id,
+                        "the orphan is gone from the cloud"
+                    );
                     return;
                 }
                 Some(_) => {}
@@ -62,5 +103,9 @@ async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: 
             },
         }
     }
-    tracing::error!(id = accepted.id, cluster = intent.cluster_id, "the orphan could not be deleted in time");
+    tracing::error!(
+        id = accepted.id,
+        cluster = intent.cluster_id,
+        "the orphan could not be deleted in time"
+    );
 }

@@ -15,7 +15,8 @@ use crate::api::data_source::ProviderKind;
 use crate::api::provider::{Access as AccessSpec, OwnershipMarker};
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
 use crate::cloud::{
-    BreakerState, Credentials, EndpointPolicy, Failure, FailureKind, Fence, Limits, Observer, Session, SessionConfig, Timeouts,
+    BreakerState, Credentials, EndpointPolicy, Failure, FailureKind, Fence, Limits, Observer, Session, SessionConfig,
+    Timeouts,
 };
 
 /// The key of a CA bundle's Secret.
@@ -68,15 +69,23 @@ impl Standing {
     }
 
     fn broken(reason: Reason, message: impl Into<String>) -> Self {
-        Standing::Broken { reason, message: message.into(), secret: false }
+        Standing::Broken {
+            reason,
+            message: message.into(),
+            secret: false,
+        }
     }
 
     fn from_failure(failure: &Failure) -> Self {
         let (reason, advice) = match failure.kind {
-            FailureKind::CredentialsRejected => {
-                (Reason::CredentialsRejected, "the cloud refuses the credentials; correct the Secret")
-            }
-            FailureKind::Rejected { .. } => (Reason::AccessDenied, "the project cannot be looked up; set projectID, or allow the credentials to list projects"),
+            FailureKind::CredentialsRejected => (
+                Reason::CredentialsRejected,
+                "the cloud refuses the credentials; correct the Secret",
+            ),
+            FailureKind::Rejected { .. } => (
+                Reason::AccessDenied,
+                "the project cannot be looked up; set projectID, or allow the credentials to list projects",
+            ),
             _ => (Reason::Retrying, "the project cannot be looked up now; trying again"),
         };
         Standing::broken(reason, format!("{advice}: {}", failure.message))
@@ -128,7 +137,13 @@ impl Access {
     /// What the API server says.
     pub async fn namespace_labels(&self, name: &str) -> Result<BTreeMap<String, String>, KubernetesError> {
         let namespaces = self.kubernetes.all::<Namespace>();
-        Ok(self.kubernetes.call(namespaces.get(name)).await?.metadata.labels.unwrap_or_default())
+        Ok(self
+            .kubernetes
+            .call(namespaces.get(name))
+            .await?
+            .metadata
+            .labels
+            .unwrap_or_default())
     }
 
     async fn given(&self, id: &ProviderId) -> Result<Option<Given>, Standing> {
@@ -138,7 +153,10 @@ impl Access {
         };
         match id.kind {
             ProviderKind::DwsProvider => {
-                let Some(object) = self.get(self.kubernetes.within::<DwsProvider>(&id.namespace), &id.name).await? else {
+                let Some(object) = self
+                    .get(self.kubernetes.within::<DwsProvider>(&id.namespace), &id.name)
+                    .await?
+                else {
                     return Ok(None);
                 };
                 Ok(Some(Given {
@@ -153,12 +171,18 @@ impl Access {
                     return Ok(None);
                 };
                 let namespaces = object.spec.namespace_selector.clone().try_into().map_err(|error| {
-                    Standing::broken(Reason::InvalidSpec, format!("namespaceSelector cannot be read: {error}"))
+                    Standing::broken(
+                        Reason::InvalidSpec,
+                        format!("namespaceSelector cannot be read: {error}"),
+                    )
                 })?;
                 Ok(Some(Given {
                     version: version(&|| (object.uid(), object.metadata.generation)),
                     access: object.spec.access,
-                    grants: Some(Grants { namespaces, cluster_ids: object.spec.cluster_ids }),
+                    grants: Some(Grants {
+                        namespaces,
+                        cluster_ids: object.spec.cluster_ids,
+                    }),
                     namespace: self.namespace.clone(),
                 }))
             }
@@ -172,13 +196,28 @@ impl Access {
             None => None,
             Some(reference) => {
                 let secret = self.secret(&given.namespace, &reference.name).await?;
-                let pem = secret.data.as_ref().and_then(|data| data.get(CA_KEY)).map(|pem| pem.0.clone());
-                let missing = || Standing::broken(Reason::InvalidSpec, format!("Secret {} has no key {CA_KEY}", reference.name));
+                let pem = secret
+                    .data
+                    .as_ref()
+                    .and_then(|data| data.get(CA_KEY))
+                    .map(|pem| pem.0.clone());
+                let missing = || {
+                    Standing::broken(
+                        Reason::InvalidSpec,
+                        format!("Secret {} has no key {CA_KEY}", reference.name),
+                    )
+                };
                 Some((self::version(&secret), pem.ok_or_else(missing)?))
             }
         };
-        let version = format!("{}/{secret}/{}", given.version, ca.as_ref().map_or("", |(version, _)| version));
-        let same = before.filter(|before| before.version == version).map(|before| Arc::clone(&before.session));
+        let version = format!(
+            "{}/{secret}/{}",
+            given.version,
+            ca.as_ref().map_or("", |(version, _)| version)
+        );
+        let same = before
+            .filter(|before| before.version == version)
+            .map(|before| Arc::clone(&before.session));
         let invalid = |error: String| Standing::broken(Reason::InvalidSpec, error);
         let endpoint = match &access.endpoint {
             Some(endpoint) => self.policy.check(endpoint),
@@ -207,7 +246,10 @@ impl Access {
             };
             Arc::new(Session::connect(config).map_err(|error| invalid(error.to_string()))?)
         };
-        let project_id = session.find_project().await.map_err(|failure| Standing::from_failure(&failure))?;
+        let project_id = session
+            .find_project()
+            .await
+            .map_err(|failure| Standing::from_failure(&failure))?;
         Ok(Standing::Connected(Connected {
             session,
             endpoint: endpoint.to_string(),
@@ -223,7 +265,12 @@ impl Access {
         let reference = match (&auth.access_key, &auth.password) {
             (Some(key), None) => &key.secret_ref,
             (None, Some(password)) => &password.secret_ref,
-            _ => return Err(Standing::broken(Reason::InvalidSpec, "auth needs exactly one of accessKey and password")),
+            _ => {
+                return Err(Standing::broken(
+                    Reason::InvalidSpec,
+                    "auth needs exactly one of accessKey and password",
+                ));
+            }
         };
         let secret = self.secret(&given.namespace, &reference.name).await?;
         let data = secret.data.clone().unwrap_or_default();
@@ -253,7 +300,11 @@ impl Access {
 
 /// Changes whenever a Secret does.
 fn version(secret: &Secret) -> String {
-    format!("{}/{}", secret.uid().unwrap_or_default(), secret.resource_version().unwrap_or_default())
+    format!(
+        "{}/{}",
+        secret.uid().unwrap_or_default(),
+        secret.resource_version().unwrap_or_default()
+    )
 }
 
 impl Connected {

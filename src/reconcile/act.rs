@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Note, Outcome, SecretVersion, Step};
+use super::plan::{
+    AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Note, Outcome, SecretVersion, Step,
+};
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -33,7 +35,11 @@ pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Act
     match step {
         Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
         Step::PutFinalizer => patch_metadata(ctx, pass, json!({ "finalizers": with_finalizer(&pass.object) })).await,
-        Step::Post { request, intent, secret } => {
+        Step::Post {
+            request,
+            intent,
+            secret,
+        } => {
             post(ctx, pass, &request, intent, secret).await;
             Ok(Acted::Done)
         }
@@ -51,9 +57,17 @@ async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result
         "finalizers": with_finalizer(&pass.object),
     });
     let acted = patch_metadata(ctx, pass, metadata).await?;
-    let known = pass.observation.memory.attempt.as_ref().is_some_and(|known| known.intent.attempt == intent.attempt);
+    let known = pass
+        .observation
+        .memory
+        .attempt
+        .as_ref()
+        .is_some_and(|known| known.intent.attempt == intent.attempt);
     if matches!(acted, Acted::Done) && !known {
-        pass.observation.memory.attempt = Some(AttemptMemory { intent, state: AttemptState::Unsent });
+        pass.observation.memory.attempt = Some(AttemptMemory {
+            intent,
+            state: AttemptState::Unsent,
+        });
     }
     Ok(acted)
 }
@@ -73,7 +87,11 @@ async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> 
     metadata["uid"] = json!(pass.member.uid);
     let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
     let patch = Patch::Merge(json!({ "metadata": metadata }));
-    match ctx.kubernetes.call(api.patch(&pass.member.name, &PatchParams::default(), &patch)).await {
+    match ctx
+        .kubernetes
+        .call(api.patch(&pass.member.name, &PatchParams::default(), &patch))
+        .await
+    {
         Ok(object) => {
             pass.renew(ctx, object);
             Ok(Acted::Done)
@@ -89,18 +107,33 @@ async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> 
 async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
     let begun = ctx.clock.uptime();
     let generation = pass.observation.object.generation;
-    let failure = |kind, message: &str| Failure { kind, code: None, status: None, message: message.to_owned(), request_id: None };
-    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin)) {
+    let failure = |kind, message: &str| Failure {
+        kind,
+        code: None,
+        status: None,
+        message: message.to_owned(),
+        request_id: None,
+    };
+    let result = match (
+        &pass.session,
+        ctx.leadership
+            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
+    ) {
         (Some(session), Some(guard)) => {
             // From here on the request may be on its way, whatever happens to this process.
             let settled_from = begun + ctx.timings.write_deadline;
             pass.observation.memory.attempt = Some(AttemptMemory {
                 intent: intent.clone(),
-                state: AttemptState::Unknown { settled_from, answered: false },
+                state: AttemptState::Unknown {
+                    settled_from,
+                    answered: false,
+                },
             });
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
                 cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
-            let result = session.create(&intent.cluster_id, request, pass.password.as_ref()).await;
+            let result = session
+                .create(&intent.cluster_id, request, pass.password.as_ref())
+                .await;
             guard.finish();
             result
         }
@@ -111,19 +144,35 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
     memory.attempt = Some(AttemptMemory {
         intent: intent.clone(),
         state: match &result {
-            Err(Failure { kind: FailureKind::Fenced, .. }) => AttemptState::Unsent,
-            Err(Failure { kind: FailureKind::UnknownOutcome { answered: true }, .. }) => {
-                AttemptState::Unknown { settled_from: ended, answered: true }
-            }
+            Err(Failure {
+                kind: FailureKind::Fenced,
+                ..
+            }) => AttemptState::Unsent,
+            Err(Failure {
+                kind: FailureKind::UnknownOutcome { answered: true },
+                ..
+            }) => AttemptState::Unknown {
+                settled_from: ended,
+                answered: true,
+            },
             // A request that was lost on its way may be carried out until its deadline.
-            _ => AttemptState::Unknown { settled_from: ended.max(begun + ctx.timings.write_deadline), answered: false },
+            _ => AttemptState::Unknown {
+                settled_from: ended.max(begun + ctx.timings.write_deadline),
+                answered: false,
+            },
         },
     });
     memory.looked = false;
     memory.polls = 0;
     note_write(ctx, pass, "create", result.as_ref().err());
     let at = ctx.clock.now();
-    pass.observation.memory.outcome = Some(Outcome::Posted { intent, generation, secret, at, result });
+    pass.observation.memory.outcome = Some(Outcome::Posted {
+        intent,
+        generation,
+        secret,
+        at,
+        result,
+    });
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
@@ -134,7 +183,11 @@ async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
         message: "the lease does not cover the request".to_owned(),
         request_id: None,
     };
-    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin)) {
+    let result = match (
+        &pass.session,
+        ctx.leadership
+            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
+    ) {
         (Some(session), Some(guard)) => {
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, id,
                 cluster = at.cluster_id, "deleting a data source");
@@ -146,7 +199,11 @@ async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
     };
     pass.observation.memory.polls = 0;
     note_write(ctx, pass, "delete", result.as_ref().err());
-    pass.observation.memory.outcome = Some(Outcome::Deleted { id, at: ctx.clock.now(), result });
+    pass.observation.memory.outcome = Some(Outcome::Deleted {
+        id,
+        at: ctx.clock.now(),
+        result,
+    });
 }
 
 fn note_write(ctx: &Context, pass: &mut Pass, what: &'static str, failure: Option<&Failure>) {
@@ -163,9 +220,20 @@ fn note_write(ctx: &Context, pass: &mut Pass, what: &'static str, failure: Optio
 }
 
 async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> Result<Acted, KubernetesError> {
-    let finalizers: Vec<_> = pass.object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
+    let finalizers: Vec<_> = pass
+        .object
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .cloned()
+        .collect();
     if let Some(note) = &note {
-        ctx.events.publish(super::report::reference(&pass.object), note.warning, note.reason, &note.text);
+        ctx.events.publish(
+            super::report::reference(&pass.object),
+            note.warning,
+            note.reason,
+            &note.text,
+        );
         tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = note.reason, "{}", note.text);
     }
     match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {

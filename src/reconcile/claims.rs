@@ -42,10 +42,15 @@ pub struct Claims(Mutex<Index>);
 impl Claims {
     /// Takes note of an object as it is now, unless a newer state of it is known. Returns whom the change may set free.
     pub fn note(&self, object: &DwsDataSource) -> Vec<Member> {
-        let Some(claim) = Claim::of(object) else { return Vec::new() };
+        let Some(claim) = Claim::of(object) else {
+            return Vec::new();
+        };
         let mut index = self.lock();
         let before = index.by_uid.get(&claim.member.uid).cloned();
-        if before.as_ref().is_some_and(|before| before.resource_version > claim.resource_version) {
+        if before
+            .as_ref()
+            .is_some_and(|before| before.resource_version > claim.resource_version)
+        {
             return Vec::new();
         }
         let freed = match &before {
@@ -62,14 +67,20 @@ impl Claims {
     /// Forgets an object that is gone. Returns whom that may set free.
     pub fn forget(&self, uid: &str) -> Vec<Member> {
         let mut index = self.lock();
-        let Some(claim) = index.remove(uid) else { return Vec::new() };
+        let Some(claim) = index.remove(uid) else {
+            return Vec::new();
+        };
         index.namesakes(&claim)
     }
 
     /// The objects with the same cluster and name as this one.
     pub fn namesakes(&self, uid: &str) -> Vec<Member> {
         let index = self.lock();
-        index.by_uid.get(uid).map(|claim| index.namesakes(claim)).unwrap_or_default()
+        index
+            .by_uid
+            .get(uid)
+            .map(|claim| index.namesakes(claim))
+            .unwrap_or_default()
     }
 
     /// The objects of a namespace, or of all, that are not among the uids given.
@@ -77,14 +88,20 @@ impl Claims {
         let index = self.lock();
         let within = |member: &Member| namespace.is_none_or(|namespace| namespace == member.namespace);
         let members = index.by_uid.values().map(|claim| &claim.member);
-        members.filter(|member| within(member) && !present.contains(&member.uid)).cloned().collect()
+        members
+            .filter(|member| within(member) && !present.contains(&member.uid))
+            .cloned()
+            .collect()
     }
 
     /// The objects that use a provider, by the reference in their spec or by default.
     pub fn users(&self, uses: impl Fn(&Member, Option<&ProviderRef>) -> bool) -> Vec<Member> {
         let index = self.lock();
         let claims = index.by_uid.values();
-        claims.filter(|claim| uses(&claim.member, claim.provider.as_ref())).map(|claim| claim.member.clone()).collect()
+        claims
+            .filter(|claim| uses(&claim.member, claim.provider.as_ref()))
+            .map(|claim| claim.member.clone())
+            .collect()
     }
 
     /// Who holds the name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS cluster, in order.
@@ -93,16 +110,25 @@ impl Claims {
         let own = index.by_uid.get(uid)?;
         let others = || {
             let uids = index.by_name.get(&own.name).into_iter().flat_map(BTreeSet::iter);
-            uids.filter(|other| *other != uid).filter_map(|other| index.by_uid.get(other))
+            uids.filter(|other| *other != uid)
+                .filter_map(|other| index.by_uid.get(other))
         };
-        let holds = |claim: &&Claim| claim.held_at.as_ref().is_some_and(|held| LaneKey::from(held) == LaneKey::from(at));
+        let holds = |claim: &&Claim| {
+            claim
+                .held_at
+                .as_ref()
+                .is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
+        };
         let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
         let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
         let first = |claims: Vec<&Claim>| {
-            claims.into_iter().min_by_key(|claim| (claim.created, claim.member.uid.clone())).map(|claim| Rival {
-                name: format!("{}/{}", claim.member.namespace, claim.member.name),
-                deleting: claim.deleting,
-            })
+            claims
+                .into_iter()
+                .min_by_key(|claim| (claim.created, claim.member.uid.clone()))
+                .map(|claim| Rival {
+                    name: format!("{}/{}", claim.member.namespace, claim.member.name),
+                    deleting: claim.deleting,
+                })
         };
         first(others().filter(holds).collect()).or_else(|| first(others().filter(ahead).collect()))
     }
@@ -117,16 +143,32 @@ impl Claim {
         let member = member(object)?;
         let status = object.status.clone().unwrap_or_default();
         let begun = intent::of(object)
-            .filter(|intent| status.last_attempt.as_ref().is_none_or(|last| last.id != intent.attempt))
+            .filter(|intent| {
+                status
+                    .last_attempt
+                    .as_ref()
+                    .is_none_or(|last| last.id != intent.attempt)
+            })
             .map(|intent| super::decide::coordinates(&intent));
-        let held_at = if status.id.is_some() { status.cloud.clone() } else { begun };
+        let held_at = if status.id.is_some() {
+            status.cloud.clone()
+        } else {
+            begun
+        };
         Some(Claim {
-            name: (object.spec.cluster_id.to_ascii_lowercase(), object.spec.data_source_name.to_ascii_lowercase()),
+            name: (
+                object.spec.cluster_id.to_ascii_lowercase(),
+                object.spec.data_source_name.to_ascii_lowercase(),
+            ),
             created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             deleting: object.metadata.deletion_timestamp.is_some(),
             held_at,
             provider: object.spec.provider_ref.clone(),
-            resource_version: object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()),
+            resource_version: object
+                .metadata
+                .resource_version
+                .as_deref()
+                .and_then(|version| version.parse().ok()),
             member,
         })
     }
@@ -135,7 +177,10 @@ impl Claim {
 impl Index {
     fn insert(&mut self, claim: Claim) {
         self.remove(&claim.member.uid);
-        self.by_name.entry(claim.name.clone()).or_default().insert(claim.member.uid.clone());
+        self.by_name
+            .entry(claim.name.clone())
+            .or_default()
+            .insert(claim.member.uid.clone());
         self.by_uid.insert(claim.member.uid.clone(), claim);
     }
 
@@ -152,7 +197,9 @@ impl Index {
 
     fn namesakes(&self, claim: &Claim) -> Vec<Member> {
         let uids = self.by_name.get(&claim.name).into_iter().flat_map(BTreeSet::iter);
-        let others = uids.filter(|uid| **uid != claim.member.uid).filter_map(|uid| self.by_uid.get(uid));
+        let others = uids
+            .filter(|uid| **uid != claim.member.uid)
+            .filter_map(|uid| self.by_uid.get(uid));
         others.map(|claim| claim.member.clone()).collect()
     }
 }
@@ -160,5 +207,9 @@ impl Index {
 /// An object as a member; none before the API server has given it a uid and a namespace.
 #[must_use]
 pub fn member(object: &DwsDataSource) -> Option<Member> {
-    Some(Member { uid: object.uid()?, namespace: object.namespace()?, name: object.name_any() })
+    Some(Member {
+        uid: object.uid()?,
+        namespace: object.namespace()?,
+        name: object.name_any(),
+    })
 }

@@ -2,9 +2,9 @@
 //!
 //! RBAC: `create` and `patch` on `events.k8s.io/events`; the recorder patches a repeated event into a series.
 
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::Client;
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::api::text;
 
@@ -19,7 +19,10 @@ impl Events {
     /// Events in the name of this replica.
     #[must_use]
     pub fn new(client: Client, identity: &str) -> Self {
-        let reporter = Reporter { controller: "dws-operator".into(), instance: Some(identity.to_owned()) };
+        let reporter = Reporter {
+            controller: "dws-operator".into(),
+            instance: Some(identity.to_owned()),
+        };
         Events(Recorder::new(client, reporter))
     }
 

@@ -25,8 +25,13 @@ pub fn refusal(
     cluster_id: &str,
 ) -> Option<String> {
     if !grants.namespaces.matches(labels) {
-        return Some(format!("{id} is not lent to namespace {namespace}: its namespaceSelector does not match the namespace's labels."));
+        return Some(format!(
+            "{id} is not lent to namespace {namespace}: its namespaceSelector does not match the namespace's labels."
+        ));
     }
-    let lent = grants.cluster_ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(cluster_id)));
+    let lent = grants
+        .cluster_ids
+        .as_ref()
+        .is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(cluster_id)));
     (!lent).then(|| format!("{id} is not lent for DWS cluster {cluster_id}: its clusterIDs do not name it."))
 }

@@ -45,7 +45,10 @@ impl Kubernetes {
     /// With at most this many calls at the same time.
     #[must_use]
     pub fn new(client: Client, concurrency: NonZeroU16) -> Self {
-        Kubernetes { client, slots: Arc::new(Semaphore::new(usize::from(concurrency.get()))) }
+        Kubernetes {
+            client,
+            slots: Arc::new(Semaphore::new(usize::from(concurrency.get()))),
+        }
     }
 
     /// The client, for watches, which hold no slot.

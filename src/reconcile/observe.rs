@@ -15,8 +15,8 @@ use super::context::{Context, LaneKey, Member};
 use super::decide::coordinates;
 use super::kubernetes::KubernetesError;
 use super::plan::{
-    Absence, AttemptMemory, Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Missing, Object, Observation, Password,
-    Provider, Remote, SecretVersion, View,
+    Absence, AttemptMemory, Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Missing, Object, Observation,
+    Password, Provider, Remote, SecretVersion, View,
 };
 use super::providers::Asked;
 use super::remote::Identity;
@@ -52,8 +52,12 @@ impl Pass {
     /// If the API server does not give the object.
     pub async fn begin(ctx: &Context, namespace: &str, name: &str) -> Result<Option<Self>, KubernetesError> {
         let api = ctx.kubernetes.within::<DwsDataSource>(namespace);
-        let Some(object) = ctx.kubernetes.call(api.get_opt(name)).await? else { return Ok(None) };
-        let Some(member) = claims::member(&object) else { return Ok(None) };
+        let Some(object) = ctx.kubernetes.call(api.get_opt(name)).await? else {
+            return Ok(None);
+        };
+        let Some(member) = claims::member(&object) else {
+            return Ok(None);
+        };
         let uptime = ctx.clock.uptime();
         let observation = Observation {
             now: ctx.clock.now(),
@@ -73,7 +77,14 @@ impl Pass {
             job: None,
             memory: Memory::default(),
         };
-        Ok(Some(Pass { object, member, observation, session: None, password: None, lane: None }))
+        Ok(Some(Pass {
+            object,
+            member,
+            observation,
+            session: None,
+            password: None,
+            lane: None,
+        }))
     }
 
     /// Takes up what is remembered of the object, and resolves its provider.
@@ -81,10 +92,16 @@ impl Pass {
         self.observation.memory = memory;
         let o = &mut self.observation;
         if let Some(intent) = &o.object.intent
-            && o.memory.attempt.as_ref().is_none_or(|known| known.intent.attempt != intent.attempt)
+            && o.memory
+                .attempt
+                .as_ref()
+                .is_none_or(|known| known.intent.attempt != intent.attempt)
         {
             let state = o.first_sight(intent);
-            o.memory.attempt = Some(AttemptMemory { intent: intent.clone(), state });
+            o.memory.attempt = Some(AttemptMemory {
+                intent: intent.clone(),
+                state,
+            });
         }
         self.resolve(ctx).await;
         self.compete(ctx);
@@ -129,7 +146,9 @@ impl Pass {
                 let quick = async {
                     self.read_job(ctx, id).await;
                     let succeeded = |view: &JobView| {
-                        view.result.as_ref().is_ok_and(|job| job.state == crate::cloud::JobState::Succeeded)
+                        view.result
+                            .as_ref()
+                            .is_ok_and(|job| job.state == crate::cloud::JobState::Succeeded)
                     };
                     if self.observation.job.as_ref().is_some_and(succeeded) {
                         let since = ctx.clock.uptime();
@@ -194,12 +213,16 @@ impl Pass {
     }
 
     async fn read_password(&mut self, ctx: &Context) {
-        let Some(user_pwd) = &self.observation.object.spec.user_pwd else { return };
+        let Some(user_pwd) = &self.observation.object.spec.user_pwd else {
+            return;
+        };
         let reference = user_pwd.secret_key_ref.clone();
         let api = ctx.kubernetes.within::<Secret>(&self.member.namespace);
         self.password = None;
         self.observation.password = match ctx.kubernetes.call(api.get_opt(&reference.name)).await {
-            Err(error) => Password::Unreadable { message: format!("Secret {} cannot be read: {error}", reference.name) },
+            Err(error) => Password::Unreadable {
+                message: format!("Secret {} cannot be read: {error}", reference.name),
+            },
             Ok(None) => Password::Absent,
             Ok(Some(secret)) => {
                 let version = SecretVersion {
@@ -207,7 +230,10 @@ impl Pass {
                     resource_version: secret.resource_version().unwrap_or_default(),
                 };
                 match credentials::value(&secret.data.unwrap_or_default(), &reference.key) {
-                    Err(error) => Password::Invalid { version, message: format!("Secret {}: {error}.", reference.name) },
+                    Err(error) => Password::Invalid {
+                        version,
+                        message: format!("Secret {}: {error}.", reference.name),
+                    },
                     Ok(password) if too_short(&password) => {
                         let message = format!(
                             "Secret {}: the value of the key {:?} has fewer than {PASSWORD_MIN} characters, which the cloud refuses.",
@@ -237,7 +263,10 @@ impl Pass {
             }
             Err(failure) => {
                 if matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }) {
-                    self.note_absence(Absence { began, cluster_gone: true });
+                    self.note_absence(Absence {
+                        began,
+                        cluster_gone: true,
+                    });
                 }
                 self.note_failure(&failure);
                 Remote::Failed { began, failure }
@@ -260,7 +289,10 @@ impl Pass {
     fn note_list(&mut self, began: Duration, view: &View) {
         match view {
             View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => {
-                self.note_absence(Absence { began, cluster_gone: false });
+                self.note_absence(Absence {
+                    began,
+                    cluster_gone: false,
+                });
             }
             View::Ours { .. } | View::Leaving { ours: true, .. } => self.observation.memory.absences.clear(),
         }

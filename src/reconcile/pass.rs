@@ -57,11 +57,15 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
             let uid = object.uid().unwrap_or_default();
             let slot = ctx.memories.of(&uid);
             let mut remembered = slot.remembered.lock().await;
-            (Action::requeue(kubernetes_wait(&uid, &mut remembered)), ReconcileResult::Error)
+            (
+                Action::requeue(kubernetes_wait(&uid, &mut remembered)),
+                ReconcileResult::Error,
+            )
         }
     };
     drop(worker);
-    ctx.metrics.reconciled(CONTROLLER, result, ctx.clock.uptime().saturating_sub(begun));
+    ctx.metrics
+        .reconciled(CONTROLLER, result, ctx.clock.uptime().saturating_sub(begun));
     Ok(action)
 }
 
@@ -85,10 +89,18 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                 Ended::Failed(error) => {
                     tracing::warn!(namespace = member.namespace, name = member.name, uid = member.uid, %error, "the API server failed");
                     ctx.lanes.leave(&member);
-                    (Action::requeue(kubernetes_wait(&member.uid, remembered)), ReconcileResult::Error)
+                    (
+                        Action::requeue(kubernetes_wait(&member.uid, remembered)),
+                        ReconcileResult::Error,
+                    )
                 }
                 Ended::Endless => {
-                    tracing::error!(namespace = member.namespace, name = member.name, uid = member.uid, "the decisions about this object do not end");
+                    tracing::error!(
+                        namespace = member.namespace,
+                        name = member.name,
+                        uid = member.uid,
+                        "the decisions about this object do not end"
+                    );
                     ctx.lanes.leave(&member);
                     (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
                 }
@@ -114,7 +126,13 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
     for _ in 0..TURNS_MAX {
         pass.tick(ctx);
         let plan = decide(&pass.observation);
-        tracing::debug!(namespace = pass.member.namespace, name = pass.member.name, uid = pass.member.uid, ?plan, "decided");
+        tracing::debug!(
+            namespace = pass.member.namespace,
+            name = pass.member.name,
+            uid = pass.member.uid,
+            ?plan,
+            "decided"
+        );
         let turn = match plan {
             Plan::Look(look) => {
                 pass.look(ctx, look).await;
@@ -156,7 +174,11 @@ async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Resu
 
 async fn report_on(ctx: &Arc<Context>, pass: &mut Pass, report: Report) -> Result<Option<Ended>, KubernetesError> {
     let accepted = match &pass.observation.memory.outcome {
-        Some(Outcome::Posted { intent, result: Ok(accepted), .. }) => Some((intent.clone(), accepted.clone())),
+        Some(Outcome::Posted {
+            intent,
+            result: Ok(accepted),
+            ..
+        }) => Some((intent.clone(), accepted.clone())),
         _ => None,
     };
     match report::publish(ctx, pass, &report).await? {
@@ -183,7 +205,12 @@ async fn report_on(ctx: &Arc<Context>, pass: &mut Pass, report: Report) -> Resul
 fn kubernetes_wait(uid: &str, remembered: &mut Remembered) -> Duration {
     let failures = remembered.kubernetes_failures;
     remembered.kubernetes_failures = failures.saturating_add(1);
-    backoff::delay(failures, Duration::from_secs(1), KUBERNETES_BACKOFF_MAX, backoff::jitter(uid, u64::from(failures)))
+    backoff::delay(
+        failures,
+        Duration::from_secs(1),
+        KUBERNETES_BACKOFF_MAX,
+        backoff::jitter(uid, u64::from(failures)),
+    )
 }
 
 /// Tells the user of a bug.

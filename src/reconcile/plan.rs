@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 pub use super::remote::{Health, View};
 pub use crate::api::data_source::{
-    AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, LastAttempt, Observed, Operation, OperationType, Retry,
-    RetryClass, SecretVersion,
+    AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, LastAttempt, Observed, Operation, OperationType,
+    Retry, RetryClass, SecretVersion,
 };
 pub use crate::api::{DwsDataSourceSpec, DwsDataSourceStatus, Intent};
 pub use crate::cloud::{

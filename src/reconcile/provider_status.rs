@@ -30,7 +30,9 @@ use crate::api::provider::ProviderStatus;
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
 
 /// What both kinds of provider have in common.
-pub trait ProviderObject: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait ProviderObject:
+    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// The kind.
     const KIND: ProviderKind;
     /// The name of the watch in `/readyz`.
@@ -96,13 +98,21 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
     Controller::for_stream(stream, reader)
         .with_config(Config::default())
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
-        .run(reconcile::<K>, |_, error: &Infallible, _| match *error {}, Arc::clone(&ctx))
+        .run(
+            reconcile::<K>,
+            |_, error: &Infallible, _| match *error {},
+            Arc::clone(&ctx),
+        )
         .for_each(|_| async {})
         .await;
 }
 
 fn id_of<K: ProviderObject>(object: &K) -> ProviderId {
-    ProviderId { kind: K::KIND, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    ProviderId {
+        kind: K::KIND,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
 }
 
 async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
@@ -129,7 +139,9 @@ fn wake_users(ctx: &Context, id: &ProviderId) {
 /// Writes the status by a JSON patch that holds only for this very object, if it differs from the one that is stored.
 async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing) -> Result<(), KubernetesError> {
     let api = object.siblings(&ctx.kubernetes);
-    let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else { return Ok(()) };
+    let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else {
+        return Ok(());
+    };
     let before = current.status().cloned().unwrap_or_default();
     let generation = current.meta().generation.unwrap_or_default();
     let verdict = verdict(standing);
@@ -152,7 +164,13 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
         { "op": "add", "path": "/status", "value": after },
     ]);
     let patch: json_patch::Patch = serde_json::from_value::<json_patch::Patch>(patch).unwrap_or_default();
-    ctx.kubernetes.call(api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Json::<Value>(patch))).await?;
+    ctx.kubernetes
+        .call(api.patch_status(
+            &object.name_any(),
+            &PatchParams::default(),
+            &Patch::Json::<Value>(patch),
+        ))
+        .await?;
     Ok(())
 }
 

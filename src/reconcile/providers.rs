@@ -51,7 +51,11 @@ impl ProviderId {
             ProviderKind::DwsProvider => namespace,
             ProviderKind::ClusterDwsProvider => "",
         };
-        ProviderId { kind: reference.kind, namespace: namespace.to_owned(), name: reference.name.clone() }
+        ProviderId {
+            kind: reference.kind,
+            namespace: namespace.to_owned(),
+            name: reference.name.clone(),
+        }
     }
 
     /// Reads what `Display` writes.
@@ -62,11 +66,23 @@ impl ProviderId {
             "ClusterDwsProvider" => ProviderKind::ClusterDwsProvider,
             _ => return None,
         };
-        Some(Self::of(&ProviderRef { kind, name: name.to_owned() }, namespace))
+        Some(Self::of(
+            &ProviderRef {
+                kind,
+                name: name.to_owned(),
+            },
+            namespace,
+        ))
     }
 
     fn default_of(kind: ProviderKind, namespace: &str) -> Self {
-        Self::of(&ProviderRef { kind, name: DEFAULT.to_owned() }, namespace)
+        Self::of(
+            &ProviderRef {
+                kind,
+                name: DEFAULT.to_owned(),
+            },
+            namespace,
+        )
     }
 
     /// Whether an object uses this provider, by its reference or by default.
@@ -75,7 +91,8 @@ impl ProviderId {
         match reference {
             Some(reference) => *self == Self::of(reference, &member.namespace),
             None => {
-                self.name == DEFAULT && (self.kind == ProviderKind::ClusterDwsProvider || self.namespace == member.namespace)
+                self.name == DEFAULT
+                    && (self.kind == ProviderKind::ClusterDwsProvider || self.namespace == member.namespace)
             }
         }
     }
@@ -117,7 +134,13 @@ impl Providers {
     /// With nothing known yet.
     #[must_use]
     pub fn new(access: Access, clock: Clock, timings: Timings, cluster_kind: bool) -> Self {
-        Providers { access, clock, timings, cluster_kind, known: Mutex::default() }
+        Providers {
+            access,
+            clock,
+            timings,
+            cluster_kind,
+            known: Mutex::default(),
+        }
     }
 
     /// Reads the provider and its Secrets again; returns how it stands, and whether that is news.
@@ -136,7 +159,14 @@ impl Providers {
         let (id, known) = self.find(asked).await;
         if id.kind == ProviderKind::ClusterDwsProvider && !self.cluster_kind {
             let message = "this operator watches single namespaces and cannot read providers of the cluster".to_owned();
-            return (Provider::NotReady { name: id.to_string(), message, secret: false }, None);
+            return (
+                Provider::NotReady {
+                    name: id.to_string(),
+                    message,
+                    secret: false,
+                },
+                None,
+            );
         }
         let connected = match known.standing {
             Some(Standing::Connected(connected)) => connected,
@@ -146,7 +176,14 @@ impl Providers {
                 None => return (Provider::Absent { name: id.to_string() }, None),
             },
             Some(Standing::Broken { secret, message, .. }) => {
-                return (Provider::NotReady { name: id.to_string(), message, secret }, None);
+                return (
+                    Provider::NotReady {
+                        name: id.to_string(),
+                        message,
+                        secret,
+                    },
+                    None,
+                );
             }
             Some(Standing::Absent) | None => return (Provider::Absent { name: id.to_string() }, None),
         };
@@ -156,7 +193,14 @@ impl Providers {
                 Ok(labels) => grants::refusal(grants, &labels, &id, asked.namespace, asked.cluster_id),
                 Err(error) => {
                     let message = format!("the labels of namespace {} cannot be read: {error}", asked.namespace);
-                    return (Provider::NotReady { name: id.to_string(), message, secret: false }, None);
+                    return (
+                        Provider::NotReady {
+                            name: id.to_string(),
+                            message,
+                            secret: false,
+                        },
+                        None,
+                    );
                 }
             },
         };
@@ -177,7 +221,11 @@ impl Providers {
     /// The provider that an object uses: the recorded one, else the one it names, else the default of its namespace, else that of the cluster.
     async fn find(&self, asked: &Asked<'_>) -> (ProviderId, Known) {
         let recorded = asked.recorded.and_then(|text| ProviderId::parse(text, asked.namespace));
-        if let Some(id) = recorded.or_else(|| asked.reference.map(|reference| ProviderId::of(reference, asked.namespace))) {
+        if let Some(id) = recorded.or_else(|| {
+            asked
+                .reference
+                .map(|reference| ProviderId::of(reference, asked.namespace))
+        }) {
             let known = self.fresh(&id).await;
             return (id, known);
         }

@@ -66,20 +66,37 @@ impl Identity<'_> {
     #[must_use]
     pub fn view(&self, items: &[Item]) -> View {
         let present = |item: &&Item| !deleted(item);
-        let (leaving, mut ours): (Vec<&Item>, Vec<&Item>) =
-            items.iter().filter(present).filter(|item| self.owns(item)).partition(|item| leaving(item));
+        let (leaving, mut ours): (Vec<&Item>, Vec<&Item>) = items
+            .iter()
+            .filter(present)
+            .filter(|item| self.owns(item))
+            .partition(|item| leaving(item));
         // The recorded one first, then the healthy ones, then the oldest.
         ours.sort_by_key(|item| {
-            (self.id != Some(item.id.as_str()), health(item) != Health::Healthy, item.created.clone(), item.id.clone())
+            (
+                self.id != Some(item.id.as_str()),
+                health(item) != Health::Healthy,
+                item.created.clone(),
+                item.id.clone(),
+            )
         });
         if let Some((first, rest)) = ours.split_first() {
-            return View::Ours { item: (*first).clone(), surplus: rest.iter().map(|item| (*item).clone()).collect() };
+            return View::Ours {
+                item: (*first).clone(),
+                surplus: rest.iter().map(|item| (*item).clone()).collect(),
+            };
         }
         if let Some(item) = leaving.first() {
-            return View::Leaving { item: (*item).clone(), ours: true };
+            return View::Leaving {
+                item: (*item).clone(),
+                ours: true,
+            };
         }
         match items.iter().filter(present).find(|item| self.names(item)) {
-            Some(item) if self::leaving(item) => View::Leaving { item: item.clone(), ours: false },
+            Some(item) if self::leaving(item) => View::Leaving {
+                item: item.clone(),
+                ours: false,
+            },
             Some(item) => View::Foreign { item: item.clone() },
             None => View::Absent,
         }

@@ -41,7 +41,10 @@ pub async fn publish(ctx: &Context, pass: &mut Pass, report: &Report) -> Result<
 
 /// Whether a status is worth a write. When the cloud was last compared rides along with what is written anyway.
 fn differs(before: &DwsDataSourceStatus, after: &DwsDataSourceStatus) -> bool {
-    let synced = DwsDataSourceStatus { last_sync_time: before.last_sync_time, ..after.clone() };
+    let synced = DwsDataSourceStatus {
+        last_sync_time: before.last_sync_time,
+        ..after.clone()
+    };
     *before != synced
 }
 
@@ -64,7 +67,11 @@ async fn patch(ctx: &Context, pass: &mut Pass, status: &DwsDataSourceStatus) -> 
 ///
 /// # Errors
 /// What the API server says; 422 if one of the tests fails.
-pub async fn write(ctx: &Context, object: &DwsDataSource, status: &DwsDataSourceStatus) -> Result<DwsDataSource, KubernetesError> {
+pub async fn write(
+    ctx: &Context,
+    object: &DwsDataSource,
+    status: &DwsDataSourceStatus,
+) -> Result<DwsDataSource, KubernetesError> {
     let metadata = &object.metadata;
     let mut patch = vec![json!({ "op": "test", "path": "/metadata/uid", "value": metadata.uid })];
     if primary(&status.conditions).is_some_and(|condition| condition.status == ConditionStatus::True) {
@@ -72,9 +79,13 @@ pub async fn write(ctx: &Context, object: &DwsDataSource, status: &DwsDataSource
     }
     patch.push(json!({ "op": "add", "path": "/status", "value": status }));
     let patch: json_patch::Patch = serde_json::from_value(Value::Array(patch)).unwrap_or_default();
-    let api = ctx.kubernetes.within::<DwsDataSource>(metadata.namespace.as_deref().unwrap_or_default());
+    let api = ctx
+        .kubernetes
+        .within::<DwsDataSource>(metadata.namespace.as_deref().unwrap_or_default());
     let name = metadata.name.as_deref().unwrap_or_default();
-    ctx.kubernetes.call(api.patch_status(name, &PatchParams::default(), &Patch::Json::<()>(patch))).await
+    ctx.kubernetes
+        .call(api.patch_status(name, &PatchParams::default(), &Patch::Json::<()>(patch)))
+        .await
 }
 
 async fn reread(ctx: &Context, pass: &mut Pass, error: KubernetesError) -> Result<Reported, KubernetesError> {
@@ -96,21 +107,29 @@ fn tell(ctx: &Context, pass: &Pass, before: &DwsDataSourceStatus, report: &Repor
             "DuplicateRemoved" => ctx.metrics.duplicate_removed(),
             _ => {}
         }
-        ctx.events.publish(reference(&pass.object), note.warning, note.reason, &note.text);
+        ctx.events
+            .publish(reference(&pass.object), note.warning, note.reason, &note.text);
     }
     let (was, is) = (primary(&before.conditions), primary(&report.status.conditions));
     if let Some(is) = is
         && was.is_none_or(|was| was.reason != is.reason)
     {
-        let stalled = report.status.conditions.iter().any(|condition| condition.type_ == ConditionType::Stalled);
+        let stalled = report
+            .status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == ConditionType::Stalled);
         tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = is.reason.as_str(), "{}", is.message);
-        ctx.events.publish(reference(&pass.object), stalled, is.reason.as_str(), &is.message);
+        ctx.events
+            .publish(reference(&pass.object), stalled, is.reason.as_str(), &is.message);
     }
 }
 
 /// The condition that carries the verdict.
 fn primary(conditions: &[Condition]) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == ConditionType::Ready)
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Ready)
 }
 
 /// The object, as events name it.

@@ -19,9 +19,7 @@ use super::snapshots::Snapshots;
 use super::wakes::{Scope, Wakes};
 use super::watch;
 use crate::api::{ClusterDwsProvider, DwsProvider};
-use crate::cloud::{
-    Bounds, BreakerTimings, CallRecord, EndpointPolicy, Fence, Limits, Observer, Timeouts,
-};
+use crate::cloud::{Bounds, BreakerTimings, CallRecord, EndpointPolicy, Fence, Limits, Observer, Timeouts};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::lanes::Lanes;
@@ -70,14 +68,18 @@ struct Counted(Metrics);
 
 impl Observer for Counted {
     fn called(&self, record: &CallRecord<'_>) {
-        self.0.cloud_request(record.operation.name(), record.status, record.code, record.duration);
+        self.0
+            .cloud_request(record.operation.name(), record.status, record.code, record.duration);
     }
 }
 
 /// The rules for endpoints, from the flags.
 #[must_use]
 pub fn endpoint_policy(args: &ClusterArgs) -> EndpointPolicy {
-    EndpointPolicy { allowed_domains: args.allow_endpoint_domain.clone(), allow_insecure: args.allow_insecure_endpoints }
+    EndpointPolicy {
+        allowed_domains: args.allow_endpoint_domain.clone(),
+        allow_insecure: args.allow_insecure_endpoints,
+    }
 }
 
 /// Makes sessions by the flags.
@@ -93,9 +95,16 @@ pub fn access(args: &ClusterArgs, timings: &Timings, process: &Process, kubernet
         namespace: process.namespace.clone(),
         policy: endpoint_policy(args),
         use_proxy_env: args.use_proxy_env,
-        timeouts: Timeouts { connect: timings.connect, write: timings.write_deadline, read: timings.read_deadline },
+        timeouts: Timeouts {
+            connect: timings.connect,
+            write: timings.write_deadline,
+            read: timings.read_deadline,
+        },
         limits: Arc::new(Limits::new(Bounds::default(), breaker)),
-        fence: Arc::new(LeaseFence { leadership: process.leadership.clone(), margin: timings.lease_margin }),
+        fence: Arc::new(LeaseFence {
+            leadership: process.leadership.clone(),
+            margin: timings.lease_margin,
+        }),
         observer: Arc::new(Counted(process.metrics.clone())),
     }
 }
@@ -108,13 +117,20 @@ pub async fn run(args: &RunArgs, process: Process) {
     let scopes: Vec<Scope> = if cluster_kind {
         vec![Scope::All]
     } else {
-        args.cluster.watch_namespace.iter().cloned().map(Scope::Namespace).collect()
+        args.cluster
+            .watch_namespace
+            .iter()
+            .cloned()
+            .map(Scope::Namespace)
+            .collect()
     };
     let (wakes, woken) = Wakes::new(scopes.clone());
     let (lanes, turns) = Lanes::new();
     let access = access(&args.cluster, &args.timings, &process, kubernetes.clone());
     process.health.ready("watch of data sources", false);
-    process.metrics.add_controller(super::pass::CONTROLLER, args.concurrency.get());
+    process
+        .metrics
+        .add_controller(super::pass::CONTROLLER, args.concurrency.get());
     let ctx = Arc::new(Context {
         kubernetes,
         clock: process.clock,
@@ -147,8 +163,13 @@ pub async fn run(args: &RunArgs, process: Process) {
     }
     if cluster_kind {
         let all = kube::Api::all(ctx.kubernetes.client());
-        streams.push(Box::pin(provider_status::providers::<ClusterDwsProvider>(Arc::clone(&ctx), all)));
+        streams.push(Box::pin(provider_status::providers::<ClusterDwsProvider>(
+            Arc::clone(&ctx),
+            all,
+        )));
     }
-    futures::stream::iter(streams).for_each_concurrent(None, |stream| stream).await;
+    futures::stream::iter(streams)
+        .for_each_concurrent(None, |stream| stream)
+        .await;
     lane_turns.abort();
 }

@@ -44,7 +44,11 @@ impl Snapshots {
         };
         let mut newest = slot.lock().await;
         if let Some(snapshot) = newest.as_ref() {
-            let serves_from = if snapshot.result.is_ok() { since } else { since.max(asked) };
+            let serves_from = if snapshot.result.is_ok() {
+                since
+            } else {
+                since.max(asked)
+            };
             if snapshot.began >= serves_from {
                 return snapshot.clone();
             }
@@ -63,7 +67,10 @@ impl Snapshots {
                 "the cloud counts more data sources than it lists"
             );
         }
-        let snapshot = Snapshot { began, result: listing.map(|listing| Arc::new(listing.items)) };
+        let snapshot = Snapshot {
+            began,
+            result: listing.map(|listing| Arc::new(listing.items)),
+        };
         *newest = Some(snapshot.clone());
         snapshot
     }

@@ -31,14 +31,17 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: BoxStream<'sta
     let api = api_of::<DwsDataSource>(&ctx, &scope);
     let (reader, writer) = reflector::store();
     let mut roll = Roll::new(Arc::clone(&ctx), scope);
-    let stream = decoded(watcher(api, watcher::Config::default()).default_backoff(), move |event| roll.note(event))
-        .modify(|object| {
-            object.metadata.managed_fields = None;
-            object.annotations_mut().retain(|key, _| key == INTENT_ANNOTATION);
-        })
-        .reflect(writer)
-        .applied_objects()
-        .predicate_filter(relevant, PredicateConfig::default());
+    let stream = decoded(
+        watcher(api, watcher::Config::default()).default_backoff(),
+        move |event| roll.note(event),
+    )
+    .modify(|object| {
+        object.metadata.managed_fields = None;
+        object.annotations_mut().retain(|key, _| key == INTENT_ANNOTATION);
+    })
+    .reflect(writer)
+    .applied_objects()
+    .predicate_filter(relevant, PredicateConfig::default());
     Controller::for_stream(stream, reader)
         .with_config(Config::default())
         .reconcile_on(wakes)
@@ -126,7 +129,12 @@ struct Roll {
 
 impl Roll {
     fn new(ctx: Arc<Context>, scope: Scope) -> Self {
-        Roll { ctx, scope, listed: HashSet::new(), undecodable: HashSet::new() }
+        Roll {
+            ctx,
+            scope,
+            listed: HashSet::new(),
+            undecodable: HashSet::new(),
+        }
     }
 
     fn note(&mut self, noted: Noted<'_, DwsDataSource>) {
@@ -154,7 +162,9 @@ impl Roll {
                 }
             }
         }
-        self.ctx.metrics.set_undecodable("DwsDataSource", self.undecodable.len());
+        self.ctx
+            .metrics
+            .set_undecodable("DwsDataSource", self.undecodable.len());
     }
 
     fn present(&mut self, object: &DwsDataSource) {
@@ -173,7 +183,11 @@ impl Roll {
         for freed in self.ctx.claims.forget(&member.uid) {
             self.ctx.wakes.wake(&freed);
         }
-        let let_go = self.ctx.memories.forget(&member.uid).is_some_and(|slot| slot.was_let_go());
+        let let_go = self
+            .ctx
+            .memories
+            .forget(&member.uid)
+            .is_some_and(|slot| slot.was_let_go());
         if let Some(object) = object.filter(|_| !let_go) {
             tell_orphan(&self.ctx, object);
         }
@@ -184,7 +198,12 @@ impl Roll {
         let Some(uid) = metadata.uid.clone() else { return };
         self.listed.insert(uid.clone());
         let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
-        tracing::error!(?namespace, ?name, error = invalid.error, "an object cannot be decoded; it is left alone");
+        tracing::error!(
+            ?namespace,
+            ?name,
+            error = invalid.error,
+            "an object cannot be decoded; it is left alone"
+        );
         if self.undecodable.insert(uid.clone()) {
             let reference = ObjectReference {
                 api_version: Some(DwsDataSource::api_version(&()).into_owned()),
@@ -194,7 +213,8 @@ impl Roll {
                 uid: Some(uid),
                 ..ObjectReference::default()
             };
-            let note = "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
+            let note =
+                "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
             self.ctx.events.publish(reference, true, "Undecodable", note);
         }
     }
@@ -204,13 +224,22 @@ impl Roll {
 fn tell_orphan(ctx: &Context, object: &DwsDataSource) {
     let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
     let ours = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-    let Some(status) = object.status.as_ref().filter(|_| !retained && !ours) else { return };
-    let (Some(id), Some(at)) = (&status.id, &status.cloud) else { return };
+    let Some(status) = object.status.as_ref().filter(|_| !retained && !ours) else {
+        return;
+    };
+    let (Some(id), Some(at)) = (&status.id, &status.cloud) else {
+        return;
+    };
     let note = format!(
         "The object was removed without its finalizer; data source {id} stays in DWS cluster {} at {}, project {}.",
         at.cluster_id, at.endpoint, at.project_id
     );
-    tracing::error!(namespace = object.namespace(), name = object.name_any(), uid = object.uid(), "{note}");
+    tracing::error!(
+        namespace = object.namespace(),
+        name = object.name_any(),
+        uid = object.uid(),
+        "{note}"
+    );
     ctx.events.publish(report::reference(object), true, "Orphaned", &note);
     ctx.metrics.orphaned();
 }

@@ -12,13 +12,9 @@ use aws_lc_rs::digest;
 /// `jitter` in [0, 1) picks the place in that range; values outside it are moved to its nearest end.
 #[must_use]
 pub fn delay(attempts: u32, min: Duration, max: Duration, jitter: f64) -> Duration {
-    let doubled = 1u32
-        .checked_shl(attempts)
-        .and_then(|factor| min.checked_mul(factor));
+    let doubled = 1u32.checked_shl(attempts).and_then(|factor| min.checked_mul(factor));
     // Past 2^31 every `min` of a microsecond or more is above half an hour, and doubling no longer means anything.
-    let full = doubled
-        .unwrap_or(if min.is_zero() { min } else { max })
-        .min(max);
+    let full = doubled.unwrap_or(if min.is_zero() { min } else { max }).min(max);
     let half = full / 2;
     half.saturating_add(half.mul_f64(share(jitter))).min(full)
 }
@@ -45,11 +41,7 @@ pub fn spread(uid: &str, period: Duration) -> Duration {
 }
 
 fn share(jitter: f64) -> f64 {
-    if jitter.is_nan() {
-        0.0
-    } else {
-        jitter.clamp(0.0, 1.0)
-    }
+    if jitter.is_nan() { 0.0 } else { jitter.clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]
@@ -76,10 +68,7 @@ mod tests {
             let tenth = spread(&format!("uid-{n}"), period).as_secs() / 180;
             per_tenth[usize::try_from(tenth).unwrap()] += 1;
         }
-        assert!(
-            per_tenth.iter().all(|count| (60..150).contains(count)),
-            "{per_tenth:?}"
-        );
+        assert!(per_tenth.iter().all(|count| (60..150).contains(count)), "{per_tenth:?}");
     }
 
     proptest! {

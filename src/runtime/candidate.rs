@@ -53,11 +53,7 @@ impl Candidate {
             let held = self.campaign().await;
             metrics.set_leading(lease::NAME, true);
             let reason = self.hold(held).await;
-            tracing::error!(
-                identity = self.leadership.identity(),
-                reason,
-                "leadership lost"
-            );
+            tracing::error!(identity = self.leadership.identity(), reason, "leadership lost");
             self.leadership.lose();
         };
         tokio::select! {
@@ -84,11 +80,7 @@ impl Candidate {
                     self.answered();
                     wait = wait.min(until.saturating_sub(self.setting.clock.uptime()));
                     if shown.as_ref() != Some(&holder) {
-                        tracing::info!(
-                            identity = self.leadership.identity(),
-                            holder,
-                            "standing by"
-                        );
+                        tracing::info!(identity = self.leadership.identity(), holder, "standing by");
                         shown = Some(holder);
                     }
                 }
@@ -182,8 +174,7 @@ impl Candidate {
         );
         let asked_at = self.setting.clock.uptime();
         let written = self.leases.write(&lease, limit).await?;
-        self.leadership
-            .hold_until(asked_at + self.setting.timings.lease);
+        self.leadership.hold_until(asked_at + self.setting.timings.lease);
         Ok(written)
     }
 
@@ -203,10 +194,7 @@ impl Candidate {
 
     /// The time until the next renewal is due, counted from the start of the last one.
     fn until_renewal(&self) -> Duration {
-        let asked_at = self
-            .leadership
-            .held_until()
-            .saturating_sub(self.setting.timings.lease);
+        let asked_at = self.leadership.held_until().saturating_sub(self.setting.timings.lease);
         (asked_at + self.setting.timings.lease_renew).saturating_sub(self.setting.clock.uptime())
     }
 
@@ -214,12 +202,7 @@ impl Candidate {
     fn pause(&mut self) -> Duration {
         let full = self.setting.timings.lease_renew / 5;
         self.tries += 1;
-        backoff::delay(
-            0,
-            full,
-            full,
-            backoff::jitter(self.leadership.identity(), self.tries),
-        )
+        backoff::delay(0, full, full, backoff::jitter(self.leadership.identity(), self.tries))
     }
 }
 

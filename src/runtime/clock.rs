@@ -18,9 +18,7 @@ impl Clock {
     /// Starts the uptime at zero. One clock is made per process, at its start.
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            started: since_boot(),
-        }
+        Self { started: since_boot() }
     }
 
     /// The wall time, cut to milliseconds as it is stored.

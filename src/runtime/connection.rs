@@ -52,18 +52,14 @@ impl Connection {
                     namespace: Some(config.default_namespace.clone()),
                     config,
                 }),
-                Err(in_cluster) => Err(ConnectionError::Nowhere {
-                    kubeconfig,
-                    in_cluster,
-                }),
+                Err(in_cluster) => Err(ConnectionError::Nowhere { kubeconfig, in_cluster }),
             },
         }
     }
 
     async fn from_kubeconfig(kubeconfig: Kubeconfig) -> Result<Self, ConnectionError> {
         let namespace = context_namespace(&kubeconfig);
-        let config =
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Self { config, namespace })
     }
 
@@ -96,10 +92,7 @@ impl Connection {
 /// The namespace of the current context; none if it does not name one, where kubectl would say `default`.
 fn context_namespace(kubeconfig: &Kubeconfig) -> Option<String> {
     let current = kubeconfig.current_context.as_ref()?;
-    let named = kubeconfig
-        .contexts
-        .iter()
-        .find(|context| &context.name == current)?;
+    let named = kubeconfig.contexts.iter().find(|context| &context.name == current)?;
     named
         .context
         .as_ref()?
@@ -135,10 +128,7 @@ mod tests {
         for (context, namespace) in [("", None), (", namespace: ops", Some("ops"))] {
             let file = kubeconfig("http://127.0.0.1:1", context);
             assert_eq!(
-                Connection::load(Some(file.path()))
-                    .await
-                    .unwrap()
-                    .namespace(),
+                Connection::load(Some(file.path())).await.unwrap().namespace(),
                 namespace
             );
         }

@@ -14,9 +14,7 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 pub fn parse(text: &str) -> Result<Duration, String> {
     let units = |c: char| c.is_ascii_digit() || ".hmnsuµ".contains(c);
     if !text.chars().all(units) {
-        return Err(format!(
-            "`{text}` is not a duration such as 45s, 1m30s or 500ms"
-        ));
+        return Err(format!("`{text}` is not a duration such as 45s, 1m30s or 500ms"));
     }
     let signed: SignedDuration = text
         .parse()
@@ -55,11 +53,7 @@ mod tests {
             ("1.5s", 1_500),
             ("1h0m5s", 3_605_000),
         ] {
-            assert_eq!(
-                parse(text),
-                Ok(Duration::from_millis(milliseconds)),
-                "{text}"
-            );
+            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
     }
 

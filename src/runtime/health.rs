@@ -44,9 +44,7 @@ impl Health {
 
     /// Says that the loop `name` turns, and promises to say so again within `max_age`. A loop that breaks its promise fails the liveness.
     pub fn beat(&self, name: &'static str, max_age: Duration) {
-        self.checks()
-            .heartbeats
-            .insert(name, (Instant::now(), max_age));
+        self.checks().heartbeats.insert(name, (Instant::now(), max_age));
     }
 
     /// Takes the promise of [`Health::beat`] back: the loop has ended as it should.
@@ -59,15 +57,11 @@ impl Health {
         Router::new()
             .route(
                 "/livez",
-                get(async |health: State<Health>, query: RawQuery| {
-                    answer(Probe::Live, &health, query)
-                }),
+                get(async |health: State<Health>, query: RawQuery| answer(Probe::Live, &health, query)),
             )
             .route(
                 "/readyz",
-                get(async |health: State<Health>, query: RawQuery| {
-                    answer(Probe::Ready, &health, query)
-                }),
+                get(async |health: State<Health>, query: RawQuery| answer(Probe::Ready, &health, query)),
             )
             .with_state(self.clone())
     }
@@ -86,11 +80,7 @@ impl Health {
                 .map(|(name, (last, max_age))| (*name, last.elapsed() <= *max_age))
                 .collect(),
             Probe::Ready if checks.ready.is_empty() => vec![("started", false)],
-            Probe::Ready => checks
-                .ready
-                .iter()
-                .map(|(name, passes)| (*name, *passes))
-                .collect(),
+            Probe::Ready => checks.ready.iter().map(|(name, passes)| (*name, *passes)).collect(),
         }
     }
 }
@@ -153,10 +143,7 @@ mod tests {
         health.ready("lease", true);
         assert_eq!(
             ask(&health, Probe::Ready, ""),
-            (
-                503,
-                "[-]watch data sources failed\nreadyz check failed\n".to_owned()
-            )
+            (503, "[-]watch data sources failed\nreadyz check failed\n".to_owned())
         );
         let all = "[+]lease ok\n[-]watch data sources failed\nreadyz check failed\n".to_owned();
         assert_eq!(ask(&health, Probe::Ready, "verbose"), (503, all));
@@ -181,10 +168,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(
             ask(&health, Probe::Live, ""),
-            (
-                503,
-                "[-]reconcile loop failed\nlivez check failed\n".to_owned()
-            )
+            (503, "[-]reconcile loop failed\nlivez check failed\n".to_owned())
         );
         health.end("reconcile loop");
         assert_eq!(ask(&health, Probe::Live, "").0, 200);

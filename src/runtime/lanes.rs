@@ -91,11 +91,7 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> Lanes<K, M> {
     /// time: entering another leaves the first.
     pub fn enter(&self, lane: &K, member: M, rank: Rank) -> Place {
         let mut state = self.lock();
-        if state
-            .members
-            .get(&member)
-            .is_some_and(|(current, _)| current != lane)
-        {
+        if state.members.get(&member).is_some_and(|(current, _)| current != lane) {
             state.leave(&member);
         }
         state.enter(lane, member, rank)
@@ -109,20 +105,13 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> Lanes<K, M> {
     /// How many members wait for `lane`.
     #[must_use]
     pub fn waiting(&self, lane: &K) -> usize {
-        self.lock()
-            .lanes
-            .get(lane)
-            .map_or(0, |lane| lane.waiting.len())
+        self.lock().lanes.get(lane).map_or(0, |lane| lane.waiting.len())
     }
 
     /// How many members wait for any lane.
     #[must_use]
     pub fn all_waiting(&self) -> usize {
-        self.lock()
-            .lanes
-            .values()
-            .map(|lane| lane.waiting.len())
-            .sum()
+        self.lock().lanes.values().map(|lane| lane.waiting.len()).sum()
     }
 
     /// How many members are before `member` in its lane, holders included: 0 when it holds the lane, none when it is in no lane.
@@ -143,11 +132,7 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> Lanes<K, M> {
     pub fn members(&self, lane: &K) -> Vec<M> {
         let state = self.lock();
         state.lanes.get(lane).map_or_else(Vec::new, |lane| {
-            lane.holders
-                .values()
-                .chain(lane.waiting.values())
-                .cloned()
-                .collect()
+            lane.holders.values().chain(lane.waiting.values()).cloned().collect()
         })
     }
 

@@ -35,9 +35,7 @@ impl From<&Lease> for LeaseView {
             holder: spec
                 .and_then(|spec| spec.holder_identity.clone())
                 .filter(|holder| !holder.is_empty()),
-            length: seconds
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
+            length: seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs),
             resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
         }
     }
@@ -61,13 +59,7 @@ pub enum Step {
 
 /// Decides what `me` does at uptime `now` about a Lease whose last change was first seen at uptime `seen_at`.
 #[must_use]
-pub fn evaluate(
-    lease: Option<&LeaseView>,
-    me: &str,
-    seen_at: Duration,
-    now: Duration,
-    timings: &Timings,
-) -> Step {
+pub fn evaluate(lease: Option<&LeaseView>, me: &str, seen_at: Duration, now: Duration, timings: &Timings) -> Step {
     let Some(lease) = lease else {
         return Step::Create;
     };

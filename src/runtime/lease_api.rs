@@ -53,15 +53,10 @@ impl Leases {
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    request: impl Future<Output = Result<T, Error>>,
-) -> Result<T, LeaseError> {
+async fn within<T>(limit: Duration, request: impl Future<Output = Result<T, Error>>) -> Result<T, LeaseError> {
     match timeout(limit, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Error::Api(status))) if status.is_conflict() || status.is_already_exists() => {
-            Err(LeaseError::Conflict)
-        }
+        Ok(Err(Error::Api(status))) if status.is_conflict() || status.is_already_exists() => Err(LeaseError::Conflict),
         Ok(Err(error)) => Err(LeaseError::Api(error)),
         Err(_) => Err(LeaseError::Timeout(limit)),
     }

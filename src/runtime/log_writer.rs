@@ -63,10 +63,7 @@ impl LogWriter {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         // The thread drops the sender without a word, so the good end is a disconnection.
-        matches!(
-            written.recv_timeout(left),
-            Err(mpsc::RecvTimeoutError::Disconnected)
-        )
+        matches!(written.recv_timeout(left), Err(mpsc::RecvTimeoutError::Disconnected))
     }
 }
 
@@ -154,10 +151,7 @@ pub(super) mod tests {
         }
         assert!(writer.flush(Duration::from_secs(10)));
         let text = out.text();
-        assert!(
-            text.lines().eq((0..100).map(|n| format!("line {n}"))),
-            "{text}"
-        );
+        assert!(text.lines().eq((0..100).map(|n| format!("line {n}"))), "{text}");
         assert_eq!(dropped.get(), 0);
     }
 

@@ -12,8 +12,8 @@ use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
 pub use families::ReconcileResult;
 use families::{
-    CloudLabels, ControllerLabel, Families, KindLabel, NameLabel, OperationLabel, QueueLabels,
-    ReconcileLabels, RestLabels,
+    CloudLabels, ControllerLabel, Families, KindLabel, NameLabel, OperationLabel, QueueLabels, ReconcileLabels,
+    RestLabels,
 };
 
 /// All metrics of the process; clones count into the same ones.
@@ -43,11 +43,7 @@ impl Metrics {
     pub fn add_controller(&self, controller: &'static str, max_concurrent_reconciles: u16) {
         let label = ControllerLabel { controller };
         for result in ReconcileResult::ALL {
-            drop(
-                self.0
-                    .reconciles
-                    .get_or_create(&ReconcileLabels { controller, result }),
-            );
+            drop(self.0.reconciles.get_or_create(&ReconcileLabels { controller, result }));
         }
         drop(self.0.reconcile_errors.get_or_create(&label));
         drop(self.0.reconcile_panics.get_or_create(&label));
@@ -77,10 +73,7 @@ impl Metrics {
             .reconciles
             .get_or_create(&ReconcileLabels { controller, result })
             .inc();
-        self.0
-            .reconcile_time
-            .get_or_create(&label)
-            .observe(took.as_secs_f64());
+        self.0.reconcile_time.get_or_create(&label).observe(took.as_secs_f64());
         if result == ReconcileResult::Error {
             self.0.reconcile_errors.get_or_create(&label).inc();
         }
@@ -114,20 +107,11 @@ impl Metrics {
 
     /// Whether this replica holds the Lease `name`.
     pub fn set_leading(&self, name: &'static str, leading: bool) {
-        self.0
-            .leading
-            .get_or_create(&NameLabel { name })
-            .set(leading.into());
+        self.0.leading.get_or_create(&NameLabel { name }).set(leading.into());
     }
 
     /// A request to the cloud ended after `took`: with an HTTP `status`, or none when nobody answered, and with the cloud's error code.
-    pub fn cloud_request(
-        &self,
-        operation: &'static str,
-        status: Option<u16>,
-        code: Option<&str>,
-        took: Duration,
-    ) {
+    pub fn cloud_request(&self, operation: &'static str, status: Option<u16>, code: Option<&str>, took: Duration) {
         let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         let code = self.bounded_code(code.unwrap_or_default());
         self.0
@@ -182,15 +166,8 @@ impl Metrics {
     fn bounded_code(&self, code: &str) -> String {
         const MOST: usize = 64;
         const LONGEST: usize = 32;
-        let mut known = self
-            .0
-            .cloud_codes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let word = code.len() <= LONGEST
-            && code
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+        let mut known = self.0.cloud_codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let word = code.len() <= LONGEST && code.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
         if !word || (known.len() >= MOST && !known.contains(code)) {
             return "other".to_owned();
         }

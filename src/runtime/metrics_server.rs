@@ -10,9 +10,7 @@ use super::metrics::Metrics;
 
 /// Serves the metrics as `OpenMetrics` text at `/metrics`.
 pub fn router(metrics: &Metrics) -> Router {
-    Router::new()
-        .route("/metrics", get(show))
-        .with_state(metrics.clone())
+    Router::new().route("/metrics", get(show)).with_state(metrics.clone())
 }
 
 async fn show(State(metrics): State<Metrics>) -> impl IntoResponse {

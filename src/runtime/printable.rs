@@ -4,8 +4,5 @@
 #[must_use]
 pub fn cut(text: &str) -> String {
     const LONGEST: usize = 256;
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }

@@ -39,10 +39,7 @@ impl Servers {
             .map_err(|error| cannot("--metrics-address", metrics_at, &error))?;
         let (health_address, metrics_address) = (probes.local_addr()?, numbers.local_addr()?);
         let stop = CancellationToken::new();
-        for (listener, router) in [
-            (probes, health.router()),
-            (numbers, metrics_server::router(metrics)),
-        ] {
+        for (listener, router) in [(probes, health.router()), (numbers, metrics_server::router(metrics))] {
             let stopped = stop.clone();
             tokio::spawn(async move {
                 // axum's server only ends when the token does; a broken connection is its own affair.
@@ -62,10 +59,7 @@ impl Servers {
 }
 
 fn cannot(flag: &str, address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("cannot listen on {address} ({flag}): {error}"),
-    )
+    io::Error::new(error.kind(), format!("cannot listen on {address} ({flag}): {error}"))
 }
 
 #[cfg(test)]
@@ -79,19 +73,12 @@ mod tests {
     #[tokio::test]
     async fn serves_probes_and_metrics_until_dropped() {
         let (health, metrics) = (Health::new(), Metrics::new());
-        let servers = Servers::start(loopback(), loopback(), &health, &metrics)
-            .await
-            .unwrap();
+        let servers = Servers::start(loopback(), loopback(), &health, &metrics).await.unwrap();
         let probe = |path: &str| reqwest::get(format!("http://{}{path}", servers.health_address));
         assert_eq!(probe("/readyz").await.unwrap().status(), 503);
         health.ready("lease", true);
         assert_eq!(probe("/readyz").await.unwrap().status(), 200);
-        let verbose = probe("/readyz?verbose")
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
+        let verbose = probe("/readyz?verbose").await.unwrap().text().await.unwrap();
         assert_eq!(verbose, "[+]lease ok\nreadyz check passed\n");
         assert_eq!(probe("/livez").await.unwrap().status(), 200);
         assert_eq!(probe("/metrics").await.unwrap().status(), 404);
@@ -119,9 +106,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            error
-                .to_string()
-                .contains(&format!("{address} (--metrics-address)")),
+            error.to_string().contains(&format!("{address} (--metrics-address)")),
             "{error}"
         );
     }

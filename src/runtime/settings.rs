@@ -80,18 +80,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
     /// Where /livez and /readyz are served.
-    #[arg(
-        long,
-        env = "DWS_OPERATOR_HEALTH_ADDRESS",
-        default_value = "0.0.0.0:8081"
-    )]
+    #[arg(long, env = "DWS_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     pub health_address: SocketAddr,
     /// Where /metrics is served.
-    #[arg(
-        long,
-        env = "DWS_OPERATOR_METRICS_ADDRESS",
-        default_value = "0.0.0.0:8080"
-    )]
+    #[arg(long, env = "DWS_OPERATOR_METRICS_ADDRESS", default_value = "0.0.0.0:8080")]
     pub metrics_address: SocketAddr,
     /// Work only while holding the Lease. Without it there must never be a second replica.
     #[arg(long, env = "DWS_OPERATOR_LEADER_ELECT", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
@@ -109,12 +101,7 @@ pub struct RunArgs {
     #[arg(long, env = "DWS_OPERATOR_RESYNC_PERIOD", default_value = "30m", value_parser = duration::parse)]
     pub resync_period: Duration,
     /// How log lines are written.
-    #[arg(
-        long,
-        env = "DWS_OPERATOR_LOG_FORMAT",
-        value_enum,
-        default_value = "json"
-    )]
+    #[arg(long, env = "DWS_OPERATOR_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
     /// What is logged: a level, or levels by module (`info,dws_operator=debug`).
     #[arg(
@@ -148,9 +135,9 @@ impl ClusterArgs {
             .as_deref()
             .or(self.pod_namespace.as_deref())
             .or(configured);
-        named.map(str::to_owned).ok_or_else(|| {
-            "no namespace for the operator: set --namespace or POD_NAMESPACE".to_owned()
-        })
+        named
+            .map(str::to_owned)
+            .ok_or_else(|| "no namespace for the operator: set --namespace or POD_NAMESPACE".to_owned())
     }
 }
 
@@ -163,22 +150,14 @@ impl RunArgs {
         if let Some(named) = self.identity.as_ref().or(self.pod_name.as_ref()) {
             return Ok(named.clone());
         }
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
-        identity(&host)
-            .map_err(|error| format!("the host's name is no identity, set --identity: {error}"))
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        identity(&host).map_err(|error| format!("the host's name is no identity, set --identity: {error}"))
     }
 }
 
 fn namespace(text: &str) -> Result<String, String> {
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=63).contains(&text.len())
-        && text.chars().all(label)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-    {
+    if (1..=63).contains(&text.len()) && text.chars().all(label) && !text.starts_with('-') && !text.ends_with('-') {
         Ok(text.to_owned())
     } else {
         Err("a namespace has 1 to 63 lower-case letters, digits and hyphens".to_owned())

@@ -78,17 +78,11 @@ mod tests {
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
-            let mut lines = BufReader::new(child.stdout.take().unwrap())
-                .lines()
-                .map(Result::unwrap);
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
             assert!(lines.any(|line| line == "waiting"));
             send(first, child.id());
             assert!(lines.any(|line| line == "stopping"));
-            assert_eq!(
-                child.try_wait().unwrap(),
-                None,
-                "the first signal must not end it"
-            );
+            assert_eq!(child.try_wait().unwrap(), None, "the first signal must not end it");
             send(second, child.id());
             assert_eq!(child.wait().unwrap().code(), Some(INTERRUPTED));
         }

@@ -34,11 +34,7 @@ pub enum TelemetryError {
 ///
 /// # Errors
 /// When the filter cannot be read or logs are set up already.
-pub fn start(
-    format: LogFormat,
-    filter: &str,
-    dropped: Counter,
-) -> Result<LogWriter, TelemetryError> {
+pub fn start(format: LogFormat, filter: &str, dropped: Counter) -> Result<LogWriter, TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let writer = LogWriter::start(io::stdout(), dropped)?;
     match format {
@@ -78,11 +74,7 @@ fn text<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(
 
 fn log_panic(info: &PanicHookInfo<'_>) {
     let location = info.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(
-        panic = panic_guard::text(info.payload()),
-        location,
-        "panicked"
-    );
+    tracing::error!(panic = panic_guard::text(info.payload()), location, "panicked");
 }
 
 #[cfg(test)]

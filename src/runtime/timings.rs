@@ -155,11 +155,7 @@ impl Timings {
                 self.backoff_max,
                 "--backoff-min is above --backoff-max",
             ),
-            (
-                self.backoff_min,
-                self.busy_max,
-                "--backoff-min is above --busy-max",
-            ),
+            (self.backoff_min, self.busy_max, "--backoff-min is above --busy-max"),
         ] {
             if low > high {
                 return Err(flags.to_owned());

@@ -15,16 +15,12 @@ async fn applying_prints_no_warning_and_what_comes_back_equals_the_file() {
         let conditions = stored["status"]["conditions"].as_array().unwrap();
         for wanted in ["NamesAccepted", "Established"] {
             assert!(
-                conditions
-                    .iter()
-                    .any(|c| c["type"] == wanted && c["status"] == "True"),
+                conditions.iter().any(|c| c["type"] == wanted && c["status"] == "True"),
                 "{conditions:?}"
             );
         }
         assert!(
-            !conditions
-                .iter()
-                .any(|c| c["type"] == "NonStructuralSchema"),
+            !conditions.iter().any(|c| c["type"] == "NonStructuralSchema"),
             "{conditions:?}"
         );
     }
@@ -51,10 +47,7 @@ async fn nothing_is_added_to_the_spec_that_a_user_wrote() {
         mrs("as-written-too"),
         provider("DwsProvider", "as-written"),
     ] {
-        assert_eq!(
-            server.create(&object, "").await.accepted()["spec"],
-            object["spec"]
-        );
+        assert_eq!(server.create(&object, "").await.accepted()["spec"], object["spec"]);
     }
 }
 
@@ -64,14 +57,8 @@ async fn unknown_fields_are_warned_about_dropped_or_refused() {
     let mut object = obs("unknown");
     object["spec"]["dataSourcename"] = json!("x");
 
-    let refusal = server
-        .create(&object, "fieldValidation=Strict")
-        .await
-        .refused();
-    assert!(
-        refusal.contains(r#"unknown field "spec.dataSourcename""#),
-        "{refusal}"
-    );
+    let refusal = server.create(&object, "fieldValidation=Strict").await.refused();
+    assert!(refusal.contains(r#"unknown field "spec.dataSourcename""#), "{refusal}");
 
     let answer = server.create(&object, "fieldValidation=Warn").await;
     assert!(answer.status.is_success());
@@ -91,10 +78,7 @@ async fn a_password_cannot_be_taken_from_another_namespace() {
     let server = Server::connect().await;
     let mut object = mrs("elsewhere");
     object["spec"]["userPwd"]["secretKeyRef"]["namespace"] = json!("kube-system");
-    let refusal = server
-        .create(&object, "fieldValidation=Strict")
-        .await
-        .refused();
+    let refusal = server.create(&object, "fieldValidation=Strict").await.refused();
     assert!(
         refusal.contains(r#"unknown field "spec.userPwd.secretKeyRef.namespace""#),
         "{refusal}"
@@ -112,25 +96,13 @@ async fn data_sources_are_found_by_cluster_type_and_name() {
         server.create(object, "").await.accepted();
     }
     for (selector, expected) in [
-        (
-            format!("spec.clusterID={CLUSTER_ID}"),
-            vec!["first", "second"],
-        ),
+        (format!("spec.clusterID={CLUSTER_ID}"), vec!["first", "second"]),
         (format!("spec.clusterID={other_cluster}"), vec!["third"]),
         ("spec.type=MRS".to_owned(), vec!["second"]),
-        (
-            "spec.dataSourceName=sales_archive".to_owned(),
-            vec!["first", "third"],
-        ),
-        (
-            format!("spec.type=OBS,spec.clusterID={CLUSTER_ID}"),
-            vec!["first"],
-        ),
+        ("spec.dataSourceName=sales_archive".to_owned(), vec!["first", "third"]),
+        (format!("spec.type=OBS,spec.clusterID={CLUSTER_ID}"), vec!["first"]),
     ] {
-        let selector: String = format!(
-            "fieldSelector={}",
-            selector.replace('=', "%3D").replace(',', "%2C")
-        );
+        let selector: String = format!("fieldSelector={}", selector.replace('=', "%3D").replace(',', "%2C"));
         let list = server.list(&first, &selector).await.accepted();
         let names: Vec<&str> = list["items"]
             .as_array()
@@ -144,18 +116,14 @@ async fn data_sources_are_found_by_cluster_type_and_name() {
 
 /// The columns of `kubectl get`, those of `-o wide` in brackets, and the cells of the only row but its age.
 fn columns_and_cells(table: &Value) -> (Vec<String>, Vec<Value>) {
-    let columns = table["columnDefinitions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|column| {
-            let name = column["name"].as_str().unwrap();
-            if column["priority"] == 0 {
-                name.to_owned()
-            } else {
-                format!("[{name}]")
-            }
-        });
+    let columns = table["columnDefinitions"].as_array().unwrap().iter().map(|column| {
+        let name = column["name"].as_str().unwrap();
+        if column["priority"] == 0 {
+            name.to_owned()
+        } else {
+            format!("[{name}]")
+        }
+    });
     let cells = table["rows"][0]["cells"].as_array().unwrap();
     (columns.collect(), cells[..cells.len() - 1].to_vec())
 }
@@ -211,15 +179,7 @@ async fn kubectl_get_shows_the_state_of_a_provider() {
     let (columns, cells) = columns_and_cells(&server.table(&object).await.accepted());
     assert_eq!(
         columns,
-        [
-            "Name",
-            "Region",
-            "Ready",
-            "Reason",
-            "[Project]",
-            "[Endpoint]",
-            "Age"
-        ]
+        ["Name", "Region", "Ready", "Reason", "[Project]", "[Endpoint]", "Age"]
     );
     let expected = json!([
         "shown",

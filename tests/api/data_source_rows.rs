@@ -8,15 +8,17 @@ use crate::rows::{BAD_NAMES, Row, name_fits, pattern, rule};
 /// Every check of a data source but those that compare with the old object.
 pub fn data_source_rows() -> Vec<Row> {
     let (obs, mrs) = (obs("rules"), mrs("rules"));
-    let no_marker =
-        "description must not contain [k8s: because the operator's ownership marker begins with it";
+    let no_marker = "description must not contain [k8s: because the operator's ownership marker begins with it";
     vec![
         name_fits(&obs),
         rule(
             &mrs,
             "spec",
             "type MRS needs dataSourceID: set it to the id of the MRS cluster",
-            [json!({}), json!({"spec": {"type": "LAKE_FORMATION", "dataSourceID": null}})],
+            [
+                json!({}),
+                json!({"spec": {"type": "LAKE_FORMATION", "dataSourceID": null}}),
+            ],
             [json!({"spec": {"dataSourceID": null}})],
         ),
         rule(
@@ -30,14 +32,20 @@ pub fn data_source_rows() -> Vec<Row> {
             &obs,
             "spec",
             "type OBS needs connectInfo: set it to the name of the database",
-            [json!({}), json!({"spec": {"type": "LAKE_FORMATION", "connectInfo": null}})],
+            [
+                json!({}),
+                json!({"spec": {"type": "LAKE_FORMATION", "connectInfo": null}}),
+            ],
             [json!({"spec": {"connectInfo": null}})],
         ),
         rule(
             &obs,
             "spec",
             "type OBS takes no password: remove userPwd, access is granted by the agency in userName",
-            [json!({}), json!({"spec": {"type": "LAKE_FORMATION", "userPwd": mrs["spec"]["userPwd"]}})],
+            [
+                json!({}),
+                json!({"spec": {"type": "LAKE_FORMATION", "userPwd": mrs["spec"]["userPwd"]}}),
+            ],
             [json!({"spec": {"userPwd": mrs["spec"]["userPwd"]}})],
         ),
         rule(
@@ -67,14 +75,24 @@ pub fn data_source_rows() -> Vec<Row> {
             ["a", "Sales_1"],
             ["", "sales-lake", "sales lake", "..", "a%2fb", "a@b", "a\r\nb", "sälesß"],
         ),
-        pattern(&mrs, "spec.dataSourceID", ["0f3b7c52-9d1e", "mrs_1"], ["", "a/b", "..", "%2f", "a@b", "a\r\nb"]),
+        pattern(
+            &mrs,
+            "spec.dataSourceID",
+            ["0f3b7c52-9d1e", "mrs_1"],
+            ["", "a/b", "..", "%2f", "a@b", "a\r\nb"],
+        ),
         pattern(
             &obs,
             "spec.userName",
             ["u", "an-agency.with_a-name_of_more_than_20_characters"],
             ["", "a b", "a/b", "%2f", "a@b", "a\r\nb"],
         ),
-        pattern(&obs, "spec.connectInfo", ["gaussdb", "Datenbank ä"], ["", "a\r\nb", "a\u{0}b", "a\u{85}b"]),
+        pattern(
+            &obs,
+            "spec.connectInfo",
+            ["gaussdb", "Datenbank ä"],
+            ["", "a\r\nb", "a\u{0}b", "a\u{85}b"],
+        ),
         pattern(
             &obs,
             "spec.description",
@@ -82,15 +100,38 @@ pub fn data_source_rows() -> Vec<Row> {
             ["a!", "<b", "b>", "it's", "a=b", "a&b", "a\nb", "a\tb", "a\u{7f}"],
         ),
         pattern(&obs, "spec.providerRef.name", ["default", "eu.west-1"], BAD_NAMES),
-        pattern(&mrs, "spec.userPwd.secretKeyRef.name", ["mrs", "mrs.account-1"], BAD_NAMES),
-        pattern(&mrs, "spec.userPwd.secretKeyRef.key", ["password", "Pass_word.1"], ["a/b", "a b", "a\r\nb", "%2f"]),
-        pattern(&obs, "status.conditions[].type", ["Ready", "Paused"], ["not ready", "Ready\n"]),
-        pattern(&obs, "status.conditions[].reason", ["Available", "OfTheFuture"], ["it works", "Available\n"]),
+        pattern(
+            &mrs,
+            "spec.userPwd.secretKeyRef.name",
+            ["mrs", "mrs.account-1"],
+            BAD_NAMES,
+        ),
+        pattern(
+            &mrs,
+            "spec.userPwd.secretKeyRef.key",
+            ["password", "Pass_word.1"],
+            ["a/b", "a b", "a\r\nb", "%2f"],
+        ),
+        pattern(
+            &obs,
+            "status.conditions[].type",
+            ["Ready", "Paused"],
+            ["not ready", "Ready\n"],
+        ),
+        pattern(
+            &obs,
+            "status.conditions[].reason",
+            ["Available", "OfTheFuture"],
+            ["it works", "Available\n"],
+        ),
     ]
     .into_iter()
     .map(|mut row| {
         if row.place == "spec.providerRef.name" {
-            row.object = merged(&row.object, &json!({"spec": {"providerRef": {"kind": "DwsProvider", "name": "x"}}}));
+            row.object = merged(
+                &row.object,
+                &json!({"spec": {"providerRef": {"kind": "DwsProvider", "name": "x"}}}),
+            );
         }
         row
     })

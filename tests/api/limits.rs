@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{
-    full_data_source, full_data_source_status, full_provider, full_provider_status, merged,
-};
+use crate::manifests::{full_data_source, full_data_source_status, full_provider, full_provider_status, merged};
 use crate::schemas::{Field, fields};
 use crate::server::Server;
 
@@ -14,13 +12,8 @@ fn at<'a>(object: &'a mut Value, path: &[String]) -> &'a mut Value {
         if value.is_array() {
             &mut value[0]
         } else if name == "[]" {
-            let entries = value
-                .as_object_mut()
-                .expect("only lists and maps have items");
-            entries
-                .values_mut()
-                .next()
-                .expect("the full object has an entry here")
+            let entries = value.as_object_mut().expect("only lists and maps have items");
+            entries.values_mut().next().expect("the full object has an entry here")
         } else {
             &mut value[name]
         }
@@ -35,11 +28,7 @@ fn refused_values(schema: &Value, full: &Value) -> Vec<(Value, String)> {
         refused.push((json!(long), "Too long: may not be more than".to_owned()));
     }
     if schema["minLength"].is_u64() || schema["minItems"].is_u64() {
-        let empty = if full.is_array() {
-            json!([])
-        } else {
-            json!("")
-        };
+        let empty = if full.is_array() { json!([]) } else { json!("") };
         refused.push((
             empty,
             "should be at least 1 chars long|should have at least 1 items".to_owned(),
@@ -57,10 +46,7 @@ fn refused_values(schema: &Value, full: &Value) -> Vec<(Value, String)> {
         refused.push((Value::Object(entries.collect()), "Too many".to_owned()));
     }
     if let Some(min) = schema["minimum"].as_i64() {
-        refused.push((
-            json!(min - 1),
-            format!("should be greater than or equal to {min}"),
-        ));
+        refused.push((json!(min - 1), format!("should be greater than or equal to {min}")));
     }
     if schema["enum"].is_array() {
         refused.push((json!("Nonsense"), "Unsupported value".to_owned()));
@@ -72,15 +58,9 @@ fn refused_values(schema: &Value, full: &Value) -> Vec<(Value, String)> {
 async fn stored(server: &Server, kind: &str) -> Value {
     let (object, status) = match kind {
         "DwsDataSource" => (full_data_source("full"), full_data_source_status()),
-        kind => (
-            full_provider(kind, &server.unique("full")),
-            full_provider_status(),
-        ),
+        kind => (full_provider(kind, &server.unique("full")), full_provider_status()),
     };
-    server
-        .create(&object, "fieldValidation=Strict")
-        .await
-        .accepted();
+    server.create(&object, "fieldValidation=Strict").await.accepted();
     server
         .patch_status(&object, &json!({"status": status}), "")
         .await
@@ -110,21 +90,14 @@ async fn every_limit_refuses_what_exceeds_it() {
             .filter(|field| field.kind == kind && !field.path.is_empty())
         {
             let mut full = full.clone();
-            if field
-                .path
-                .starts_with(&["spec", "auth", "password"].map(String::from))
-            {
+            if field.path.starts_with(&["spec", "auth", "password"].map(String::from)) {
                 full["spec"]["auth"] = crate::manifests::password();
             }
             if ["apiVersion", "kind", "metadata"].contains(&field.path[0].as_str()) {
                 continue;
             }
             let present = at(&mut full, &field.path).clone();
-            assert!(
-                !present.is_null(),
-                "the full {kind} lacks {}",
-                field.place()
-            );
+            assert!(!present.is_null(), "the full {kind} lacks {}", field.place());
             for (value, words) in refused_values(&field.schema, &present) {
                 let mut object = full.clone();
                 *at(&mut object, &field.path) = value;

@@ -1,9 +1,6 @@
 //! Stories of the API: what a user gets from a real API server that has the CRDs, without any operator.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a story may panic where the product may not"
-)]
+#![allow(clippy::unwrap_used, reason = "a story may panic where the product may not")]
 
 mod crds;
 mod data_source_rows;

@@ -65,18 +65,14 @@ pub fn patch_at(place: &str, value: &str) -> Value {
         "spec.namespaceSelector.matchLabels[]" => {
             json!({"spec": {"namespaceSelector": {"matchLabels": {"team": value}}}})
         }
-        "spec.namespaceSelector.matchExpressions[].key" => {
-            requirement(value, "Exists", &json!(null))
+        "spec.namespaceSelector.matchExpressions[].key" => requirement(value, "Exists", &json!(null)),
+        "spec.namespaceSelector.matchExpressions[].values[]" => requirement("team", "In", &json!([value])),
+        "spec.auth.password.domainName" | "spec.auth.password.userName" | "spec.auth.password.secretRef.name" => {
+            merged(
+                &json!({"spec": {"auth": merged(&json!({"accessKey": null}), &password())}}),
+                &nested(place, json!(value)),
+            )
         }
-        "spec.namespaceSelector.matchExpressions[].values[]" => {
-            requirement("team", "In", &json!([value]))
-        }
-        "spec.auth.password.domainName"
-        | "spec.auth.password.userName"
-        | "spec.auth.password.secretRef.name" => merged(
-            &json!({"spec": {"auth": merged(&json!({"accessKey": null}), &password())}}),
-            &nested(place, json!(value)),
-        ),
         "status.conditions[].type" => {
             json!({"status": {"conditions": [condition(value, "True", "Available")]}})
         }
@@ -89,9 +85,7 @@ pub fn patch_at(place: &str, value: &str) -> Value {
 }
 
 fn nested(place: &str, value: Value) -> Value {
-    place
-        .rsplit('.')
-        .fold(value, |inner, name| json!({name: inner}))
+    place.rsplit('.').fold(value, |inner, name| json!({name: inner}))
 }
 
 /// A selector with one requirement; null stands for no values.

@@ -9,16 +9,8 @@ async fn every_sample_is_accepted_under_strict_validation() {
     for sample in &samples {
         server.try_apply(sample).await.accepted();
     }
-    let kinds: Vec<&str> = samples
-        .iter()
-        .map(|sample| sample["kind"].as_str().unwrap())
-        .collect();
-    for kind in [
-        "Secret",
-        "DwsProvider",
-        "ClusterDwsProvider",
-        "DwsDataSource",
-    ] {
+    let kinds: Vec<&str> = samples.iter().map(|sample| sample["kind"].as_str().unwrap()).collect();
+    for kind in ["Secret", "DwsProvider", "ClusterDwsProvider", "DwsDataSource"] {
         assert!(kinds.contains(&kind), "no sample of {kind}");
     }
 }

@@ -43,11 +43,6 @@ fn collect(kind: &str, path: &[String], schema: &Value, fields: &mut Vec<Field>)
         .filter(|inner| inner.is_object());
     let items_name = "[]".to_owned();
     for (name, inner) in properties.chain(items.map(|inner| (&items_name, inner))) {
-        collect(
-            kind,
-            &[path, std::slice::from_ref(name)].concat(),
-            inner,
-            fields,
-        );
+        collect(kind, &[path, std::slice::from_ref(name)].concat(), inner, fields);
     }
 }

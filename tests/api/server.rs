@@ -26,12 +26,7 @@ impl Answer {
     /// The body of an answer that took the request without a warning.
     #[track_caller]
     pub fn accepted(self) -> Value {
-        assert!(
-            self.status.is_success(),
-            "{}: {}",
-            self.status,
-            self.body["message"]
-        );
+        assert!(self.status.is_success(), "{}: {}", self.status, self.body["message"]);
         assert_eq!(self.warnings, Vec::<String>::new());
         self.body
     }
@@ -55,8 +50,7 @@ pub struct Server {
 
 /// The only place that knows where the API server of the stories comes from.
 async fn client() -> kube::Client {
-    let path = std::env::var("TEST_KUBECONFIG")
-        .expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
+    let path = std::env::var("TEST_KUBECONFIG").expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
     let kubeconfig = Kubeconfig::read_from(path).expect("the kubeconfig can be read");
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
@@ -78,9 +72,7 @@ pub fn documents(folder: &str) -> Vec<Value> {
     files.sort();
     files
         .iter()
-        .flat_map(|file| {
-            serde_saphyr::from_multiple::<Value>(&std::fs::read_to_string(file).unwrap()).unwrap()
-        })
+        .flat_map(|file| serde_saphyr::from_multiple::<Value>(&std::fs::read_to_string(file).unwrap()).unwrap())
         .collect()
 }
 
@@ -94,12 +86,9 @@ impl Server {
         for crd in documents("crds") {
             server.apply_crd(&crd).await.accepted();
             let plural = crd["spec"]["names"]["plural"].as_str().unwrap();
-            server
-                .wait_until_served(&format!("{GROUP_VERSION}/{plural}"))
-                .await;
+            server.wait_until_served(&format!("{GROUP_VERSION}/{plural}")).await;
         }
-        let namespace =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "api-"}});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "api-"}});
         let created = server
             .send(Method::POST, "api/v1/namespaces", "", &namespace)
             .await
@@ -120,14 +109,8 @@ impl Server {
     pub async fn apply_crd(&self, crd: &Value) -> Answer {
         let name = crd["metadata"]["name"].as_str().unwrap();
         let path = format!("apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-        self.send_as(
-            APPLY,
-            Method::PATCH,
-            &path,
-            &format!("{MANAGER}&force=true"),
-            crd,
-        )
-        .await
+        self.send_as(APPLY, Method::PATCH, &path, &format!("{MANAGER}&force=true"), crd)
+            .await
     }
 
     async fn wait_until_served(&self, path: &str) {
@@ -176,8 +159,7 @@ impl Server {
 
     /// What a create of the object would say.
     pub async fn try_create(&self, object: &Value) -> Answer {
-        self.create(object, "dryRun=All&fieldValidation=Strict")
-            .await
+        self.create(object, "dryRun=All&fieldValidation=Strict").await
     }
 
     /// What a server-side apply of the object would say, as `kubectl apply --server-side --dry-run=server` asks.
@@ -194,32 +176,23 @@ impl Server {
 
     /// Merges a patch into the status of an object, as the operator does.
     pub async fn patch_status(&self, object: &Value, patch: &Value, query: &str) -> Answer {
-        self.merge(&format!("{}/status", self.path(object)), patch, query)
-            .await
+        self.merge(&format!("{}/status", self.path(object)), patch, query).await
     }
 
     async fn merge(&self, path: &str, change: &Value, query: &str) -> Answer {
         let query = format!("{MANAGER}&fieldValidation=Strict&{query}");
-        self.send_as(
-            "application/merge-patch+json",
-            Method::PATCH,
-            path,
-            &query,
-            change,
-        )
-        .await
+        self.send_as("application/merge-patch+json", Method::PATCH, path, &query, change)
+            .await
     }
 
     /// Deletes an object. Only objects without a namespace are in the way of later stories.
     pub async fn delete(&self, object: &Value) -> Answer {
-        self.send(Method::DELETE, &self.path(object), "", &json!({}))
-            .await
+        self.send(Method::DELETE, &self.path(object), "", &json!({})).await
     }
 
     /// Reads an object.
     pub async fn get(&self, object: &Value) -> Answer {
-        self.send(Method::GET, &self.path(object), "", &Value::Null)
-            .await
+        self.send(Method::GET, &self.path(object), "", &Value::Null).await
     }
 
     /// Reads a CRD.
@@ -249,18 +222,10 @@ impl Server {
     }
 
     async fn send(&self, method: Method, path: &str, query: &str, body: &Value) -> Answer {
-        self.send_as("application/json", method, path, query, body)
-            .await
+        self.send_as("application/json", method, path, query, body).await
     }
 
-    async fn send_as(
-        &self,
-        content_type: &str,
-        method: Method,
-        path: &str,
-        query: &str,
-        body: &Value,
-    ) -> Answer {
+    async fn send_as(&self, content_type: &str, method: Method, path: &str, query: &str, body: &Value) -> Answer {
         let body = if body.is_null() {
             Body::empty()
         } else {
@@ -275,11 +240,7 @@ impl Server {
     }
 
     async fn answer(&self, request: Request<Body>) -> Answer {
-        let response = self
-            .client
-            .send(request)
-            .await
-            .expect("the API server answers");
+        let response = self.client.send(request).await.expect("the API server answers");
         let (parts, body) = response.into_parts();
         let warnings = parts
             .headers
@@ -288,8 +249,7 @@ impl Server {
             .map(|value| value.to_str().unwrap().to_owned())
             .collect();
         let bytes = body.collect_bytes().await.expect("the answer is complete");
-        let body = serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
         Answer {
             status: parts.status,
             warnings,

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{
-    condition, full_data_source, full_data_source_status, merged, provider, ready,
-};
+use crate::manifests::{condition, full_data_source, full_data_source_status, merged, provider, ready};
 use crate::rows::Check;
 use crate::server::Server;
 
@@ -13,18 +11,12 @@ const FIXED: &str = "only deletionPolicy may change while the data source exists
 const PROVIDER_FIXED: &str = "providerRef is fixed once a create was attempted: \
                               to use another provider, delete this object and create it again";
 const REGION_FIXED: &str = "region is fixed: create another provider for another region";
-const PROJECT_FIXED: &str =
-    "projectID is fixed, set or not: create another provider for another project";
+const PROJECT_FIXED: &str = "projectID is fixed, set or not: create another provider for another project";
 
 /// The rules that these stories are about, for the test that all are covered.
 pub fn covered() -> Vec<(String, String, Check)> {
-    let rule = |kind: &str, place: &str, message: &str| {
-        (
-            kind.to_owned(),
-            place.to_owned(),
-            Check::Rule(message.to_owned()),
-        )
-    };
+    let rule =
+        |kind: &str, place: &str, message: &str| (kind.to_owned(), place.to_owned(), Check::Rule(message.to_owned()));
     let mut rules = vec![
         rule("DwsDataSource", "", FIXED),
         rule("DwsDataSource", "", PROVIDER_FIXED),
@@ -65,10 +57,7 @@ fn changes() -> Vec<Value> {
 /// Stores a data source with every field and this status.
 async fn stored(server: &Server, name: &str, status: Value) -> Value {
     let object = full_data_source(name);
-    server
-        .create(&object, "fieldValidation=Strict")
-        .await
-        .accepted();
+    server.create(&object, "fieldValidation=Strict").await.accepted();
     server
         .patch_status(&object, &json!({ "status": status }), "")
         .await
@@ -78,11 +67,7 @@ async fn stored(server: &Server, name: &str, status: Value) -> Value {
 
 async fn accepts(server: &Server, object: &Value, change: &Value) {
     let answer = server.patch(object, change, "dryRun=All").await;
-    assert!(
-        answer.status.is_success(),
-        "{change}: {}",
-        answer.body["message"]
-    );
+    assert!(answer.status.is_success(), "{change}: {}", answer.body["message"]);
 }
 
 async fn refuses(server: &Server, object: &Value, change: &Value, message: &str, place: &str) {
@@ -110,19 +95,9 @@ async fn of_a_data_source_in_the_cloud_only_the_deletion_policy_changes() {
     for change in changes() {
         refuses(&server, &object, &change, FIXED, "spec").await;
     }
-    accepts(
-        &server,
-        &object,
-        &json!({"spec": {"deletionPolicy": "Retain"}}),
-    )
-    .await;
+    accepts(&server, &object, &json!({"spec": {"deletionPolicy": "Retain"}})).await;
     accepts(&server, &object, &json!({"spec": {"deletionPolicy": null}})).await;
-    accepts(
-        &server,
-        &object,
-        &json!({"metadata": {"annotations": {"a": "b"}}}),
-    )
-    .await;
+    accepts(&server, &object, &json!({"metadata": {"annotations": {"a": "b"}}})).await;
     let both = json!({"spec": {"deletionPolicy": "Retain", "reboot": true}});
     refuses(&server, &object, &both, FIXED, "spec").await;
 }
@@ -144,12 +119,7 @@ async fn a_field_cannot_be_added_to_a_data_source_in_the_cloud() {
     ] {
         refuses(&server, &object, &json!({ "spec": spec }), FIXED, "spec").await;
     }
-    accepts(
-        &server,
-        &object,
-        &json!({"spec": {"deletionPolicy": "Retain"}}),
-    )
-    .await;
+    accepts(&server, &object, &json!({"spec": {"deletionPolicy": "Retain"}})).await;
 }
 
 #[tokio::test]
@@ -163,14 +133,7 @@ async fn a_failed_create_can_be_corrected_but_not_moved_to_another_provider() {
     let object = stored(&server, "failed", status).await;
     for change in changes() {
         if change["spec"].get("providerRef").is_some() {
-            refuses(
-                &server,
-                &object,
-                &change,
-                PROVIDER_FIXED,
-                "spec.providerRef",
-            )
-            .await;
+            refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
         } else {
             accepts(&server, &object, &change).await;
         }
@@ -205,10 +168,7 @@ async fn no_other_trouble_frees_the_spec() {
         ("ready", json!([ready()])),
         ("unknown", json!([])),
     ] {
-        let status = merged(
-            &full_data_source_status(),
-            &json!({ "conditions": conditions }),
-        );
+        let status = merged(&full_data_source_status(), &json!({ "conditions": conditions }));
         let object = stored(&server, name, status).await;
         refuses(
             &server,
@@ -236,21 +196,9 @@ async fn the_provider_is_fixed_once_a_create_was_attempted() {
             json!(null),
         ] {
             let change = json!({"spec": {"providerRef": provider_ref}});
-            refuses(
-                &server,
-                &object,
-                &change,
-                PROVIDER_FIXED,
-                "spec.providerRef",
-            )
-            .await;
+            refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
         }
-        accepts(
-            &server,
-            &object,
-            &json!({"spec": {"dataSourceName": "another"}}),
-        )
-        .await;
+        accepts(&server, &object, &json!({"spec": {"dataSourceName": "another"}})).await;
     }
 }
 
@@ -265,11 +213,7 @@ async fn the_operator_can_write_any_status_of_a_fixed_data_source() {
         let answer = server
             .patch_status(&object, &json!({ "status": status }), "dryRun=All")
             .await;
-        assert!(
-            answer.status.is_success(),
-            "{status}: {}",
-            answer.body["message"]
-        );
+        assert!(answer.status.is_success(), "{status}: {}", answer.body["message"]);
     }
 }
 

@@ -3,8 +3,8 @@
 //! lane → fresh list (absent) → intent → POST. Whatever stands in the way becomes the verdict.
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Coordinates, CreateRequest, Failure, FailureKind, Intent, LanePlace, Look, Observation, Password, Plan,
-    Rank, Rejection, Remote, SecretVersion, Step, View,
+    AttemptMemory, AttemptState, Coordinates, CreateRequest, Failure, FailureKind, Intent, LanePlace, Look,
+    Observation, Password, Plan, Rank, Rejection, Remote, SecretVersion, Step, View,
 };
 use super::draft::Draft;
 use super::{live, reach, settle, trouble};
@@ -12,7 +12,11 @@ use crate::api::{Reason, names};
 
 pub fn decide(o: &Observation) -> Plan {
     let attempt = o.open_attempt();
-    if let Some(AttemptMemory { intent, state: AttemptState::Unknown { settled_from, answered } }) = &attempt {
+    if let Some(AttemptMemory {
+        intent,
+        state: AttemptState::Unknown { settled_from, answered },
+    }) = &attempt
+    {
         return settle::decide(o, intent, *settled_from, *answered);
     }
     if let Some(plan) = settle::late_effects(o).or_else(|| trouble::gate(o)) {
@@ -43,9 +47,11 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         reboot,
     };
     Ok(Plan::Act(match unsent {
-        Some(recorded) if same_request(&recorded, &intent) => {
-            Step::Post { request: request(o, reboot), intent: recorded, secret: secret.cloned() }
-        }
+        Some(recorded) if same_request(&recorded, &intent) => Step::Post {
+            request: request(o, reboot),
+            intent: recorded,
+            secret: secret.cloned(),
+        },
         // A recorded intent that was not sent and no longer fits is simply written over.
         _ => Step::RecordIntent(intent),
     }))
@@ -53,7 +59,11 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
 
 /// Whether two intents lead to the same place with the same request.
 fn same_request(a: &Intent, b: &Intent) -> bool {
-    let strip = |intent: &Intent| Intent { attempt: String::new(), time: jiff::Timestamp::UNIX_EPOCH, ..intent.clone() };
+    let strip = |intent: &Intent| Intent {
+        attempt: String::new(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+        ..intent.clone()
+    };
     strip(a) == strip(b)
 }
 
@@ -76,21 +86,26 @@ fn request(o: &Observation, reboot: bool) -> CreateRequest {
 }
 
 fn password(o: &Observation) -> Result<Option<&SecretVersion>, Plan> {
-    let Some(user_pwd) = &o.object.spec.user_pwd else { return Ok(None) };
+    let Some(user_pwd) = &o.object.spec.user_pwd else {
+        return Ok(None);
+    };
     let waiting = Draft::new(o).edit(|status| status.retry = None);
     let name = &user_pwd.secret_key_ref.name;
     match &o.password {
         Password::Unknown => Err(Plan::Look(Look::Password)),
         Password::Present { version } => Ok(Some(version)),
         Password::Absent => Err(waiting
-            .reconciling(Reason::WaitingForSecret, format!("Secret {name} does not exist; create it."))
+            .reconciling(
+                Reason::WaitingForSecret,
+                format!("Secret {name} does not exist; create it."),
+            )
             .wait(o.timings.secret_recheck)),
-        Password::Invalid { message, .. } => {
-            Err(waiting.stalled(Reason::InvalidSpec, message.clone()).wait(o.timings.secret_recheck))
-        }
-        Password::Unreadable { message } => {
-            Err(waiting.reconciling(Reason::Retrying, message.clone()).wait(o.timings.secret_recheck))
-        }
+        Password::Invalid { message, .. } => Err(waiting
+            .stalled(Reason::InvalidSpec, message.clone())
+            .wait(o.timings.secret_recheck)),
+        Password::Unreadable { message } => Err(waiting
+            .reconciling(Reason::Retrying, message.clone())
+            .wait(o.timings.secret_recheck)),
     }
 }
 
@@ -119,7 +134,10 @@ fn lane(o: &Observation) -> Result<std::time::Duration, Plan> {
         None => Err(Plan::Look(Look::Lane(Rank::Create))),
         Some(LanePlace::Held { since }) => Ok(since.max(o.started)),
         Some(LanePlace::Waiting) => Err(Draft::new(o)
-            .reconciling(Reason::Creating, "Waiting for other operations of this DWS cluster to end.")
+            .reconciling(
+                Reason::Creating,
+                "Waiting for other operations of this DWS cluster to end.",
+            )
             .wait_in_lane(o.timings.stalled_recheck)),
     }
 }
@@ -132,11 +150,18 @@ fn absent(o: &Observation, at: &Coordinates, since: std::time::Duration) -> Resu
         return Err(trouble::unreadable(o, failure));
     }
     match o.listed_since(since) {
-        None => Err(Plan::Look(Look::List { since, at: at.clone(), type_: o.object.spec.type_ })),
+        None => Err(Plan::Look(Look::List {
+            since,
+            at: at.clone(),
+            type_: o.object.spec.type_,
+        })),
         Some(View::Absent) => Ok(()),
         Some(View::Ours { item, .. }) => Err(live::adopt(o, item, at.clone(), None)),
         Some(View::Leaving { .. }) => Err(Draft::new(o)
-            .reconciling(Reason::Creating, "The cloud is still deleting a data source of this name.")
+            .reconciling(
+                Reason::Creating,
+                "The cloud is still deleting a data source of this name.",
+            )
             .wait(o.timings.job_poll_max)),
         Some(View::Foreign { item }) => Err(exists(o, &item.id)),
     }
@@ -145,7 +170,9 @@ fn absent(o: &Observation, at: &Coordinates, since: std::time::Duration) -> Resu
 /// The verdict about somebody else's data source of the same name.
 pub fn exists(o: &Observation, id: &str) -> Plan {
     let failure = Failure {
-        kind: FailureKind::Rejected { reason: Rejection::Exists },
+        kind: FailureKind::Rejected {
+            reason: Rejection::Exists,
+        },
         code: None,
         status: None,
         message: format!("its id is {id}"),

@@ -15,7 +15,11 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub fn new(observation: &'a Observation) -> Self {
-        Draft { observation, status: observation.object.status.clone(), notes: Vec::new() }
+        Draft {
+            observation,
+            status: observation.object.status.clone(),
+            notes: Vec::new(),
+        }
     }
 
     /// Changes fields of the status.
@@ -26,7 +30,11 @@ impl<'a> Draft<'a> {
 
     /// Tells of something that happened.
     pub fn note(mut self, warning: bool, reason: &'static str, text: impl Into<String>) -> Self {
-        self.notes.push(Note { warning, reason, text: text.into() });
+        self.notes.push(Note {
+            warning,
+            reason,
+            text: text.into(),
+        });
         self
     }
 
@@ -58,21 +66,32 @@ impl<'a> Draft<'a> {
 
     /// Reports, then waits outside the lane.
     pub fn wait(self, at_most: Duration) -> Plan {
-        self.end(Then::Wait { at_most, keep_lane: false })
+        self.end(Then::Wait {
+            at_most,
+            keep_lane: false,
+        })
     }
 
     /// Reports, then waits with the place in the lane kept.
     pub fn wait_in_lane(self, at_most: Duration) -> Plan {
-        self.end(Then::Wait { at_most, keep_lane: true })
+        self.end(Then::Wait {
+            at_most,
+            keep_lane: true,
+        })
     }
 
     fn end(self, then: Then) -> Plan {
         let then = match then {
-            Then::Wait { at_most, keep_lane } if self.observation.late_until().is_some() => {
-                Then::Wait { at_most: at_most.min(self.observation.timings.late_list), keep_lane }
-            }
+            Then::Wait { at_most, keep_lane } if self.observation.late_until().is_some() => Then::Wait {
+                at_most: at_most.min(self.observation.timings.late_list),
+                keep_lane,
+            },
             then => then,
         };
-        Plan::Report(Report { status: self.status, notes: self.notes, then })
+        Plan::Report(Report {
+            status: self.status,
+            notes: self.notes,
+            then,
+        })
     }
 }

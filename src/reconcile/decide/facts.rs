@@ -5,15 +5,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Coordinates, DataSourceType, LastAttempt, Observation, OperationType, Password, Provider, Remote,
-    SecretVersion, View,
+    AttemptMemory, AttemptState, Coordinates, DataSourceType, LastAttempt, Observation, OperationType, Password,
+    Provider, Remote, SecretVersion, View,
 };
 use crate::api::Intent;
 use crate::api::data_source::{AttemptOutcome, DeletionPolicy};
 
 /// An instant this long after another.
 pub fn after(time: Timestamp, wait: Duration) -> Timestamp {
-    SignedDuration::try_from(wait).ok().and_then(|wait| time.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
+    SignedDuration::try_from(wait)
+        .ok()
+        .and_then(|wait| time.checked_add(wait).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// How long until an instant; zero if it has passed.
@@ -27,18 +30,30 @@ impl Observation {
     pub fn open_attempt(&self) -> Option<AttemptMemory> {
         let attempt = match (&self.object.intent, &self.memory.attempt) {
             (Some(intent), Some(known)) if known.intent.attempt == intent.attempt => known.clone(),
-            (Some(intent), _) => AttemptMemory { intent: intent.clone(), state: self.first_sight(intent) },
+            (Some(intent), _) => AttemptMemory {
+                intent: intent.clone(),
+                state: self.first_sight(intent),
+            },
             (None, Some(known)) => known.clone(),
             (None, None) => return None,
         };
-        let closed = self.object.status.last_attempt.as_ref().is_some_and(|last| last.id == attempt.intent.attempt);
+        let closed = self
+            .object
+            .status
+            .last_attempt
+            .as_ref()
+            .is_some_and(|last| last.id == attempt.intent.attempt);
         (!closed).then_some(attempt)
     }
 
     /// What is known of an intent that another process, or an earlier one, left behind: it may just have been sent, and a
     /// stopped leader may still send it while its lease lasts.
     pub fn first_sight(&self, intent: &Intent) -> AttemptState {
-        let lease = if intent.holder == self.identity { Duration::ZERO } else { self.timings.lease };
+        let lease = if intent.holder == self.identity {
+            Duration::ZERO
+        } else {
+            self.timings.lease
+        };
         AttemptState::Unknown {
             settled_from: self.uptime + self.timings.write_deadline + lease,
             answered: false,
@@ -58,13 +73,27 @@ impl Observation {
 
     /// Until when an attempt whose answer was lost may still show an effect.
     pub(super) fn late_until(&self) -> Option<Timestamp> {
-        self.object.status.last_attempt.as_ref()?.late_until.filter(|until| *until > self.now)
+        self.object
+            .status
+            .last_attempt
+            .as_ref()?
+            .late_until
+            .filter(|until| *until > self.now)
     }
 
     /// The end of an attempt; late effects of earlier ones are not forgotten.
     pub(super) fn ended(&self, attempt: &str, outcome: AttemptOutcome, late_until: Option<Timestamp>) -> LastAttempt {
-        let earlier = self.object.status.last_attempt.as_ref().and_then(|last| last.late_until);
-        LastAttempt { id: attempt.to_owned(), outcome, late_until: late_until.max(earlier) }
+        let earlier = self
+            .object
+            .status
+            .last_attempt
+            .as_ref()
+            .and_then(|last| last.late_until);
+        LastAttempt {
+            id: attempt.to_owned(),
+            outcome,
+            late_until: late_until.max(earlier),
+        }
     }
 
     /// Whether the verdict in the status is about the current spec.
@@ -151,9 +180,15 @@ impl Observation {
             .iter()
             .filter(|absence| absence.began >= from && (cluster_counts || !absence.cluster_gone))
             .map(|absence| absence.began);
-        let Some(first) = begun.next() else { return Err(from.saturating_sub(self.uptime)) };
+        let Some(first) = begun.next() else {
+            return Err(from.saturating_sub(self.uptime));
+        };
         let last = begun.last().unwrap_or(first);
-        if last >= first + gap { Ok(()) } else { Err((first + gap).saturating_sub(self.uptime)) }
+        if last >= first + gap {
+            Ok(())
+        } else {
+            Err((first + gap).saturating_sub(self.uptime))
+        }
     }
 }
 

@@ -13,10 +13,17 @@ use crate::api::conditions::Verdict;
 
 /// How a job ended. `read` is the uptime of the answer: a list begun since then shows the job's effect.
 pub enum End {
-    Succeeded { read: Duration },
-    Failed { job: Job, read: Duration },
+    Succeeded {
+        read: Duration,
+    },
+    Failed {
+        job: Job,
+        read: Duration,
+    },
     /// The cloud no longer knows the job, or never told its id; only the list can tell.
-    Unknown { read: Duration },
+    Unknown {
+        read: Duration,
+    },
 }
 
 /// A job to follow.
@@ -30,7 +37,9 @@ pub struct Running<'a> {
 impl Running<'_> {
     /// The job's end, or the plan that leads there.
     pub fn follow(&self, o: &Observation) -> Result<End, Plan> {
-        let Some(id) = self.id else { return Ok(End::Unknown { read: o.started }) };
+        let Some(id) = self.id else {
+            return Ok(End::Unknown { read: o.started });
+        };
         if o.lane.is_none() && !self.late(o) {
             return Err(Plan::Look(Look::Lane(Rank::Resume)));
         }
@@ -41,8 +50,19 @@ impl Running<'_> {
             });
         };
         match &view.result {
-            Ok(Job { state: JobState::Succeeded, .. }) => Ok(End::Succeeded { read: view.read }),
-            Ok(job @ Job { state: JobState::Failed, .. }) => Ok(End::Failed { job: job.clone(), read: view.read }),
+            Ok(Job {
+                state: JobState::Succeeded,
+                ..
+            }) => Ok(End::Succeeded { read: view.read }),
+            Ok(
+                job @ Job {
+                    state: JobState::Failed,
+                    ..
+                },
+            ) => Ok(End::Failed {
+                job: job.clone(),
+                read: view.read,
+            }),
             Ok(job) => Err(self.pending(o, job)),
             Err(failure) if matches!(failure.kind, FailureKind::Gone { .. }) => Ok(End::Unknown { read: view.read }),
             Err(failure) => Err(trouble::unreadable(o, failure)),
@@ -55,8 +75,16 @@ impl Running<'_> {
     }
 
     fn pending(&self, o: &Observation, job: &Job) -> Plan {
-        let fresh = o.memory.patched.is_none_or(|patched| patched + o.timings.progress_interval <= o.uptime);
-        let standing = o.object.status.operation.as_ref().and_then(|operation| operation.progress.as_ref());
+        let fresh = o
+            .memory
+            .patched
+            .is_none_or(|patched| patched + o.timings.progress_interval <= o.uptime);
+        let standing = o
+            .object
+            .status
+            .operation
+            .as_ref()
+            .and_then(|operation| operation.progress.as_ref());
         let draft = Draft::new(o).edit(|status| {
             status.retry = None;
             if let Some(operation) = &mut status.operation
@@ -72,18 +100,26 @@ impl Running<'_> {
                 _ => String::new(),
             };
             let message = format!("The cloud's job has not ended in time{state}; look at it in the console.");
-            return draft.stalled(Reason::JobTimedOut, message).wait(o.timings.job_poll_late);
+            return draft
+                .stalled(Reason::JobTimedOut, message)
+                .wait(o.timings.job_poll_late);
         }
         self.wait(o, draft, poll_interval(o))
     }
 
     fn wait(&self, o: &Observation, draft: Draft<'_>, wait: Duration) -> Plan {
-        if self.late(o) { draft.wait(wait) } else { draft.verdict(&self.verdict).wait_in_lane(wait) }
+        if self.late(o) {
+            draft.wait(wait)
+        } else {
+            draft.verdict(&self.verdict).wait_in_lane(wait)
+        }
     }
 }
 
 /// Jobs of an OBS source end after some ten seconds, those of an MRS source after minutes (dws-api §2): the interval grows.
 pub fn poll_interval(o: &Observation) -> Duration {
     let t = &o.timings;
-    t.job_poll_min.saturating_mul(1 << o.memory.polls.min(10) / 3).min(t.job_poll_max)
+    t.job_poll_min
+        .saturating_mul(1 << o.memory.polls.min(10) / 3)
+        .min(t.job_poll_max)
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::super::plan::{
-    AttemptOutcome, Coordinates, Health, Intent, Item, LanePlace, Look, Observation, Operation, OperationType, Plan, Rank,
-    Remote, Step, View,
+    AttemptOutcome, Coordinates, Health, Intent, Item, LanePlace, Look, Observation, Operation, OperationType, Plan,
+    Rank, Remote, Step, View,
 };
 use super::super::remote;
 use super::draft::Draft;
@@ -66,7 +66,13 @@ fn create_job(o: &Observation, operation: &Operation) -> Plan {
     let view = match &o.remote {
         Remote::Listed { began, view } if *began >= since => view,
         Remote::Failed { began, failure } if *began >= since => return trouble::unreadable(o, failure),
-        _ => return Plan::Look(Look::List { since, at, type_: o.sought().1 }),
+        _ => {
+            return Plan::Look(Look::List {
+                since,
+                at,
+                type_: o.sought().1,
+            });
+        }
     };
     let item = match view {
         View::Ours { item, .. } => Some(item),
@@ -94,7 +100,13 @@ fn create_job(o: &Observation, operation: &Operation) -> Plan {
         }
         (View::Ours { .. }, _) => evaluate(o, view),
         // The list may lag behind the job; only the rule for what is gone ends the wait.
-        _ => gone(o, Draft::new(o).reconciling(Reason::Creating, "The job has ended; the data source does not show in the list yet.")),
+        _ => gone(
+            o,
+            Draft::new(o).reconciling(
+                Reason::Creating,
+                "The job has ended; the data source does not show in the list yet.",
+            ),
+        ),
     }
 }
 
@@ -115,12 +127,23 @@ fn failed_create(o: &Observation, draft: Draft<'_>) -> Plan {
         });
     });
     let status = draft.status();
-    let detail = status.operation.as_ref().and_then(|operation| operation.failed_detail.clone().or(operation.failed_code.clone()));
-    let reason = status.observed.as_ref().and_then(|observed| observed.fail_reason.clone());
-    let why = detail.or(reason).unwrap_or_else(|| "the cloud gives no reason".to_owned());
-    let message =
-        format!("The cloud failed to create the data source: {why}. Correct the spec or the Secret; the failed record is then removed and the create tried again.");
-    draft.stalled(Reason::CreateFailed, message).wait(o.timings.stalled_recheck.min(o.timings.secret_recheck))
+    let detail = status
+        .operation
+        .as_ref()
+        .and_then(|operation| operation.failed_detail.clone().or(operation.failed_code.clone()));
+    let reason = status
+        .observed
+        .as_ref()
+        .and_then(|observed| observed.fail_reason.clone());
+    let why = detail
+        .or(reason)
+        .unwrap_or_else(|| "the cloud gives no reason".to_owned());
+    let message = format!(
+        "The cloud failed to create the data source: {why}. Correct the spec or the Secret; the failed record is then removed and the create tried again."
+    );
+    draft
+        .stalled(Reason::CreateFailed, message)
+        .wait(o.timings.stalled_recheck.min(o.timings.secret_recheck))
 }
 
 fn compare(o: &Observation) -> Plan {
@@ -130,7 +153,11 @@ fn compare(o: &Observation) -> Plan {
         Remote::Unknown => match due(o) {
             Err(wait) => Draft::new(o).wait(wait),
             Ok(since) => match place(o) {
-                Ok(at) => Plan::Look(Look::List { since, at, type_: o.sought().1 }),
+                Ok(at) => Plan::Look(Look::List {
+                    since,
+                    at,
+                    type_: o.sought().1,
+                }),
                 Err(plan) => plan,
             },
         },
@@ -145,7 +172,11 @@ fn due(o: &Observation) -> Result<Duration, Duration> {
     }
     if let Some(retry) = &o.object.status.retry {
         let wait = until(o.now, retry.next_retry_time).min(t.backoff_max.max(t.stalled_recheck * 2));
-        return if wait.is_zero() || o.secret_changed() { Ok(o.started) } else { Err(wait.min(t.secret_recheck)) };
+        return if wait.is_zero() || o.secret_changed() {
+            Ok(o.started)
+        } else {
+            Err(wait.min(t.secret_recheck))
+        };
     }
     let at = |uptime: Duration| uptime.saturating_sub(o.uptime);
     let mut wait = match o.memory.synced {
@@ -155,22 +186,47 @@ fn due(o: &Observation) -> Result<Duration, Duration> {
     if o.memory.failures > 0 || o.memory.written > o.memory.synced {
         wait = wait.min(o.memory.wake_at.map_or(Duration::ZERO, at));
     }
-    if let Some(absence) = o.memory.absences.last().filter(|absence| Some(absence.began) == o.memory.synced) {
+    if let Some(absence) = o
+        .memory
+        .absences
+        .last()
+        .filter(|absence| Some(absence.began) == o.memory.synced)
+    {
         let from = o.memory.written.unwrap_or_default() + t.list_lag;
         wait = wait.min(at((absence.began + t.gone_gap).max(from)));
     }
     if o.late_until().is_some() {
-        wait = wait.min(o.memory.synced.map_or(Duration::ZERO, |synced| at(synced + t.late_list)));
+        wait = wait.min(
+            o.memory
+                .synced
+                .map_or(Duration::ZERO, |synced| at(synced + t.late_list)),
+        );
     }
     // A list that another object of the cluster had read since this one's last comparison serves both.
-    if wait.is_zero() { Ok(o.memory.synced.map_or(Duration::ZERO, |synced| synced + Duration::from_nanos(1))) } else { Err(wait) }
+    if wait.is_zero() {
+        Ok(o.memory
+            .synced
+            .map_or(Duration::ZERO, |synced| synced + Duration::from_nanos(1)))
+    } else {
+        Err(wait)
+    }
 }
 
 /// How long a verdict stands before the cloud is compared again.
 fn interval(o: &Observation) -> Duration {
     let t = &o.timings;
-    let stalled = o.object.status.conditions.iter().any(|c| c.type_ == ConditionType::Stalled);
-    let ready = o.object.status.conditions.iter().any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
+    let stalled = o
+        .object
+        .status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == ConditionType::Stalled);
+    let ready = o
+        .object
+        .status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
     if stalled {
         t.stalled_recheck
     } else if !ready {
@@ -178,8 +234,12 @@ fn interval(o: &Observation) -> Duration {
     } else if o.resync_period.is_zero() {
         LONG
     } else {
-        let salt = o.memory.synced.map_or(0, |synced| u64::try_from(synced.as_millis()).unwrap_or_default());
-        o.resync_period.mul_f64(0.9 + 0.2 * backoff::jitter(&o.object.uid, salt))
+        let salt = o
+            .memory
+            .synced
+            .map_or(0, |synced| u64::try_from(synced.as_millis()).unwrap_or_default());
+        o.resync_period
+            .mul_f64(0.9 + 0.2 * backoff::jitter(&o.object.uid, salt))
     }
 }
 
@@ -232,7 +292,10 @@ fn remove_surplus(o: &Observation, extra: &Item) -> Plan {
     };
     match o.lane {
         None => Plan::Look(Look::Lane(Rank::Delete)),
-        Some(LanePlace::Held { .. }) => Plan::Act(Step::Delete { id: extra.id.clone(), at }),
+        Some(LanePlace::Held { .. }) => Plan::Act(Step::Delete {
+            id: extra.id.clone(),
+            at,
+        }),
         Some(LanePlace::Waiting) => Draft::new(o).wait_in_lane(o.timings.stalled_recheck),
     }
 }
@@ -251,8 +314,15 @@ fn gone(o: &Observation, meanwhile: Draft<'_>) -> Plan {
                 status.observed = None;
                 status.retry = None;
             })
-            .note(true, "ExternallyDeleted", "The data source is gone from the cloud; creating it again.")
-            .reconciling(Reason::Recovering, "The data source is gone from the cloud; creating it again.")
+            .note(
+                true,
+                "ExternallyDeleted",
+                "The data source is gone from the cloud; creating it again.",
+            )
+            .reconciling(
+                Reason::Recovering,
+                "The data source is gone from the cloud; creating it again.",
+            )
             .again(),
     }
 }
@@ -271,7 +341,11 @@ pub fn adopt(o: &Observation, item: &Item, at: Coordinates, attempt: Option<&Int
                 status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, None));
             }
         })
-        .note(false, "Recovered", format!("Found data source {} of this object in the cloud's list.", item.id));
+        .note(
+            false,
+            "Recovered",
+            format!("Found data source {} of this object in the cloud's list.", item.id),
+        );
     if o.object.deleting {
         draft.reconciling(Reason::Deleting, "Deleting the data source.").again()
     } else {
@@ -301,10 +375,20 @@ pub fn conclude(o: &Observation, draft: Draft<'_>, item: &Item) -> Plan {
         Health::Healthy => match drift::fields(&o.object.spec, item) {
             fields if fields.is_empty() => {
                 let verdict = Verdict::Ready(Reason::Available, "The data source is available.".to_owned());
-                (verdict, if o.resync_period.is_zero() { LONG } else { o.resync_period })
+                (
+                    verdict,
+                    if o.resync_period.is_zero() {
+                        LONG
+                    } else {
+                        o.resync_period
+                    },
+                )
             }
             fields => {
-                let message = format!("The cloud's data source differs from the spec in {}; delete it and create it anew.", fields.join(", "));
+                let message = format!(
+                    "The cloud's data source differs from the spec in {}; delete it and create it anew.",
+                    fields.join(", ")
+                );
                 (Verdict::Stalled(Reason::Drifted, message), o.timings.stalled_recheck)
             }
         },
@@ -318,16 +402,30 @@ fn unhealthy(o: &Observation, health: &Health) -> (Verdict, Duration) {
     let stalled = |reason, message: &str| (Verdict::Stalled(reason, message.to_owned()), t.stalled_recheck);
     let reconciling = |reason, message: String| (Verdict::Reconciling(reason, message), t.job_poll_max);
     match health {
-        Health::RebootRequired => {
-            stalled(Reason::RebootRequired, "The data source takes effect after a restart of the DWS cluster; restart it in the console.")
-        }
-        Health::Frozen => stalled(Reason::Frozen, "The account or the DWS cluster is frozen; settle that with Huawei Cloud."),
-        Health::DeleteFailed => {
-            stalled(Reason::Drifted, "Somebody tried to delete the data source in the cloud and failed; look at it in the console.")
-        }
-        Health::Stopped => reconciling(Reason::WaitingForCluster, "The data source's cluster is stopped or starting.".to_owned()),
-        Health::Updating => reconciling(Reason::WaitingForCluster, "The cloud is changing the data source.".to_owned()),
-        Health::Unknown(state) => reconciling(Reason::Recovering, format!("The cloud reports a state that the operator does not know: {state}.")),
+        Health::RebootRequired => stalled(
+            Reason::RebootRequired,
+            "The data source takes effect after a restart of the DWS cluster; restart it in the console.",
+        ),
+        Health::Frozen => stalled(
+            Reason::Frozen,
+            "The account or the DWS cluster is frozen; settle that with Huawei Cloud.",
+        ),
+        Health::DeleteFailed => stalled(
+            Reason::Drifted,
+            "Somebody tried to delete the data source in the cloud and failed; look at it in the console.",
+        ),
+        Health::Stopped => reconciling(
+            Reason::WaitingForCluster,
+            "The data source's cluster is stopped or starting.".to_owned(),
+        ),
+        Health::Updating => reconciling(
+            Reason::WaitingForCluster,
+            "The cloud is changing the data source.".to_owned(),
+        ),
+        Health::Unknown(state) => reconciling(
+            Reason::Recovering,
+            format!("The cloud reports a state that the operator does not know: {state}."),
+        ),
         Health::Creating | Health::Healthy | Health::Failed => reconciling(Reason::Creating, CREATING.to_owned()),
     }
 }

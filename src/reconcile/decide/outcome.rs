@@ -1,8 +1,8 @@
 //! What a write to the cloud brought, on its way into the status.
 
 use super::super::plan::{
-    Accepted, AttemptOutcome, AttemptState, Failure, FailureKind, Intent, JobState, Look, Observation, Operation, OperationType,
-    Outcome, Plan, Rejection, Remote, SecretVersion, View,
+    Accepted, AttemptOutcome, AttemptState, Failure, FailureKind, Intent, JobState, Look, Observation, Operation,
+    OperationType, Outcome, Plan, Rejection, Remote, SecretVersion, View,
 };
 use super::draft::Draft;
 use super::facts::{coordinates, until};
@@ -11,9 +11,21 @@ use crate::api::Reason;
 
 pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
     match outcome {
-        Outcome::Posted { intent, generation, secret, at, result } => match result {
+        Outcome::Posted {
+            intent,
+            generation,
+            secret,
+            at,
+            result,
+        } => match result {
             Ok(accepted) => {
-                let accept = Acceptance { intent, generation: *generation, secret: secret.as_ref(), at: *at, accepted };
+                let accept = Acceptance {
+                    intent,
+                    generation: *generation,
+                    secret: secret.as_ref(),
+                    at: *at,
+                    accepted,
+                };
                 accept.plan(o)
             }
             Err(failure) => refused(o, intent, secret.as_ref(), failure),
@@ -36,7 +48,11 @@ impl Acceptance<'_> {
     fn plan(&self, o: &Observation) -> Plan {
         let at = coordinates(self.intent);
         if o.marks() && !o.memory.looked && !o.object.deleting {
-            return Plan::Look(Look::Quick { id: self.accepted.job_id.clone(), at, type_: self.intent.type_ });
+            return Plan::Look(Look::Quick {
+                id: self.accepted.job_id.clone(),
+                at,
+                type_: self.intent.type_,
+            });
         }
         let draft = Draft::new(o).edit(|status| {
             status.id = Some(self.accepted.id.clone());
@@ -57,9 +73,16 @@ impl Acceptance<'_> {
             status.retry = None;
             status.reboot_generation = Some(self.generation);
         });
-        let draft = draft.note(false, "Created", format!("The cloud accepted the create of data source {}.", self.accepted.id));
+        let draft = draft.note(
+            false,
+            "Created",
+            format!("The cloud accepted the create of data source {}.", self.accepted.id),
+        );
         if self.succeeded(o)
-            && let Remote::Listed { view: View::Ours { item, surplus }, .. } = &o.remote
+            && let Remote::Listed {
+                view: View::Ours { item, surplus },
+                ..
+            } = &o.remote
             && item.id == self.accepted.id
             && surplus.is_empty()
             && live::finished(o, item)
@@ -86,13 +109,21 @@ fn refused(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, fai
     match failure.kind {
         FailureKind::Fenced => Draft::new(o).wait(o.timings.lease_renew),
         FailureKind::UnknownOutcome { answered } => unknown(o, intent, secret, failure, answered),
-        FailureKind::Rejected { reason: Rejection::Exists } => {
+        FailureKind::Rejected {
+            reason: Rejection::Exists,
+        } => {
             let since = o.memory.written.unwrap_or(o.started);
             match (&o.remote, o.listed_since(since)) {
                 (Remote::Failed { began, .. }, _) if *began >= since => rejected(o, intent, secret, failure),
-                (_, None) => Plan::Look(Look::List { since, at: coordinates(intent), type_: intent.type_ }),
+                (_, None) => Plan::Look(Look::List {
+                    since,
+                    at: coordinates(intent),
+                    type_: intent.type_,
+                }),
                 (_, Some(View::Ours { item, .. })) => live::adopt(o, item, coordinates(intent), Some(intent)),
-                (_, Some(View::Absent | View::Foreign { .. } | View::Leaving { .. })) => rejected(o, intent, secret, failure),
+                (_, Some(View::Absent | View::Foreign { .. } | View::Leaving { .. })) => {
+                    rejected(o, intent, secret, failure)
+                }
             }
         }
         _ => rejected(o, intent, secret, failure),
@@ -109,12 +140,24 @@ fn rejected(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, fa
 }
 
 /// Nobody knows whether there is something now. Where nobody answered, the list is asked at once; the attempt stays open.
-fn unknown(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure, answered: bool) -> Plan {
+fn unknown(
+    o: &Observation,
+    intent: &Intent,
+    secret: Option<&SecretVersion>,
+    failure: &Failure,
+    answered: bool,
+) -> Plan {
     let since = o.memory.written.unwrap_or(o.started);
     if !answered && !o.object.deleting {
         match (&o.remote, o.listed_since(since)) {
             (Remote::Failed { began, .. }, _) if *began >= since => {}
-            (_, None) => return Plan::Look(Look::List { since, at: coordinates(intent), type_: intent.type_ }),
+            (_, None) => {
+                return Plan::Look(Look::List {
+                    since,
+                    at: coordinates(intent),
+                    type_: intent.type_,
+                });
+            }
             (_, Some(View::Ours { item, .. } | View::Leaving { item, ours: true })) => {
                 return live::adopt(o, item, coordinates(intent), Some(intent));
             }

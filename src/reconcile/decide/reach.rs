@@ -7,7 +7,10 @@ use crate::api::Reason;
 /// The coordinates of a first create: what the provider resolves to, if it admits the object.
 pub fn for_create(o: &Observation) -> Result<&Coordinates, Plan> {
     let coordinates = ready(o)?;
-    if let Provider::Ready { refusal: Some(refusal), .. } = &o.provider {
+    if let Provider::Ready {
+        refusal: Some(refusal), ..
+    } = &o.provider
+    {
         return Err(Draft::new(o)
             .edit(|status| status.retry = None)
             .stalled(Reason::AccessDenied, refusal.clone())
@@ -39,8 +42,16 @@ fn ready(o: &Observation) -> Result<&Coordinates, Plan> {
     let (reason, message) = match &o.provider {
         Provider::Ready { coordinates, .. } => return Ok(coordinates),
         Provider::Absent { name } => (Reason::WaitingForProvider, format!("{name} does not exist; create it.")),
-        Provider::NotReady { name, message, secret: true } => (Reason::WaitingForSecret, format!("{name}: {message}")),
-        Provider::NotReady { name, message, secret: false } => (Reason::WaitingForProvider, format!("{name}: {message}")),
+        Provider::NotReady {
+            name,
+            message,
+            secret: true,
+        } => (Reason::WaitingForSecret, format!("{name}: {message}")),
+        Provider::NotReady {
+            name,
+            message,
+            secret: false,
+        } => (Reason::WaitingForProvider, format!("{name}: {message}")),
     };
     Err(Draft::new(o)
         .edit(|status| status.retry = None)

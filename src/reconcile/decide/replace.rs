@@ -45,7 +45,12 @@ pub fn decide(o: &Observation) -> Plan {
     };
     let removal = Removal {
         at,
-        only: o.object.status.operation.as_ref().and_then(|operation| operation.old_id.clone()),
+        only: o
+            .object
+            .status
+            .operation
+            .as_ref()
+            .and_then(|operation| operation.old_id.clone()),
         verdict: Verdict::Reconciling(Reason::Replacing, MESSAGE.to_owned()),
     };
     match removal.decide(o) {
@@ -59,7 +64,10 @@ pub fn decide(o: &Observation) -> Plan {
                 status.observed = None;
                 status.retry = None;
             })
-            .reconciling(Reason::Creating, "The failed record is gone; creating the data source again.")
+            .reconciling(
+                Reason::Creating,
+                "The failed record is gone; creating the data source again.",
+            )
             .again(),
     }
 }

@@ -16,8 +16,17 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
     }
     // What DWS itself answered with an error is tried again after the backoff and one fresh list; silence takes two lists.
     let proven = if answered {
-        let due = o.object.status.retry.as_ref().map_or(Duration::ZERO, |retry| until(o.now, retry.next_retry_time));
-        if due.is_zero() { o.absence(settled_from.max(o.started), Duration::ZERO, false) } else { Err(due) }
+        let due = o
+            .object
+            .status
+            .retry
+            .as_ref()
+            .map_or(Duration::ZERO, |retry| until(o.now, retry.next_retry_time));
+        if due.is_zero() {
+            o.absence(settled_from.max(o.started), Duration::ZERO, false)
+        } else {
+            Err(due)
+        }
     } else {
         o.absence(settled_from, o.timings.settle_gap, false)
     };
@@ -25,7 +34,9 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
     match &o.remote {
         Remote::Failed { began, failure } if *began >= since => return trouble::unreadable(o, failure),
         Remote::Listed { began, view } if *began >= since => match view {
-            View::Ours { item, .. } | View::Leaving { item, ours: true } => return live::adopt(o, item, at, Some(intent)),
+            View::Ours { item, .. } | View::Leaving { item, ours: true } => {
+                return live::adopt(o, item, at, Some(intent));
+            }
             View::Foreign { item } if !o.marks() => return ambiguous(o, &item.id),
             View::Absent | View::Foreign { .. } | View::Leaving { .. } => {}
         },
@@ -35,7 +46,11 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
                 // The first list is read at once: an answer that was lost on its way back shows there.
                 let waits = !due.is_zero() && o.memory.wake_at.is_some_and(|wake| o.uptime < wake);
                 if !waits {
-                    return Plan::Look(Look::List { since, at, type_: intent.type_ });
+                    return Plan::Look(Look::List {
+                        since,
+                        at,
+                        type_: intent.type_,
+                    });
                 }
             }
             return unsettled(o, due);
@@ -43,7 +58,11 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
     }
     match proven {
         Ok(()) => {
-            let late = if answered { o.timings.late_effects_answered } else { o.timings.late_effects };
+            let late = if answered {
+                o.timings.late_effects_answered
+            } else {
+                o.timings.late_effects
+            };
             let last = o.ended(&intent.attempt, AttemptOutcome::Absent, Some(after(o.now, late)));
             let spent = intent.reboot.then_some(o.object.generation);
             Draft::new(o)
@@ -58,13 +77,20 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
 }
 
 fn unsettled(o: &Observation, due: Duration) -> Plan {
-    let reason = if o.object.deleting { Reason::Deleting } else { Reason::Recovering };
+    let reason = if o.object.deleting {
+        Reason::Deleting
+    } else {
+        Reason::Recovering
+    };
     let standing = o.object.status.retry.is_some() && o.generation_observed() && !o.object.deleting;
     let draft = Draft::new(o);
     let draft = if standing {
         draft // The failure that made the outcome unknown is the better verdict.
     } else {
-        draft.reconciling(reason, "Finding out from the list what became of an earlier create request.")
+        draft.reconciling(
+            reason,
+            "Finding out from the list what became of an earlier create request.",
+        )
     };
     draft.wait(due)
 }
@@ -90,12 +116,22 @@ pub fn late_effects(o: &Observation) -> Option<Plan> {
     };
     reach::recorded(o, &at).ok()?;
     match &o.remote {
-        Remote::Listed { began, view: View::Ours { item, .. } } if *began >= o.started && o.object.status.id.is_none() => {
-            Some(live::adopt(o, item, at, None))
-        }
+        Remote::Listed {
+            began,
+            view: View::Ours { item, .. },
+        } if *began >= o.started && o.object.status.id.is_none() => Some(live::adopt(o, item, at, None)),
         Remote::Unknown => {
-            let due = o.memory.synced.is_none_or(|synced| synced + o.timings.late_list <= o.uptime);
-            due.then(|| Plan::Look(Look::List { since: o.started, at, type_: o.object.spec.type_ }))
+            let due = o
+                .memory
+                .synced
+                .is_none_or(|synced| synced + o.timings.late_list <= o.uptime);
+            due.then(|| {
+                Plan::Look(Look::List {
+                    since: o.started,
+                    at,
+                    type_: o.object.spec.type_,
+                })
+            })
         }
         _ => None,
     }

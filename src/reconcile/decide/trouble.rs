@@ -19,16 +19,29 @@ pub struct Trouble {
 pub fn judge(o: &Observation, failure: &Failure) -> Trouble {
     let t = &o.timings;
     let class = match failure.kind {
-        FailureKind::RetryAfter { wait: RetryWait::Busy, .. } => RetryClass::Busy,
-        FailureKind::RetryAfter { wait: RetryWait::Throttled, .. } => RetryClass::Throttled,
-        FailureKind::RetryAfter { wait: RetryWait::Transient, .. }
+        FailureKind::RetryAfter {
+            wait: RetryWait::Busy, ..
+        } => RetryClass::Busy,
+        FailureKind::RetryAfter {
+            wait: RetryWait::Throttled,
+            ..
+        } => RetryClass::Throttled,
+        FailureKind::RetryAfter {
+            wait: RetryWait::Transient,
+            ..
+        }
         | FailureKind::UnknownOutcome { .. }
         | FailureKind::Fenced => RetryClass::Transient,
         FailureKind::Rejected { .. } => RetryClass::Terminal,
         FailureKind::Gone { .. } => RetryClass::ClusterMissing,
         FailureKind::CredentialsRejected => RetryClass::Credentials,
     };
-    let earlier = o.object.status.retry.as_ref().filter(|retry| retry.class == class && o.generation_observed());
+    let earlier = o
+        .object
+        .status
+        .retry
+        .as_ref()
+        .filter(|retry| retry.class == class && o.generation_observed());
     let attempts = earlier.map_or(0, |retry| retry.attempts);
     let since = earlier.map_or(o.now, |retry| retry.since);
     let hint = match failure.kind {
@@ -51,7 +64,10 @@ pub fn judge(o: &Observation, failure: &Failure) -> Trouble {
         class,
         since,
         next_retry_time: after(o.now, delay),
-        last_error_code: failure.code.clone().or_else(|| failure.status.map(|status| format!("HTTP {status}"))),
+        last_error_code: failure
+            .code
+            .clone()
+            .or_else(|| failure.status.map(|status| format!("HTTP {status}"))),
         last_request_id: failure.request_id.clone(),
     };
     let verdict = verdict(failure, o.now.duration_since(since).unsigned_abs() >= t.busy_deadline);
@@ -61,42 +77,65 @@ pub fn judge(o: &Observation, failure: &Failure) -> Trouble {
 fn verdict(failure: &Failure, busy_for_long: bool) -> Verdict {
     let says = says(failure);
     match &failure.kind {
-        FailureKind::RetryAfter { wait: RetryWait::Busy, .. } if busy_for_long => Verdict::Reconciling(
+        FailureKind::RetryAfter {
+            wait: RetryWait::Busy, ..
+        } if busy_for_long => Verdict::Reconciling(
             Reason::WaitingForCluster,
             format!("The DWS cluster has been busy or faulty for long; look at its state in the console. {says}"),
         ),
-        FailureKind::RetryAfter { wait: RetryWait::Busy, .. } => {
-            Verdict::Reconciling(Reason::Retrying, format!("The DWS cluster is busy with another operation; trying again. {says}"))
+        FailureKind::RetryAfter {
+            wait: RetryWait::Busy, ..
+        } => Verdict::Reconciling(
+            Reason::Retrying,
+            format!("The DWS cluster is busy with another operation; trying again. {says}"),
+        ),
+        FailureKind::RetryAfter {
+            wait: RetryWait::Throttled,
+            ..
+        } => Verdict::Reconciling(
+            Reason::RateLimited,
+            format!("The cloud limits the rate of requests; trying again later. {says}"),
+        ),
+        FailureKind::RetryAfter {
+            wait: RetryWait::Transient,
+            ..
         }
-        FailureKind::RetryAfter { wait: RetryWait::Throttled, .. } => {
-            Verdict::Reconciling(Reason::RateLimited, format!("The cloud limits the rate of requests; trying again later. {says}"))
-        }
-        FailureKind::RetryAfter { wait: RetryWait::Transient, .. }
         | FailureKind::UnknownOutcome { answered: true }
-        | FailureKind::Fenced => {
-            Verdict::Reconciling(Reason::Retrying, format!("The cloud cannot answer now; trying again. {says}"))
-        }
+        | FailureKind::Fenced => Verdict::Reconciling(
+            Reason::Retrying,
+            format!("The cloud cannot answer now; trying again. {says}"),
+        ),
         FailureKind::UnknownOutcome { answered: false } => Verdict::Reconciling(
             Reason::Recovering,
             format!("A request got no answer; finding out from the list what became of it. {says}"),
         ),
-        FailureKind::Rejected { reason: Rejection::Invalid } => Verdict::Stalled(
+        FailureKind::Rejected {
+            reason: Rejection::Invalid,
+        } => Verdict::Stalled(
             Reason::InvalidSpec,
             format!("The cloud refuses the request; correct the spec or the Secret that it names. {says}"),
         ),
-        FailureKind::Rejected { reason: Rejection::Denied } => Verdict::Stalled(
+        FailureKind::Rejected {
+            reason: Rejection::Denied,
+        } => Verdict::Stalled(
             Reason::AccessDenied,
             format!("The provider's credentials lack a permission, or the account is restricted. {says}"),
         ),
-        FailureKind::Rejected { reason: Rejection::Exists } => Verdict::Stalled(
+        FailureKind::Rejected {
+            reason: Rejection::Exists,
+        } => Verdict::Stalled(
             Reason::AlreadyExists,
-            format!("The DWS cluster holds a data source of this name that is not this object's; choose another dataSourceName or delete that one. {says}"),
+            format!(
+                "The DWS cluster holds a data source of this name that is not this object's; choose another dataSourceName or delete that one. {says}"
+            ),
         ),
         FailureKind::Gone { what: Missing::Cluster } => Verdict::Reconciling(
             Reason::WaitingForCluster,
             format!("The DWS cluster does not exist; check clusterID and the provider's region and project. {says}"),
         ),
-        FailureKind::Gone { what: Missing::Something } => Verdict::Reconciling(
+        FailureKind::Gone {
+            what: Missing::Something,
+        } => Verdict::Reconciling(
             Reason::WaitingForCluster,
             format!("The cloud finds no such resource; check clusterID and the provider's region and project. {says}"),
         ),
@@ -127,7 +166,10 @@ pub fn report<'a>(o: &Observation, draft: Draft<'a>, failure: &Failure) -> Draft
 pub fn unreadable(o: &Observation, failure: &Failure) -> Plan {
     if o.stands_ready() && o.generation_observed() && !o.object.deleting {
         let t = &o.timings;
-        let failing_for = o.memory.failing_since.map_or(Duration::ZERO, |since| o.uptime.saturating_sub(since));
+        let failing_for = o
+            .memory
+            .failing_since
+            .map_or(Duration::ZERO, |since| o.uptime.saturating_sub(since));
         if o.memory.failures < t.ready_failures && failing_for < t.ready_grace {
             let jitter = f64::from(o.jitter) / 1000.0;
             return Draft::new(o).wait(backoff::delay(o.memory.failures, t.backoff_min, t.backoff_max, jitter));
@@ -169,6 +211,12 @@ pub fn gate(o: &Observation) -> Option<Plan> {
             return None;
         }
     }
-    let wait = next_look(o, &Retry { next_retry_time: next, ..retry.clone() });
+    let wait = next_look(
+        o,
+        &Retry {
+            next_retry_time: next,
+            ..retry.clone()
+        },
+    );
     Some(Draft::new(o).wait(wait))
 }

@@ -51,11 +51,7 @@ fn a_place_is_kept_and_only_improved() {
     assert_eq!(lanes.members(&"a"), [1, 3, 2]);
     lanes.enter(&"a", 3, Create);
     lanes.enter(&"a", 2, Delete);
-    assert_eq!(
-        lanes.members(&"a"),
-        [1, 2, 3],
-        "both delete now, and 2 came before 3"
-    );
+    assert_eq!(lanes.members(&"a"), [1, 2, 3], "both delete now, and 2 came before 3");
 }
 
 #[test]
@@ -120,18 +116,10 @@ impl Model {
             return;
         };
         let lane = self.known.remove(at).lane;
-        if self
-            .known
-            .iter()
-            .any(|known| known.lane == lane && known.holds)
-        {
+        if self.known.iter().any(|known| known.lane == lane && known.holds) {
             return;
         }
-        let mut waiting: Vec<&mut Known> = self
-            .known
-            .iter_mut()
-            .filter(|known| known.lane == lane)
-            .collect();
+        let mut waiting: Vec<&mut Known> = self.known.iter_mut().filter(|known| known.lane == lane).collect();
         waiting.sort_by_key(|known| known.rank);
         if let Some(next) = waiting.into_iter().next() {
             next.holds = true;
@@ -147,10 +135,7 @@ impl Model {
         {
             self.leave(member);
         }
-        let free = !self
-            .known
-            .iter()
-            .any(|known| known.lane == lane && known.holds);
+        let free = !self.known.iter().any(|known| known.lane == lane && known.holds);
         let at = self
             .known
             .iter()

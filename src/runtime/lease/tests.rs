@@ -33,18 +33,11 @@ fn the_own_lease_is_kept_also_after_a_restart() {
 #[test]
 fn the_lease_of_another_ends_after_the_length_its_holder_wrote() {
     let lease = view("other", Some(15));
-    assert_eq!(
-        step(Some(&lease), 114),
-        Step::Wait {
-            until: seconds(115)
-        }
-    );
+    assert_eq!(step(Some(&lease), 114), Step::Wait { until: seconds(115) });
     assert_eq!(step(Some(&lease), 115), Step::Acquire);
     assert_eq!(
         step(Some(&view("other", None)), 144),
-        Step::Wait {
-            until: seconds(145)
-        }
+        Step::Wait { until: seconds(145) }
     );
 }
 
@@ -71,10 +64,7 @@ fn what_is_written_tells_the_holder_and_the_transitions() {
     let created = claimed(None, "a", first, &timings);
     assert_eq!(created.metadata.name.as_deref(), Some(NAME));
     assert_eq!(
-        (
-            spec(&created).lease_duration_seconds,
-            spec(&created).lease_transitions
-        ),
+        (spec(&created).lease_duration_seconds, spec(&created).lease_transitions),
         (Some(6), Some(0))
     );
 

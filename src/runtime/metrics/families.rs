@@ -5,9 +5,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::{
-    counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info,
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
 use prometheus_client::registry::Registry;
 
 /// How a pass over an object ended; the words are controller-runtime's.
@@ -24,12 +22,7 @@ pub enum ReconcileResult {
 }
 
 impl ReconcileResult {
-    pub(super) const ALL: [Self; 4] = [
-        Self::Success,
-        Self::Error,
-        Self::Requeue,
-        Self::RequeueAfter,
-    ];
+    pub(super) const ALL: [Self; 4] = [Self::Success, Self::Error, Self::Requeue, Self::RequeueAfter];
 }
 
 impl EncodeLabelValue for ReconcileResult {
@@ -120,15 +113,12 @@ pub(super) struct Families {
 /// The buckets of controller-runtime (`pkg/internal/controller/metrics`), every second one.
 fn reconcile_buckets() -> Histogram {
     Histogram::new([
-        0.005, 0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.25, 1.75, 2.5, 3.5, 4.5, 6.0, 8.0, 10.0,
-        20.0, 30.0, 50.0,
+        0.005, 0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.25, 1.75, 2.5, 3.5, 4.5, 6.0, 8.0, 10.0, 20.0, 30.0, 50.0,
     ])
 }
 
 fn cloud_buckets() -> Histogram {
-    Histogram::new([
-        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
-    ])
+    Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0])
 }
 
 impl Families {
@@ -139,11 +129,7 @@ impl Families {
         registry.register("dws_operator_build", "The version of the operator", build);
         let r = &mut registry;
         Self {
-            reconciles: add(
-                r,
-                "controller_runtime_reconcile",
-                "Passes over objects, by result",
-            ),
+            reconciles: add(r, "controller_runtime_reconcile", "Passes over objects, by result"),
             reconcile_errors: add(
                 r,
                 "controller_runtime_reconcile_errors",
@@ -163,11 +149,7 @@ impl Families {
                 );
                 family
             },
-            active_workers: add(
-                r,
-                "controller_runtime_active_workers",
-                "Objects that are worked on now",
-            ),
+            active_workers: add(r, "controller_runtime_active_workers", "Objects that are worked on now"),
             max_concurrent: add(
                 r,
                 "controller_runtime_max_concurrent_reconciles",
@@ -190,47 +172,27 @@ impl Families {
                 );
                 family
             },
-            duplicates_removed: add(
-                r,
-                "dws_duplicates_removed",
-                "Surplus data sources that were deleted",
-            ),
+            duplicates_removed: add(r, "dws_duplicates_removed", "Surplus data sources that were deleted"),
             recoveries: add(
                 r,
                 "dws_recoveries",
                 "Data sources found again after an unanswered request",
             ),
-            orphaned: add(
-                r,
-                "dws_orphaned",
-                "Data sources that were left behind without an owner",
-            ),
+            orphaned: add(r, "dws_orphaned", "Data sources that were left behind without an owner"),
             breakers_open: add(
                 r,
                 "dws_breaker_open",
                 "Access keys that are not used because the cloud refuses them",
             ),
-            log_lines_dropped: add(
-                r,
-                "dws_log_lines_dropped",
-                "Log lines that nobody read in time",
-            ),
-            undecodable: add(
-                r,
-                "dws_undecodable_objects",
-                "Objects that the operator cannot read",
-            ),
+            log_lines_dropped: add(r, "dws_log_lines_dropped", "Log lines that nobody read in time"),
+            undecodable: add(r, "dws_undecodable_objects", "Objects that the operator cannot read"),
             cloud_codes: Mutex::default(),
             registry,
         }
     }
 }
 
-fn add<M: prometheus_client::registry::Metric + Clone + Default>(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-) -> M {
+fn add<M: prometheus_client::registry::Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric

@@ -4,21 +4,12 @@ use super::*;
 fn names_on_the_wire_are_those_that_dashboards_know() {
     let metrics = Metrics::new();
     metrics.add_controller("dwsdatasource", 16);
-    metrics.reconciled(
-        "dwsdatasource",
-        ReconcileResult::Error,
-        Duration::from_millis(20),
-    );
+    metrics.reconciled("dwsdatasource", ReconcileResult::Error, Duration::from_millis(20));
     metrics.reconcile_panicked("dwsdatasource");
     metrics.set_queue_depth("lanes", "dwsdatasource", 3);
     metrics.rest_request("200", "GET", "127.0.0.1:6443");
     metrics.set_leading("dws-operator", true);
-    metrics.cloud_request(
-        "create",
-        Some(500),
-        Some("DWS.0005"),
-        Duration::from_secs(1),
-    );
+    metrics.cloud_request("create", Some(500), Some("DWS.0005"), Duration::from_secs(1));
     metrics.cloud_request("create", None, None, Duration::from_secs(20));
     metrics.duplicate_removed();
     metrics.recovered();
@@ -54,10 +45,7 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
             r#""} 1"#
         ),
     ] {
-        assert!(
-            text.lines().any(|got| got == line),
-            "{line} is missing from\n{text}"
-        );
+        assert!(text.lines().any(|got| got == line), "{line} is missing from\n{text}");
     }
     drop(working);
     assert!(

@@ -28,10 +28,7 @@ fn every_flag_has_its_twin() {
             let name = flag.get_id().as_str().to_uppercase();
             let twin = flag.get_env().map(|env| env.to_str().unwrap().to_owned());
             assert_eq!(twin, Some(format!("DWS_OPERATOR_{name}")));
-            assert_eq!(
-                flag.get_long(),
-                Some(flag.get_id().as_str().replace('_', "-").as_str())
-            );
+            assert_eq!(flag.get_long(), Some(flag.get_id().as_str().replace('_', "-").as_str()));
         }
     }
 }
@@ -45,9 +42,7 @@ fn defaults() {
         ["myhuaweicloud.com", "myhuaweicloud.cn", "myhuaweicloud.eu"]
     );
     assert!(run.cluster.watch_namespace.is_empty());
-    assert!(
-        run.leader_elect && !run.cluster.allow_insecure_endpoints && !run.cluster.use_proxy_env
-    );
+    assert!(run.leader_elect && !run.cluster.allow_insecure_endpoints && !run.cluster.use_proxy_env);
     assert_eq!(
         (run.concurrency.get(), run.resync_period),
         (16, Duration::from_mins(30))
@@ -72,11 +67,7 @@ fn flags() {
     assert_eq!(run.cluster.allow_endpoint_domain, ["example.test"]);
     assert!(run.cluster.allow_insecure_endpoints && !run.leader_elect);
     assert_eq!(
-        (
-            run.resync_period,
-            run.timings.lease,
-            run.timings.ready_failures
-        ),
+        (run.resync_period, run.timings.lease, run.timings.ready_failures),
         (Duration::ZERO, Duration::from_secs(6), 3)
     );
 }
@@ -126,15 +117,10 @@ fn the_namespace_is_the_first_that_is_named() {
 #[test]
 fn the_identity_is_the_first_that_is_named() {
     assert_eq!(
-        run(&["--pod-name=pod-0", "--identity=me"])
-            .identity()
-            .as_deref(),
+        run(&["--pod-name=pod-0", "--identity=me"]).identity().as_deref(),
         Ok("me")
     );
-    assert_eq!(
-        run(&["--pod-name=pod-0"]).identity().as_deref(),
-        Ok("pod-0")
-    );
+    assert_eq!(run(&["--pod-name=pod-0"]).identity().as_deref(), Ok("pod-0"));
     assert_eq!(
         run(&[]).identity().unwrap(),
         rustix::system::uname().nodename().to_str().unwrap()
