@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use super::context::{LaneKey, Member};
 use super::plan::Rival;
 use crate::api::DwsDataSource;
-use crate::api::data_source::{Coordinates, ProviderRef};
+use crate::api::data_source::{Coordinates, DeletionPolicy, ProviderRef};
 use crate::api::intent;
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
@@ -26,7 +26,29 @@ struct Claim {
     /// Where it holds the name, if it has an id or began a create.
     held_at: Option<Coordinates>,
     provider: Option<ProviderRef>,
+    /// What it would leave behind in the cloud if it vanished.
+    leaves: Option<Leftover>,
     resource_version: Option<u64>,
+}
+
+/// What an object would leave behind in the cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The id of its data source; none if a create request may have made one.
+    pub id: Option<String>,
+    /// Its name in the DWS cluster.
+    pub name: String,
+    /// Where it is.
+    pub at: Coordinates,
+}
+
+/// What follows from an object being gone.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    /// Whom it sets free.
+    pub freed: Vec<Member>,
+    /// What it would leave behind, unless this process let it go.
+    pub leaves: Option<Leftover>,
 }
 
 #[derive(Debug, Default)]
@@ -64,13 +86,16 @@ impl Claims {
         freed
     }
 
-    /// Forgets an object that is gone. Returns whom that may set free.
-    pub fn forget(&self, uid: &str) -> Vec<Member> {
+    /// Forgets an object that is gone. Returns what follows from that.
+    pub fn forget(&self, uid: &str) -> Forgotten {
         let mut index = self.lock();
         let Some(claim) = index.remove(uid) else {
-            return Vec::new();
+            return Forgotten::default();
         };
-        index.namesakes(&claim)
+        Forgotten {
+            freed: index.namesakes(&claim),
+            leaves: claim.leaves,
+        }
     }
 
     /// The objects with the same cluster and name as this one.
@@ -155,7 +180,14 @@ impl Claim {
         } else {
             begun
         };
+        let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
+        let leaves = held_at.clone().filter(|_| !retained).map(|at| Leftover {
+            id: status.id.clone(),
+            name: object.spec.data_source_name.clone(),
+            at,
+        });
         Some(Claim {
+            leaves,
             name: (
                 object.spec.cluster_id.to_ascii_lowercase(),
                 object.spec.data_source_name.to_ascii_lowercase(),

@@ -5,7 +5,7 @@ use kube::Resource;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::context::{Context, Member};
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
 use super::plan::{DwsDataSourceStatus, Report};
@@ -136,4 +136,17 @@ fn primary(conditions: &[Condition]) -> Option<&Condition> {
 #[must_use]
 pub fn reference(object: &DwsDataSource) -> ObjectReference {
     object.object_ref(&())
+}
+
+/// An object that may be gone, as events name it.
+#[must_use]
+pub fn named(member: &Member) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(DwsDataSource::api_version(&()).into_owned()),
+        kind: Some(DwsDataSource::kind(&()).into_owned()),
+        namespace: Some(member.namespace.clone()),
+        name: Some(member.name.clone()),
+        uid: Some(member.uid.clone()),
+        ..ObjectReference::default()
+    }
 }

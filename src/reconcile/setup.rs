@@ -1,5 +1,6 @@
 //! Puts the stages together for one process, from its settings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ use crate::runtime::timings::Timings;
 
 /// How many rejections of a key are risked within the breaker's window; the cloud locks a key after more than five (dws-api §3).
 const MAX_REJECTIONS: usize = 3;
+
+/// How often the process shows that it still moves; it counts as stuck after twelve times as long.
+const PULSE: Duration = Duration::from_secs(5);
 
 /// What a process has before it can reconcile.
 pub struct Process {
@@ -117,12 +121,8 @@ pub async fn run(args: &RunArgs, process: Process) {
     let scopes: Vec<Scope> = if cluster_kind {
         vec![Scope::All]
     } else {
-        args.cluster
-            .watch_namespace
-            .iter()
-            .cloned()
-            .map(Scope::Namespace)
-            .collect()
+        let named: BTreeSet<_> = args.cluster.watch_namespace.iter().cloned().collect();
+        named.into_iter().map(Scope::Namespace).collect()
     };
     let (wakes, woken) = Wakes::new(scopes.clone());
     let (lanes, turns) = Lanes::new();
@@ -153,6 +153,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         let ctx = Arc::clone(&ctx);
         async move { ctx.wakes.wake_all(turns).await }
     });
+    let pulse = tokio::spawn(pulse(Arc::clone(&ctx)));
     let mut streams: Vec<futures::future::BoxFuture<'static, ()>> = Vec::new();
     for (scope, woken) in woken {
         streams.push(Box::pin(provider_status::providers::<DwsProvider>(
@@ -172,4 +173,15 @@ pub async fn run(args: &RunArgs, process: Process) {
         .for_each_concurrent(None, |stream| stream)
         .await;
     lane_turns.abort();
+    pulse.abort();
+}
+
+/// Shows that the process still moves, and what it holds.
+async fn pulse(ctx: Arc<Context>) {
+    let mut beats = tokio::time::interval(PULSE);
+    loop {
+        beats.tick().await;
+        ctx.health.beat("work", PULSE * 12);
+        ctx.metrics.set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
+    }
 }

@@ -10,21 +10,20 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
-use kube::runtime::controller::{Action, Config};
+use kube::runtime::controller::Config;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::claims::Leftover;
 use super::context::{Context, Member};
 use super::wakes::Scope;
 use super::{claims, pass, report};
-use crate::api::data_source::DeletionPolicy;
 use crate::api::names::INTENT_ANNOTATION;
-use crate::api::{DwsDataSource, FINALIZER};
+use crate::api::DwsDataSource;
 
 /// Runs the data sources of one scope until the context's shutdown, and then until the passes that run have ended.
 pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: BoxStream<'static, ObjectRef<DwsDataSource>>) {
@@ -151,14 +150,14 @@ impl Roll {
                     Scope::Namespace(namespace) => Some(namespace.as_str()),
                 };
                 for member in self.ctx.claims.missing(namespace, &self.listed) {
-                    self.gone(&member, None);
+                    self.gone(&member);
                 }
                 self.ctx.health.ready("watch of data sources", true);
             }
             Noted::Event(Event::Apply(object)) => self.present(object),
             Noted::Event(Event::Delete(object)) => {
                 if let Some(member) = claims::member(object) {
-                    self.gone(&member, Some(object));
+                    self.gone(&member);
                 }
             }
         }
@@ -176,11 +175,12 @@ impl Roll {
         }
     }
 
-    /// An object is gone. If somebody took its finalizer away before, its data source has no owner any more.
-    fn gone(&mut self, member: &Member, object: Option<&DwsDataSource>) {
+    /// An object is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
+    fn gone(&mut self, member: &Member) {
         self.undecodable.remove(&member.uid);
         self.ctx.lanes.leave(member);
-        for freed in self.ctx.claims.forget(&member.uid) {
+        let forgotten = self.ctx.claims.forget(&member.uid);
+        for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }
         let let_go = self
@@ -188,8 +188,8 @@ impl Roll {
             .memories
             .forget(&member.uid)
             .is_some_and(|slot| slot.was_let_go());
-        if let Some(object) = object.filter(|_| !let_go) {
-            tell_orphan(&self.ctx, object);
+        if let Some(leftover) = forgotten.leaves.filter(|_| !let_go) {
+            tell_orphan(&self.ctx, member, &leftover);
         }
     }
 
@@ -205,47 +205,35 @@ impl Roll {
             "an object cannot be decoded; it is left alone"
         );
         if self.undecodable.insert(uid.clone()) {
-            let reference = ObjectReference {
-                api_version: Some(DwsDataSource::api_version(&()).into_owned()),
-                kind: Some(DwsDataSource::kind(&()).into_owned()),
-                namespace,
-                name,
-                uid: Some(uid),
-                ..ObjectReference::default()
+            let member = Member {
+                uid,
+                namespace: namespace.unwrap_or_default(),
+                name: name.unwrap_or_default(),
             };
             let note =
                 "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
-            self.ctx.events.publish(reference, true, "Undecodable", note);
+            self.ctx.events.publish(report::named(&member), true, "Undecodable", note);
         }
     }
 }
 
 /// Tells of a data source that lost its owner; no call is made, since nothing would remember it.
-fn tell_orphan(ctx: &Context, object: &DwsDataSource) {
-    let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
-    let ours = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-    let Some(status) = object.status.as_ref().filter(|_| !retained && !ours) else {
-        return;
-    };
-    let (Some(id), Some(at)) = (&status.id, &status.cloud) else {
-        return;
+fn tell_orphan(ctx: &Context, member: &Member, leftover: &Leftover) {
+    let Leftover { id, name, at } = leftover;
+    let what = match id {
+        Some(id) => format!("data source {id} ({name}) stays"),
+        None => format!("a create request for data source {name} may have taken effect; look for it"),
     };
     let note = format!(
-        "The object was removed without its finalizer; data source {id} stays in DWS cluster {} at {}, project {}.",
+        "The object was removed without its finalizer; {what} in DWS cluster {} at {}, project {}.",
         at.cluster_id, at.endpoint, at.project_id
     );
     tracing::error!(
-        namespace = object.namespace(),
-        name = object.name_any(),
-        uid = object.uid(),
+        namespace = member.namespace,
+        object = member.name,
+        uid = member.uid,
         "{note}"
     );
-    ctx.events.publish(report::reference(object), true, "Orphaned", &note);
+    ctx.events.publish(report::named(member), true, "Orphaned", &note);
     ctx.metrics.orphaned();
-}
-
-/// A reconciler that cannot fail needs no policy for errors.
-#[must_use]
-pub fn never<K>(_: Arc<K>, error: &std::convert::Infallible, _: Arc<Context>) -> Action {
-    match *error {}
 }
