@@ -253,11 +253,17 @@ mod tests {
         let sent = |change| String::from_utf8(update(&change)).unwrap();
         let agency = Some("DWSAccessOBS2".to_owned());
         assert_eq!(
-            sent(Reconfigure { agency, reboot: false }),
+            sent(Reconfigure {
+                agency,
+                reboot: false
+            }),
             r#"{"reconfigure":{"agency":"DWSAccessOBS2"}}"#
         );
         assert_eq!(
-            sent(Reconfigure { agency: None, reboot: true }),
+            sent(Reconfigure {
+                agency: None,
+                reboot: true
+            }),
             r#"{"reconfigure":{"reboot":true}}"#
         );
         assert_eq!(sent(Reconfigure::default()), r#"{"reconfigure":{}}"#);
@@ -270,7 +276,10 @@ mod tests {
             id: "d303f19c-fbd1-4716-ae04-07d1ff358f22".to_owned(),
             job_id: "2c90".to_owned(),
         };
-        assert_eq!(read(json!({"id": whole.id, "job_id": whole.job_id})), Some(whole));
+        assert_eq!(
+            read(json!({"id": whole.id, "job_id": whole.job_id})),
+            Some(whole)
+        );
         for answer in [
             json!({"id": "a"}),
             json!({"job_id": "a"}),
@@ -303,7 +312,10 @@ mod tests {
         assert_eq!(item.name, "tes54");
         assert_eq!(item.type_, Some(DataSourceType::Obs));
         assert_eq!(item.configure_status, Some(ConfigureStatus::Failed));
-        assert_eq!((item.status.as_ref(), item.fail_reason.as_ref()), (None, None));
+        assert_eq!(
+            (item.status.as_ref(), item.fail_reason.as_ref()),
+            (None, None)
+        );
     }
 
     #[test]
@@ -314,12 +326,18 @@ mod tests {
             (item.configure_status.unwrap(), item.status.unwrap())
         };
         for state in [json!(400), json!("400"), json!("deleted")] {
-            assert_eq!(read(state), (ConfigureStatus::Deleted, SourceStatus::Deleted));
+            assert_eq!(
+                read(state),
+                (ConfigureStatus::Deleted, SourceStatus::Deleted)
+            );
         }
         let other = "777".to_owned();
         assert_eq!(
             read(json!(777)),
-            (ConfigureStatus::Other(other.clone()), SourceStatus::Other(other))
+            (
+                ConfigureStatus::Other(other.clone()),
+                SourceStatus::Other(other)
+            )
         );
     }
 
@@ -342,7 +360,12 @@ mod tests {
         assert_eq!(read(json!({})), None);
         assert_eq!(read(json!({"data_sources": null})), None);
         assert_eq!(read(json!({"data_sources": {}, "count": 0})), None);
-        assert!(read(json!({"data_sources": null, "count": 0})).unwrap().items.is_empty());
+        assert!(
+            read(json!({"data_sources": null, "count": 0}))
+                .unwrap()
+                .items
+                .is_empty()
+        );
     }
 
     #[test]
@@ -358,14 +381,22 @@ mod tests {
         .unwrap();
         assert_eq!(read.state, JobState::Failed);
         assert_eq!(read.progress.as_deref(), Some("9%"));
-        assert_eq!(read.failed_code.as_deref(), Some("CreateELBTask-fail:DWS.0114"));
-        assert_eq!(read.failed_detail.as_deref(), Some("DWS.0114:ELB private IP of [redacted]"));
+        assert_eq!(
+            read.failed_code.as_deref(),
+            Some("CreateELBTask-fail:DWS.0114")
+        );
+        assert_eq!(
+            read.failed_detail.as_deref(),
+            Some("DWS.0114:ELB private IP of [redacted]")
+        );
     }
 
     #[test]
     fn job_states_are_told_apart() {
         let state = |status: &str| {
-            job(&object(json!({ "status": status })), &Redactor::new([])).unwrap().state
+            job(&object(json!({ "status": status })), &Redactor::new([]))
+                .unwrap()
+                .state
         };
         for running in ["INIT", "WAITING", "RUNNING", "DELAY_SCHEDULED"] {
             assert_eq!(state(running), JobState::Running);
@@ -375,7 +406,10 @@ mod tests {
         }
         assert_eq!(state("SUCCESS"), JobState::Succeeded);
         assert_eq!(state("PAUSED"), JobState::Other("PAUSED".to_owned()));
-        assert_eq!(job(&object(json!({"progress": "9%"})), &Redactor::new([])), None);
+        assert_eq!(
+            job(&object(json!({"progress": "9%"})), &Redactor::new([])),
+            None
+        );
     }
 
     proptest! {

@@ -75,7 +75,11 @@ fn failure(
     redactor: &Redactor<'_>,
 ) -> Failure {
     let said = body.message.unwrap_or_default();
-    let kind = match body.code.as_deref().and_then(|code| codes::meaning(code, &said)) {
+    let kind = match body
+        .code
+        .as_deref()
+        .and_then(|code| codes::meaning(code, &said))
+    {
         Some(Meaning::ServerFailure) => server_failure(operation, answer, true),
         Some(meaning) => by_meaning(meaning, answer),
         None => by_status(operation, answer, body.code.as_deref()),
@@ -179,7 +183,9 @@ fn status_text(status: u16) -> String {
         .and_then(|status| status.canonical_reason())
         .unwrap_or("without an explanation");
     match status {
-        300..=399 => format!("the endpoint answered with a redirect ({status} {name}), which is not followed"),
+        300..=399 => format!(
+            "the endpoint answered with a redirect ({status} {name}), which is not followed"
+        ),
         _ => format!("the cloud answered {status} {name}"),
     }
 }
@@ -253,7 +259,11 @@ mod tests {
                 (503, "APIGW.0308", wait(Wait::Throttled)),
                 (503, "APIGW.0613", wait(Wait::Transient)),
             ] {
-                assert_eq!(coded(operation, status, code), expected, "{operation:?} {status} {code}");
+                assert_eq!(
+                    coded(operation, status, code),
+                    expected,
+                    "{operation:?} {status} {code}"
+                );
             }
         }
     }
@@ -271,10 +281,18 @@ mod tests {
                 (503, "X.1"),
                 (200, "DWS.4711"),
             ] {
-                assert_eq!(coded(operation, status, code), UNANSWERED, "{status} {code}");
+                assert_eq!(
+                    coded(operation, status, code),
+                    UNANSWERED,
+                    "{status} {code}"
+                );
             }
             for status in [302, 307, 408, 500, 502, 503, 504, 599] {
-                assert_eq!(verdict(operation, status, "<html>").kind, UNANSWERED, "{status}");
+                assert_eq!(
+                    verdict(operation, status, "<html>").kind,
+                    UNANSWERED,
+                    "{status}"
+                );
             }
         }
     }
@@ -286,7 +304,10 @@ mod tests {
             for status in [408, 500, 502, 503, 504] {
                 assert_eq!(verdict(operation, status, "").kind, wait(Wait::Transient));
             }
-            assert_eq!(verdict(operation, 302, "").kind, rejected(Rejection::Invalid));
+            assert_eq!(
+                verdict(operation, 302, "").kind,
+                rejected(Rejection::Invalid)
+            );
         }
     }
 
@@ -302,7 +323,10 @@ mod tests {
         assert_eq!(create(422), rejected(Rejection::Invalid));
         assert_eq!(create(429), wait(Wait::Throttled));
         assert_eq!(verdict(Operation::Delete, 409, "").kind, wait(Wait::Busy));
-        assert_eq!(verdict(Operation::Login, 404, "").kind, rejected(Rejection::Invalid));
+        assert_eq!(
+            verdict(Operation::Login, 404, "").kind,
+            rejected(Rejection::Invalid)
+        );
     }
 
     #[test]
@@ -311,8 +335,14 @@ mod tests {
             let body = format!(r#"{{"error_code":"{code}","error_msg":"{message}"}}"#);
             verdict(Operation::Create, 500, &body).kind
         };
-        assert_eq!(kind("DWS.5046", "The cluster is busy. Try again later."), wait(Wait::Busy));
-        assert_eq!(kind("DWS.5046", "nics left blank"), rejected(Rejection::Invalid));
+        assert_eq!(
+            kind("DWS.5046", "The cluster is busy. Try again later."),
+            wait(Wait::Busy)
+        );
+        assert_eq!(
+            kind("DWS.5046", "nics left blank"),
+            rejected(Rejection::Invalid)
+        );
         assert_eq!(kind("DWS.9999", "inner: DWS.7023"), wait(Wait::Busy));
         assert_eq!(kind("DWS.9999", "not found"), ANSWERED);
     }
@@ -338,7 +368,11 @@ mod tests {
             verdict(Operation::List, 502, "<html>").message,
             "the cloud answered 502 Bad Gateway"
         );
-        assert!(verdict(Operation::List, 302, "").message.contains("redirect"));
+        assert!(
+            verdict(Operation::List, 302, "")
+                .message
+                .contains("redirect")
+        );
     }
 
     #[test]

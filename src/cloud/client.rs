@@ -13,9 +13,10 @@ use super::breaker::{BreakerState, Gate};
 use super::credentials::{Credentials, Principal};
 use super::endpoints::Endpoint;
 use super::errors::Failure;
-use super::exchange::{Call, Success, Target};
+use super::exchange::Success;
 use super::limits::Limits;
 use super::observer::{Observer, Operation};
+use super::request::{Call, Target};
 use super::tokens::Tokens;
 use super::transport::{ConnectionSettings, Transport};
 use super::wire::{Accepted, CreateRequest, Job, Listing, Reconfigure};
@@ -177,10 +178,11 @@ impl Dws for Session {
         ids::check_cluster(cluster)?;
         let call = Call {
             body: bodies::create(request, user_pwd),
-            secret: user_pwd.map(|password| password.expose_secret()),
+            secret: user_pwd.map(ExposeSecret::expose_secret),
             ..Call::new(Operation::Create, Target::DataSources { cluster })
         };
-        self.exchange(&call, |success| bodies::accepted(&success.body)).await
+        self.exchange(&call, |success| bodies::accepted(&success.body))
+            .await
     }
 
     async fn list(&self, cluster: &str, type_: DataSourceType) -> Result<Listing, Failure> {
@@ -191,10 +193,16 @@ impl Dws for Session {
             ..Call::new(Operation::List, Target::DataSources { cluster })
         };
         let listing = self
-            .exchange(&call, |success| bodies::listing(&success.body, success.answer.date))
+            .exchange(&call, |success| {
+                bodies::listing(&success.body, success.answer.date)
+            })
             .await?;
         if listing.dropped > 0 {
-            tracing::warn!(cluster, dropped = listing.dropped, "items of a list have no valid id or no name");
+            tracing::warn!(
+                cluster,
+                dropped = listing.dropped,
+                "items of a list have no valid id or no name"
+            );
         }
         Ok(listing)
     }
@@ -211,7 +219,8 @@ impl Dws for Session {
             body: bodies::update(change),
             ..Call::new(Operation::Update, Target::DataSource { cluster, id })
         };
-        self.exchange(&call, |success| bodies::job_id(&success.body)).await
+        self.exchange(&call, |success| bodies::job_id(&success.body))
+            .await
     }
 
     async fn delete(&self, cluster: &str, id: &str) -> Result<Option<String>, Failure> {

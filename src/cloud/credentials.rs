@@ -71,7 +71,9 @@ pub enum CredentialsError {
         key: String,
     },
     /// A value ends with a line break.
-    #[error("the value of the key {key:?} ends with a line break: write it without one, for example with printf %s")]
+    #[error(
+        "the value of the key {key:?} ends with a line break: write it without one, for example with printf %s"
+    )]
     LineBreakAtEnd {
         /// The key.
         key: String,
@@ -172,9 +174,12 @@ pub fn value(
         }
         Some(ByteString(bytes)) => bytes,
     };
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| CredentialsError::NotUtf8 { key: key() })?;
-    if text.trim_end_matches(['\r', '\n']).chars().any(char::is_control) {
+    let text = std::str::from_utf8(bytes).map_err(|_| CredentialsError::NotUtf8 { key: key() })?;
+    if text
+        .trim_end_matches(['\r', '\n'])
+        .chars()
+        .any(char::is_control)
+    {
         Err(CredentialsError::ControlCharacter { key: key() })
     } else if text.ends_with(['\r', '\n']) {
         Err(CredentialsError::LineBreakAtEnd { key: key() })
@@ -212,7 +217,10 @@ mod tests {
     }
 
     fn error(pairs: &[(&str, &[u8])]) -> String {
-        Credentials::access_key(&data(pairs)).err().unwrap().to_string()
+        Credentials::access_key(&data(pairs))
+            .err()
+            .unwrap()
+            .to_string()
     }
 
     #[test]
@@ -220,7 +228,11 @@ mod tests {
         let permanent = data(&[(ACCESS_KEY, b"AK1"), (SECRET_KEY, b"SK/+=")]);
         let read = Credentials::access_key(&permanent).ok().unwrap();
         assert_eq!(read.secrets(), ["AK1", "SK/+="]);
-        let temporary = data(&[(ACCESS_KEY, b"AK1"), (SECRET_KEY, b"SK"), (SECURITY_TOKEN, b"T")]);
+        let temporary = data(&[
+            (ACCESS_KEY, b"AK1"),
+            (SECRET_KEY, b"SK"),
+            (SECURITY_TOKEN, b"T"),
+        ]);
         let read = Credentials::access_key(&temporary).ok().unwrap();
         assert_eq!(read.secrets(), ["AK1", "SK", "T"]);
     }
@@ -230,14 +242,42 @@ mod tests {
         for (pairs, key, what) in [
             (vec![(ACCESS_KEY, b"AK".as_slice())], SECRET_KEY, "no key"),
             (vec![(SECRET_KEY, b"SK")], ACCESS_KEY, "no key"),
-            (vec![(ACCESS_KEY, b""), (SECRET_KEY, b"SK")], ACCESS_KEY, "empty"),
-            (vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"\xff")], SECRET_KEY, "UTF-8"),
-            (vec![(ACCESS_KEY, b"AK\n"), (SECRET_KEY, b"SK")], ACCESS_KEY, "line break"),
-            (vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"S\0K")], SECRET_KEY, "control character"),
-            (vec![(ACCESS_KEY, b"A\r\nX: y"), (SECRET_KEY, b"SK")], ACCESS_KEY, "control character"),
-            (vec![(ACCESS_KEY, b"A, B"), (SECRET_KEY, b"SK")], ACCESS_KEY, "characters"),
             (
-                vec![(ACCESS_KEY, b"A"), (SECRET_KEY, b"SK"), (SECURITY_TOKEN, b"")],
+                vec![(ACCESS_KEY, b""), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "empty",
+            ),
+            (
+                vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"\xff")],
+                SECRET_KEY,
+                "UTF-8",
+            ),
+            (
+                vec![(ACCESS_KEY, b"AK\n"), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "line break",
+            ),
+            (
+                vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"S\0K")],
+                SECRET_KEY,
+                "control character",
+            ),
+            (
+                vec![(ACCESS_KEY, b"A\r\nX: y"), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "control character",
+            ),
+            (
+                vec![(ACCESS_KEY, b"A, B"), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "characters",
+            ),
+            (
+                vec![
+                    (ACCESS_KEY, b"A"),
+                    (SECRET_KEY, b"SK"),
+                    (SECURITY_TOKEN, b""),
+                ],
                 SECURITY_TOKEN,
                 "empty",
             ),
@@ -258,7 +298,10 @@ mod tests {
         assert!(key(b"one") == key(b"two"));
         let user = |domain, user| {
             let data = data(&[(PASSWORD, b"p")]);
-            Credentials::password(domain, user, &data).ok().unwrap().principal()
+            Credentials::password(domain, user, &data)
+                .ok()
+                .unwrap()
+                .principal()
         };
         assert!(user("d", "u") == user("d", "u"));
         assert!(user("d", "u") != user("d", "v"));

@@ -111,8 +111,16 @@ mod tests {
     #[test]
     fn every_shape_is_read() {
         for (body, code, message) in [
-            (r#"{"error_code":"DWS.0047","error_msg":"no cluster"}"#, "DWS.0047", "no cluster"),
-            (r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#, "DWS.0005", "Server failure."),
+            (
+                r#"{"error_code":"DWS.0047","error_msg":"no cluster"}"#,
+                "DWS.0047",
+                "no cluster",
+            ),
+            (
+                r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#,
+                "DWS.0005",
+                "Server failure.",
+            ),
             (
                 r#"{"externalMessage":"a","errCode":"DWS.7023","error_code":"DWS.7023","error_msg":"b"}"#,
                 "DWS.7023",
@@ -123,8 +131,16 @@ mod tests {
                 "APIGW.0308",
                 "limit:200",
             ),
-            (r#"{"error_code":"IAM.0001","error_msg":"x"}"#, "IAM.0001", "x"),
-            (r#"{"errorCode":"DWS.0001","errorMsg":"x"}"#, "DWS.0001", "x"),
+            (
+                r#"{"error_code":"IAM.0001","error_msg":"x"}"#,
+                "IAM.0001",
+                "x",
+            ),
+            (
+                r#"{"errorCode":"DWS.0001","errorMsg":"x"}"#,
+                "DWS.0001",
+                "x",
+            ),
         ] {
             assert_eq!(said(body), both(code, message));
             assert_eq!(said(&STANDARD.encode(body)), both(code, message));
@@ -140,7 +156,14 @@ mod tests {
 
     #[test]
     fn what_is_no_error_body_says_nothing() {
-        for body in ["", "<html>502</html>", "[1]", "null", "{\"error_code\":NaN}", "\u{fffd}"] {
+        for body in [
+            "",
+            "<html>502</html>",
+            "[1]",
+            "null",
+            "{\"error_code\":NaN}",
+            "\u{fffd}",
+        ] {
             assert_eq!(error(body.as_bytes()), ErrorBody::default(), "{body:?}");
         }
         assert_eq!(error(&[0xff, 0xfe]), ErrorBody::default());
@@ -158,7 +181,10 @@ mod tests {
         assert_eq!(read(r#"{"error_code":"DWS.0000","job_id":"j"}"#), None);
         assert_eq!(read(r#"{"job_id":"j","error_code":null}"#), None);
         assert_eq!(
-            read(r#"{"error_code":"DWS.0031"}"#).unwrap().code.as_deref(),
+            read(r#"{"error_code":"DWS.0031"}"#)
+                .unwrap()
+                .code
+                .as_deref(),
             Some("DWS.0031")
         );
     }

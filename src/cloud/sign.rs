@@ -85,11 +85,11 @@ fn creq_hash(request: &Unsigned<'_>) -> String {
 
 fn canonical_request(request: &Unsigned<'_>) -> String {
     let names = signed_names(request.headers);
-    let mut headers = String::new();
-    for name in &names {
+    let line = |name: &&str| {
         let value = request.headers.get(*name).map_or_else(String::new, trimmed);
-        headers.push_str(&format!("{name}:{value}\n"));
-    }
+        [name, ":", &value, "\n"].concat()
+    };
+    let headers: String = names.iter().map(line).collect();
     [
         request.method.as_str(),
         &canonical_path(request.path),
@@ -136,7 +136,9 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
+    bytes.iter().flat_map(digits).collect()
 }
 
 #[cfg(test)]
@@ -152,8 +154,7 @@ mod tests {
     const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
     const BASE: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources";
     const ONE: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources/d303f19c-fbd1-4716-ae04-07d1ff358f22";
-    const JOB: &str =
-        "/v1.0/89cd04f168b84af6be287f71730fdb4b/job/2c9081c88418ed420184197c8bc80001";
+    const JOB: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/job/2c9081c88418ed420184197c8bc80001";
     const UTF8: &str = "application/json;charset=UTF-8";
     const JSON: &str = "application/json";
     const BODY_1: &str = r#"{"type":"OBS","data_source_name":"source1","user_name":"DWSAccessOBS","connect_info":"gaussdb","description":"description"}"#;

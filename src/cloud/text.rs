@@ -130,13 +130,11 @@ fn is_invisible(char: char) -> bool {
 }
 
 fn shorten(line: &str, max: usize) -> String {
-    match line.char_indices().nth(max) {
-        None => line.to_owned(),
-        Some(_) => {
-            let kept: String = line.chars().take(max - 1).collect();
-            kept + "…"
-        }
+    if line.chars().count() <= max {
+        return line.to_owned();
     }
+    let kept: String = line.chars().take(max - 1).collect();
+    kept + "…"
 }
 
 #[cfg(test)]
@@ -148,7 +146,10 @@ mod tests {
     #[test]
     fn terminal_sequences_and_controls_are_removed() {
         assert_eq!(
-            printable("a\u{1b}[31mred\u{1b}[0m\r\n\tb\u{1b}]0;title\u{7}c\u{0}d\u{202e}e", 99),
+            printable(
+                "a\u{1b}[31mred\u{1b}[0m\r\n\tb\u{1b}]0;title\u{7}c\u{0}d\u{202e}e",
+                99
+            ),
             "ared bc de"
         );
     }
@@ -181,13 +182,19 @@ mod tests {
     #[test]
     fn beginning_of_a_secret_at_the_end_is_replaced() {
         let redactor = Redactor::new(["password1"]);
-        assert_eq!(redactor.message("bad value: passwo..."), "bad value: [redacted]...");
+        assert_eq!(
+            redactor.message("bad value: passwo..."),
+            "bad value: [redacted]..."
+        );
     }
 
     #[test]
     fn longer_secret_goes_before_the_one_inside_it() {
         let redactor = Redactor::new(["inner", "an-inner-secret"]);
-        assert_eq!(redactor.message("an-inner-secret inner"), "[redacted] [redacted]");
+        assert_eq!(
+            redactor.message("an-inner-secret inner"),
+            "[redacted] [redacted]"
+        );
     }
 
     proptest! {
