@@ -11,10 +11,7 @@ use serde_json::{Map, Value};
 use super::errors::Failure;
 use super::ids;
 use super::text::{MAX_MESSAGE, Redactor, printable};
-use super::wire::{
-    Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure,
-    SourceStatus,
-};
+use super::wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 use crate::api::data_source::DataSourceType;
 
 /// The most characters of a job's progress, for example `40%`.
@@ -117,10 +114,7 @@ pub fn listing(answer: &Map<String, Value>, date: Option<Timestamp>) -> Option<L
         Value::Null if count == Some(0) => &[],
         _ => return None,
     };
-    let items: Vec<Item> = listed
-        .iter()
-        .filter_map(|item| self::item(item.as_object()?))
-        .collect();
+    let items: Vec<Item> = listed.iter().filter_map(|item| self::item(item.as_object()?)).collect();
     Some(Listing {
         dropped: listed.len() - items.len(),
         items,
@@ -257,7 +251,10 @@ mod tests {
             r#"{"reconfigure":{"agency":"DWSAccessOBS2"}}"#
         );
         assert_eq!(
-            sent(Reconfigure { agency: None, reboot: true }),
+            sent(Reconfigure {
+                agency: None,
+                reboot: true
+            }),
             r#"{"reconfigure":{"reboot":true}}"#
         );
         assert_eq!(sent(Reconfigure::default()), r#"{"reconfigure":{}}"#);
@@ -342,7 +339,12 @@ mod tests {
         assert_eq!(read(json!({})), None);
         assert_eq!(read(json!({"data_sources": null})), None);
         assert_eq!(read(json!({"data_sources": {}, "count": 0})), None);
-        assert!(read(json!({"data_sources": null, "count": 0})).unwrap().items.is_empty());
+        assert!(
+            read(json!({"data_sources": null, "count": 0}))
+                .unwrap()
+                .items
+                .is_empty()
+        );
     }
 
     #[test]
@@ -359,13 +361,18 @@ mod tests {
         assert_eq!(read.state, JobState::Failed);
         assert_eq!(read.progress.as_deref(), Some("9%"));
         assert_eq!(read.failed_code.as_deref(), Some("CreateELBTask-fail:DWS.0114"));
-        assert_eq!(read.failed_detail.as_deref(), Some("DWS.0114:ELB private IP of [redacted]"));
+        assert_eq!(
+            read.failed_detail.as_deref(),
+            Some("DWS.0114:ELB private IP of [redacted]")
+        );
     }
 
     #[test]
     fn job_states_are_told_apart() {
         let state = |status: &str| {
-            job(&object(json!({ "status": status })), &Redactor::new([])).unwrap().state
+            job(&object(json!({ "status": status })), &Redactor::new([]))
+                .unwrap()
+                .state
         };
         for running in ["INIT", "WAITING", "RUNNING", "DELAY_SCHEDULED"] {
             assert_eq!(state(running), JobState::Running);

@@ -6,8 +6,9 @@
 //!
 //! A session's credential is *unproven* until the cloud accepts it, and has one call in flight until
 //! then. A rejected one stays back; once in a while one list finds out whether it works again. A new
-//! Secret makes a new session and is tried at once. Over all of them, no call goes out for a key
-//! that was rejected [`BreakerTimings::max_rejections`] times within [`BreakerTimings::window`].
+//! Secret makes a new session and is tried at once. When a proven credential is rejected, all others with
+//! its key have to be proven again. No unproven one is tried for a key that was rejected
+//! [`BreakerTimings::max_rejections`] times within [`BreakerTimings::window`].
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -33,8 +34,8 @@ impl Default for BreakerTimings {
     /// The cloud locks a key after more than five failures, for five minutes.
     fn default() -> Self {
         Self {
-            probe_interval: Duration::from_secs(300),
-            window: Duration::from_secs(300),
+            probe_interval: Duration::from_mins(5),
+            window: Duration::from_mins(5),
             max_rejections: 3,
         }
     }
@@ -71,6 +72,8 @@ struct Key {
 #[derive(Default)]
 struct History {
     rejections: VecDeque<Instant>,
+    /// How often a proven credential of the key was rejected; what was proven before is not any more.
+    epoch: u64,
     /// The last rejection or probe, and the session it was of.
     last: Option<(Instant, u64)>,
 }
@@ -114,7 +117,7 @@ impl<K: Hash + Eq> Breakers<K> {
             timings: self.timings,
             key: Arc::clone(key),
             session: self.sessions.fetch_add(1, Ordering::Relaxed),
-            state: Mutex::new(BreakerState::Unproven),
+            standing: Mutex::new(Standing::Unproven),
         }
     }
 }
@@ -124,7 +127,15 @@ pub struct Gate {
     timings: BreakerTimings,
     key: Arc<Key>,
     session: u64,
-    state: Mutex<BreakerState>,
+    standing: Mutex<Standing>,
+}
+
+#[derive(Clone, Copy)]
+enum Standing {
+    Unproven,
+    /// In this epoch of the key.
+    Proven(u64),
+    Rejected,
 }
 
 impl Gate {
@@ -134,7 +145,11 @@ impl Gate {
     /// # Errors
     /// If the credential, or the key over all its credentials, was rejected too recently.
     pub async fn pass(&self, probe: bool) -> Result<Pass<'_>, HeldBack> {
-        let pass = |lane| Pass { gate: self, _lane: lane };
+        let pass = |lane| Pass {
+            gate: self,
+            epoch: self.epoch(),
+            lane,
+        };
         match self.state() {
             BreakerState::Proven => return Ok(pass(None)),
             // Nothing to wait for: this also keeps callers of a rejected key from queueing up.
@@ -157,7 +172,16 @@ impl Gate {
     /// What is known of the credential.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        *locked(&self.state)
+        let standing = *locked(&self.standing);
+        match standing {
+            Standing::Proven(epoch) if epoch == self.epoch() => BreakerState::Proven,
+            Standing::Proven(_) | Standing::Unproven => BreakerState::Unproven,
+            Standing::Rejected => BreakerState::Rejected,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        locked(&self.key.history).epoch
     }
 
     /// Whether one more rejection of the key is allowed now.
@@ -183,28 +207,35 @@ impl Gate {
 /// Leave to send one call.
 pub struct Pass<'a> {
     gate: &'a Gate,
-    _lane: Option<OwnedSemaphorePermit>,
+    epoch: u64,
+    lane: Option<OwnedSemaphorePermit>,
 }
 
 impl Pass<'_> {
-    /// Whether the credential was rejected since; then the call must not go out any more.
+    /// Whether the key was rejected since; then the call must not go out any more.
     #[must_use]
     pub fn is_void(&self) -> bool {
-        self._lane.is_none() && self.gate.state() == BreakerState::Rejected
+        self.lane.is_none() && self.gate.state() != BreakerState::Proven
     }
 
     /// The cloud accepted the credential.
     pub fn accepted(&self) {
-        *locked(&self.gate.state) = BreakerState::Proven;
+        // An answer to what was sent before a rejection proves nothing after it.
+        if !self.is_void() {
+            *locked(&self.gate.standing) = Standing::Proven(self.epoch);
+        }
     }
 
     /// The cloud rejected the credential.
     pub fn rejected(&self) {
-        *locked(&self.gate.state) = BreakerState::Rejected;
+        let was_proven = self.gate.state() == BreakerState::Proven;
+        *locked(&self.gate.standing) = Standing::Rejected;
         let now = Instant::now();
         let mut history = locked(&self.gate.key.history);
         history.rejections.push_back(now);
         history.last = Some((now, self.gate.session));
+        // A wrong Secret says nothing about the right one; a right one that fails does.
+        history.epoch += u64::from(was_proven);
     }
 }
 
@@ -354,6 +385,31 @@ mod tests {
         assert!(!queued.is_void());
         sent.rejected();
         assert!(queued.is_void());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn revoked_key_fails_three_times_however_many_sessions_it_had_proven() {
+        let breakers = breakers();
+        let gates: Vec<Gate> = (0..10).map(|_| breakers.gate("ak")).collect();
+        for gate in &gates {
+            gate.pass(false).await.unwrap().accepted();
+        }
+        let mut rejected = 0;
+        for gate in &gates {
+            rejected += usize::from(reject(gate, false).await);
+        }
+        assert_eq!(rejected, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_success_does_not_undo_a_rejection() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        gate.pass(false).await.unwrap().accepted();
+        let slow = gate.pass(false).await.unwrap();
+        assert!(reject(&gate, false).await);
+        slow.accepted();
+        assert_eq!(gate.state(), BreakerState::Rejected);
     }
 
     #[tokio::test(start_paused = true)]

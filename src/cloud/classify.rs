@@ -33,12 +33,7 @@ pub fn refused_with_success(
 }
 
 /// The verdict on a 2xx that does not say what it must.
-pub fn unusable(
-    operation: Operation,
-    answer: &Answer,
-    what: &str,
-    redactor: &Redactor<'_>,
-) -> Failure {
+pub fn unusable(operation: Operation, answer: &Answer, what: &str, redactor: &Redactor<'_>) -> Failure {
     let message = format!("the cloud answered {} {what}", answer.status);
     Failure {
         kind: no_answer(operation),
@@ -50,11 +45,7 @@ pub fn unusable(
 }
 
 /// The verdict on a call that got no whole answer.
-pub fn unanswered(
-    operation: Operation,
-    error: &TransportError,
-    redactor: &Redactor<'_>,
-) -> Failure {
+pub fn unanswered(operation: Operation, error: &TransportError, redactor: &Redactor<'_>) -> Failure {
     let kind = match error {
         TransportError::NotSent { .. } => FailureKind::TRANSIENT,
         TransportError::Lost { .. } => no_answer(operation),
@@ -68,22 +59,14 @@ pub fn unanswered(
     }
 }
 
-fn failure(
-    operation: Operation,
-    answer: &Answer,
-    body: ErrorBody,
-    redactor: &Redactor<'_>,
-) -> Failure {
+fn failure(operation: Operation, answer: &Answer, body: ErrorBody, redactor: &Redactor<'_>) -> Failure {
     let said = body.message.unwrap_or_default();
     let kind = match body.code.as_deref().and_then(|code| codes::meaning(code, &said)) {
         Some(Meaning::ServerFailure) => server_failure(operation, answer, true),
         Some(meaning) => by_meaning(meaning, answer),
         None => by_status(operation, answer, body.code.as_deref()),
     };
-    let request_id = request_id(
-        answer.request_id.as_deref().or(body.request_id.as_deref()),
-        redactor,
-    );
+    let request_id = request_id(answer.request_id.as_deref().or(body.request_id.as_deref()), redactor);
     let code = body.code.filter(|code| !redactor.finds_secret_in(code));
     let mut message = if said.is_empty() {
         status_text(answer.status)
@@ -111,9 +94,7 @@ fn by_meaning(meaning: Meaning, answer: &Answer) -> FailureKind {
         Meaning::Exists => rejected(Rejection::Exists),
         Meaning::Invalid => rejected(Rejection::Invalid),
         Meaning::Denied => rejected(Rejection::Denied),
-        Meaning::ClusterGone => FailureKind::Gone {
-            what: Missing::Cluster,
-        },
+        Meaning::ClusterGone => FailureKind::Gone { what: Missing::Cluster },
         Meaning::BadCredentials => FailureKind::CredentialsRejected,
     }
 }
@@ -214,9 +195,7 @@ mod tests {
         FailureKind::RetryAfter { wait, delay }
     }
 
-    const CLUSTER_GONE: FailureKind = FailureKind::Gone {
-        what: Missing::Cluster,
-    };
+    const CLUSTER_GONE: FailureKind = FailureKind::Gone { what: Missing::Cluster };
     const SOMETHING_GONE: FailureKind = FailureKind::Gone {
         what: Missing::Something,
     };
@@ -253,7 +232,11 @@ mod tests {
                 (503, "APIGW.0308", wait(Wait::Throttled)),
                 (503, "APIGW.0613", wait(Wait::Transient)),
             ] {
-                assert_eq!(coded(operation, status, code), expected, "{operation:?} {status} {code}");
+                assert_eq!(
+                    coded(operation, status, code),
+                    expected,
+                    "{operation:?} {status} {code}"
+                );
             }
         }
     }
@@ -311,7 +294,10 @@ mod tests {
             let body = format!(r#"{{"error_code":"{code}","error_msg":"{message}"}}"#);
             verdict(Operation::Create, 500, &body).kind
         };
-        assert_eq!(kind("DWS.5046", "The cluster is busy. Try again later."), wait(Wait::Busy));
+        assert_eq!(
+            kind("DWS.5046", "The cluster is busy. Try again later."),
+            wait(Wait::Busy)
+        );
         assert_eq!(kind("DWS.5046", "nics left blank"), rejected(Rejection::Invalid));
         assert_eq!(kind("DWS.9999", "inner: DWS.7023"), wait(Wait::Busy));
         assert_eq!(kind("DWS.9999", "not found"), ANSWERED);

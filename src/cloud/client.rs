@@ -13,9 +13,10 @@ use super::breaker::{BreakerState, Gate};
 use super::credentials::{Credentials, Principal};
 use super::endpoints::Endpoint;
 use super::errors::Failure;
-use super::exchange::{Call, Success, Target};
+use super::exchange::Success;
 use super::limits::Limits;
 use super::observer::{Observer, Operation};
+use super::request::{Call, Target};
 use super::tokens::Tokens;
 use super::transport::{ConnectionSettings, Transport};
 use super::wire::{Accepted, CreateRequest, Job, Listing, Reconfigure};
@@ -45,11 +46,7 @@ impl Default for Timeouts {
 
 impl Timeouts {
     pub(super) fn of(&self, operation: Operation) -> Duration {
-        if operation.is_write() {
-            self.write
-        } else {
-            self.read
-        }
+        if operation.is_write() { self.write } else { self.read }
     }
 }
 
@@ -177,7 +174,7 @@ impl Dws for Session {
         ids::check_cluster(cluster)?;
         let call = Call {
             body: bodies::create(request, user_pwd),
-            secret: user_pwd.map(|password| password.expose_secret()),
+            secret: user_pwd.map(ExposeSecret::expose_secret),
             ..Call::new(Operation::Create, Target::DataSources { cluster })
         };
         self.exchange(&call, |success| bodies::accepted(&success.body)).await
@@ -194,17 +191,16 @@ impl Dws for Session {
             .exchange(&call, |success| bodies::listing(&success.body, success.answer.date))
             .await?;
         if listing.dropped > 0 {
-            tracing::warn!(cluster, dropped = listing.dropped, "items of a list have no valid id or no name");
+            tracing::warn!(
+                cluster,
+                dropped = listing.dropped,
+                "items of a list have no valid id or no name"
+            );
         }
         Ok(listing)
     }
 
-    async fn update(
-        &self,
-        cluster: &str,
-        id: &str,
-        change: &Reconfigure,
-    ) -> Result<String, Failure> {
+    async fn update(&self, cluster: &str, id: &str, change: &Reconfigure) -> Result<String, Failure> {
         ids::check_cluster(cluster)?;
         ids::check_data_source(id)?;
         let call = Call {

@@ -27,10 +27,7 @@ pub enum Meaning {
     ServerFailure,
 }
 
-use Meaning::{
-    BadCredentials, Busy, ClusterGone, Denied, Exists, Invalid, ServerFailure, Throttled,
-    Unavailable,
-};
+use Meaning::{BadCredentials, Busy, ClusterGone, Denied, Exists, Invalid, ServerFailure, Throttled, Unavailable};
 
 const TABLE: &[(&str, Meaning)] = &[
     // A parameter is wrong, or the cluster id is no UUID.

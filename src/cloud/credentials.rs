@@ -112,11 +112,7 @@ impl Credentials {
     ///
     /// # Errors
     /// If the key is missing or its value cannot be a password.
-    pub fn password(
-        domain: &str,
-        user: &str,
-        data: &BTreeMap<String, ByteString>,
-    ) -> Result<Self, CredentialsError> {
+    pub fn password(domain: &str, user: &str, data: &BTreeMap<String, ByteString>) -> Result<Self, CredentialsError> {
         Ok(Self::Password {
             domain: domain.to_owned(),
             user: user.to_owned(),
@@ -157,10 +153,7 @@ pub struct Principal((String, Option<String>));
 ///
 /// # Errors
 /// If the key is missing, or its value is empty, too long, not UTF-8 or has a control character in it.
-pub fn value(
-    data: &BTreeMap<String, ByteString>,
-    key: &str,
-) -> Result<SecretString, CredentialsError> {
+pub fn value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<SecretString, CredentialsError> {
     let key = || key.to_owned();
     let bytes = match data.get(&key()) {
         None => return Err(CredentialsError::Missing { key: key() }),
@@ -172,8 +165,7 @@ pub fn value(
         }
         Some(ByteString(bytes)) => bytes,
     };
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| CredentialsError::NotUtf8 { key: key() })?;
+    let text = std::str::from_utf8(bytes).map_err(|_| CredentialsError::NotUtf8 { key: key() })?;
     if text.trim_end_matches(['\r', '\n']).chars().any(char::is_control) {
         Err(CredentialsError::ControlCharacter { key: key() })
     } else if text.ends_with(['\r', '\n']) {
@@ -184,10 +176,7 @@ pub fn value(
 }
 
 /// A value that goes into a header as it is: visible ASCII, and no comma, which ends it there.
-fn header_value(
-    data: &BTreeMap<String, ByteString>,
-    key: &str,
-) -> Result<SecretString, CredentialsError> {
+fn header_value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<SecretString, CredentialsError> {
     let value = value(data, key)?;
     let fits = |byte: u8| byte.is_ascii_graphic() && byte != b',';
     if value.expose_secret().bytes().all(fits) {
@@ -232,10 +221,26 @@ mod tests {
             (vec![(SECRET_KEY, b"SK")], ACCESS_KEY, "no key"),
             (vec![(ACCESS_KEY, b""), (SECRET_KEY, b"SK")], ACCESS_KEY, "empty"),
             (vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"\xff")], SECRET_KEY, "UTF-8"),
-            (vec![(ACCESS_KEY, b"AK\n"), (SECRET_KEY, b"SK")], ACCESS_KEY, "line break"),
-            (vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"S\0K")], SECRET_KEY, "control character"),
-            (vec![(ACCESS_KEY, b"A\r\nX: y"), (SECRET_KEY, b"SK")], ACCESS_KEY, "control character"),
-            (vec![(ACCESS_KEY, b"A, B"), (SECRET_KEY, b"SK")], ACCESS_KEY, "characters"),
+            (
+                vec![(ACCESS_KEY, b"AK\n"), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "line break",
+            ),
+            (
+                vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"S\0K")],
+                SECRET_KEY,
+                "control character",
+            ),
+            (
+                vec![(ACCESS_KEY, b"A\r\nX: y"), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "control character",
+            ),
+            (
+                vec![(ACCESS_KEY, b"A, B"), (SECRET_KEY, b"SK")],
+                ACCESS_KEY,
+                "characters",
+            ),
             (
                 vec![(ACCESS_KEY, b"A"), (SECRET_KEY, b"SK"), (SECURITY_TOKEN, b"")],
                 SECURITY_TOKEN,

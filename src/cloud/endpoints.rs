@@ -18,14 +18,37 @@ const REGIONS: &[(&str, &[&str])] = &[
     (
         COM,
         &[
-            "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2",
-            "ap-southeast-3", "ap-southeast-5", "cn-east-2", "cn-east-3", "cn-east-5", "cn-north-1",
-            "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-south-1",
-            "cn-southwest-2", "cn-southwest-3", "la-north-2", "la-south-2", "me-east-1",
-            "my-kualalumpur-1", "na-mexico-1", "ru-moscow-1", "sa-brazil-1",
+            "ae-ad-1",
+            "af-north-1",
+            "af-south-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-southeast-5",
+            "cn-east-2",
+            "cn-east-3",
+            "cn-east-5",
+            "cn-north-1",
+            "cn-north-2",
+            "cn-north-4",
+            "cn-north-9",
+            "cn-north-11",
+            "cn-south-1",
+            "cn-southwest-2",
+            "cn-southwest-3",
+            "la-north-2",
+            "la-south-2",
+            "me-east-1",
+            "my-kualalumpur-1",
+            "na-mexico-1",
+            "ru-moscow-1",
+            "sa-brazil-1",
         ],
     ),
-    (CN, &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"]),
+    (
+        CN,
+        &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"],
+    ),
     (EU, &["eu-west-101"]),
 ];
 
@@ -79,7 +102,9 @@ pub enum EndpointError {
     #[error("the endpoint must use https")]
     Scheme,
     /// Plain http to the local machine, which the operator was not told to allow.
-    #[error("the endpoint uses plain http, which is only for tests: start the operator with --allow-insecure-endpoints")]
+    #[error(
+        "the endpoint uses plain http, which is only for tests: start the operator with --allow-insecure-endpoints"
+    )]
     InsecureNotAllowed,
     /// Plain http to somewhere else.
     #[error("the endpoint must use https; --allow-insecure-endpoints allows plain http to 127.0.0.1 and [::1] only")]
@@ -88,7 +113,9 @@ pub enum EndpointError {
     #[error("the endpoint {0} is an IP address: use a host name, which a certificate can prove")]
     Address(String),
     /// A host outside the allowed domains.
-    #[error("the endpoint's host {0} is in none of the allowed domains: start the operator with --allow-endpoint-domain for its domain")]
+    #[error(
+        "the endpoint's host {0} is in none of the allowed domains: start the operator with --allow-endpoint-domain for its domain"
+    )]
     Domain(String),
 }
 
@@ -190,7 +217,6 @@ fn address(host: &str) -> Option<IpAddr> {
     host.trim_matches(['[', ']']).parse().ok()
 }
 
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -217,7 +243,12 @@ mod tests {
         }
         let regions: usize = REGIONS.iter().map(|(_, regions)| regions.len()).sum();
         assert_eq!(regions, 31);
-        assert!(REGIONS.iter().flat_map(|(_, r)| *r).all(|region| policy.dws(region).is_ok()));
+        assert!(
+            REGIONS
+                .iter()
+                .flat_map(|(_, r)| *r)
+                .all(|region| policy.dws(region).is_ok())
+        );
     }
 
     #[test]
@@ -262,7 +293,10 @@ mod tests {
             ("https://dws.myhuaweicloud.com/#f", Excess),
             ("ftp://dws.myhuaweicloud.com", Scheme),
             ("https://evilmyhuaweicloud.com", Domain(at("evilmyhuaweicloud.com"))),
-            ("https://myhuaweicloud.com.evil.org", Domain(at("myhuaweicloud.com.evil.org"))),
+            (
+                "https://myhuaweicloud.com.evil.org",
+                Domain(at("myhuaweicloud.com.evil.org")),
+            ),
             ("https://myhuaweicloud.com.", Domain(at("myhuaweicloud.com."))),
             ("https://169.254.169.254", Address(at("169.254.169.254"))),
             ("https://0xa9fea9fe", Address(at("169.254.169.254"))),
@@ -281,9 +315,17 @@ mod tests {
             allow_insecure: true,
             ..EndpointPolicy::default()
         };
-        assert_eq!(policy.check("http://127.0.0.1:8080").unwrap().authority(), "127.0.0.1:8080");
+        assert_eq!(
+            policy.check("http://127.0.0.1:8080").unwrap().authority(),
+            "127.0.0.1:8080"
+        );
         assert_eq!(policy.check("http://[::1]").unwrap().authority(), "[::1]");
-        for text in ["http://127.0.0.2", "http://localhost", "http://169.254.169.254", "http://0.0.0.0"] {
+        for text in [
+            "http://127.0.0.2",
+            "http://localhost",
+            "http://169.254.169.254",
+            "http://0.0.0.0",
+        ] {
             assert_eq!(policy.check(text), Err(EndpointError::InsecureElsewhere), "{text}");
         }
     }

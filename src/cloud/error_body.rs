@@ -111,8 +111,16 @@ mod tests {
     #[test]
     fn every_shape_is_read() {
         for (body, code, message) in [
-            (r#"{"error_code":"DWS.0047","error_msg":"no cluster"}"#, "DWS.0047", "no cluster"),
-            (r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#, "DWS.0005", "Server failure."),
+            (
+                r#"{"error_code":"DWS.0047","error_msg":"no cluster"}"#,
+                "DWS.0047",
+                "no cluster",
+            ),
+            (
+                r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#,
+                "DWS.0005",
+                "Server failure.",
+            ),
             (
                 r#"{"externalMessage":"a","errCode":"DWS.7023","error_code":"DWS.7023","error_msg":"b"}"#,
                 "DWS.7023",
@@ -140,7 +148,14 @@ mod tests {
 
     #[test]
     fn what_is_no_error_body_says_nothing() {
-        for body in ["", "<html>502</html>", "[1]", "null", "{\"error_code\":NaN}", "\u{fffd}"] {
+        for body in [
+            "",
+            "<html>502</html>",
+            "[1]",
+            "null",
+            "{\"error_code\":NaN}",
+            "\u{fffd}",
+        ] {
             assert_eq!(error(body.as_bytes()), ErrorBody::default(), "{body:?}");
         }
         assert_eq!(error(&[0xff, 0xfe]), ErrorBody::default());

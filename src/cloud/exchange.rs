@@ -4,103 +4,22 @@
 //! permits, token, project, fence, one request, verdict, breaker again. Nothing is sent twice but a read
 //! whose IAM token was rejected, once, with a new token.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 
 use super::breaker::{HeldBack, Pass};
 use super::client::Session;
 use super::credentials::Credentials;
-use super::endpoints::Endpoint;
 use super::errors::{Failure, FailureKind};
 use super::limits::Permits;
+use super::login::{self, NewToken};
 use super::observer::{CallRecord, Operation};
-use super::sign::{self, DATE_HEADER, Unsigned};
+use super::request::{Call, Target};
 use super::text::Redactor;
-use super::tokens::{self, NewToken, Token, TokenRejection};
-use super::transport::{Answer, Request};
+use super::tokens::{Token, TokenRejection};
+use super::transport::Answer;
 use super::{bodies, classify, codes, error_body};
-
-const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
-const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
-const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-
-/// The media types that the official SDK sends with and without a body.
-const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// What a call is about; all ids are checked before they come here.
-#[derive(Clone, Copy)]
-pub(super) enum Target<'a> {
-    /// The data sources of a cluster.
-    DataSources { cluster: &'a str },
-    /// One data source.
-    DataSource { cluster: &'a str, id: &'a str },
-    /// A job.
-    Job { id: &'a str },
-    /// A login to IAM.
-    Tokens,
-    /// The projects in IAM.
-    Projects,
-}
-
-impl<'a> Target<'a> {
-    fn path(self, project: &str) -> String {
-        match self {
-            Self::DataSources { cluster } => {
-                format!("/v1.0/{project}/clusters/{cluster}/ext-data-sources")
-            }
-            Self::DataSource { cluster, id } => {
-                format!("/v1.0/{project}/clusters/{cluster}/ext-data-sources/{id}")
-            }
-            Self::Job { id } => format!("/v1.0/{project}/job/{id}"),
-            Self::Tokens => "/v3/auth/tokens".to_owned(),
-            Self::Projects => "/v3/projects".to_owned(),
-        }
-    }
-
-    fn cluster(self) -> Option<&'a str> {
-        match self {
-            Self::DataSources { cluster } | Self::DataSource { cluster, .. } => Some(cluster),
-            Self::Job { .. } | Self::Tokens | Self::Projects => None,
-        }
-    }
-}
-
-/// A request before it is authorised.
-pub(super) struct Call<'a> {
-    pub operation: Operation,
-    pub target: Target<'a>,
-    pub query: Option<(&'a str, &'a str)>,
-    pub body: Vec<u8>,
-    /// A secret in the body, to be kept out of what is said about the call.
-    pub secret: Option<&'a str>,
-}
-
-impl<'a> Call<'a> {
-    /// Without query, body and secret.
-    pub fn new(operation: Operation, target: Target<'a>) -> Self {
-        Self {
-            operation,
-            target,
-            query: None,
-            body: Vec::new(),
-            secret: None,
-        }
-    }
-
-    fn method(&self) -> Method {
-        match self.operation {
-            Operation::Create | Operation::Login => Method::POST,
-            Operation::Update => Method::PUT,
-            Operation::Delete => Method::DELETE,
-            Operation::List | Operation::Job | Operation::Projects => Method::GET,
-        }
-    }
-}
 
 /// A success, by status and by code.
 pub(super) struct Success<'a> {
@@ -141,13 +60,7 @@ impl Session {
     ) -> Result<T, Failure> {
         let prepared = self.prepare(call.operation, call.target.cluster()).await?;
         let Prepared { pass, project, .. } = &prepared;
-        match self.authorised(pass, call, project, &read).await {
-            Err(refusal) if refusal.new_token_may_help && !call.operation.is_write() => {
-                let again = self.authorised(pass, call, project, &read).await;
-                again.map_err(|refusal| refusal.failure)
-            }
-            result => result.map_err(|refusal| refusal.failure),
-        }
+        self.authorised(pass, call, project, &read).await
     }
 
     /// The project, for a caller that wants nothing else.
@@ -156,16 +69,13 @@ impl Session {
     }
 
     /// Waits for what a call needs, at most for the timeout of the call; nothing of the call is sent.
-    async fn prepare(
-        &self,
-        operation: Operation,
-        cluster: Option<&str>,
-    ) -> Result<Prepared<'_>, Failure> {
+    async fn prepare(&self, operation: Operation, cluster: Option<&str>) -> Result<Prepared<'_>, Failure> {
         let limit = self.config.timeouts.of(operation);
         let prepared = async {
             let probe = matches!(operation, Operation::List | Operation::Projects);
             let pass = self.gate.pass(probe).await.map_err(|HeldBack| held_back())?;
             let permits = self.config.limits.permits(&self.principal, cluster).await;
+            self.token(&pass).await?;
             let project = self.project(&pass).await?;
             Ok(Prepared {
                 pass,
@@ -188,22 +98,15 @@ impl Session {
         }
         let region = &self.config.region;
         let token = self.token(pass).await?;
-        let project = match token.and_then(|token| token.project_id) {
-            Some(project) => project,
-            None => {
-                let call = Call {
-                    query: Some(("name", region)),
-                    ..Call::new(Operation::Projects, Target::Projects)
-                };
-                let read = |success: &Success<'_>| bodies::project(&success.body, region);
-                let hit = match self.authorised(pass, &call, "", &read).await {
-                    Err(refusal) if refusal.new_token_may_help => {
-                        self.authorised(pass, &call, "", &read).await
-                    }
-                    result => result,
-                };
-                hit.map_err(|refusal| refusal.failure)??
-            }
+        let project = if let Some(project) = token.and_then(|token| token.project_id) {
+            project
+        } else {
+            let call = Call {
+                query: Some(("name", region)),
+                ..Call::new(Operation::Projects, Target::Projects)
+            };
+            let read = |success: &Success<'_>| bodies::project(&success.body, region);
+            self.authorised(pass, &call, "", &read).await??
         };
         *known = Some(project.clone());
         Ok(project)
@@ -211,12 +114,7 @@ impl Session {
 
     /// The token to send, if the session has a password.
     async fn token(&self, pass: &Pass<'_>) -> Result<Option<Token>, Failure> {
-        let Credentials::Password {
-            domain,
-            user,
-            password,
-        } = &self.config.credentials
-        else {
+        let Credentials::Password { domain, user, password } = &self.config.credentials else {
             return Ok(None);
         };
         let login = || async {
@@ -224,7 +122,7 @@ impl Session {
             let region = &self.config.region;
             let call = Call {
                 query: Some(("nocatalog", "true")),
-                body: tokens::login_body(domain, user, password, region, project),
+                body: login::body(domain, user, password, region, project),
                 ..Call::new(Operation::Login, Target::Tokens)
             };
             let read = |success: &Success<'_>| NewToken::read(&success.answer);
@@ -234,15 +132,24 @@ impl Session {
         self.tokens.current(login).await.map(Some)
     }
 
+    /// Sends a call with the session's credential; a read whose token was rejected once more.
     async fn authorised<T>(
         &self,
         pass: &Pass<'_>,
         call: &Call<'_>,
         project: &str,
         read: &impl Fn(&Success<'_>) -> Option<T>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Failure> {
         let token = self.token(pass).await?;
-        self.send(pass, call, project, token.as_ref(), read).await
+        let first = self.send(pass, call, project, token.as_ref(), read).await;
+        let result = match first {
+            Err(refusal) if refusal.new_token_may_help && !call.operation.is_write() => {
+                let token = self.token(pass).await?;
+                self.send(pass, call, project, token.as_ref(), read).await
+            }
+            first => first,
+        };
+        result.map_err(|refusal| refusal.failure)
     }
 
     /// Sends one request and judges its answer.
@@ -284,13 +191,7 @@ impl Session {
     }
 
     /// Tells breaker and token what a failure says about the credential.
-    fn refusal(
-        &self,
-        pass: &Pass<'_>,
-        call: &Call<'_>,
-        token: Option<&Token>,
-        failure: Failure,
-    ) -> Refusal {
+    fn refusal(&self, pass: &Pass<'_>, call: &Call<'_>, token: Option<&Token>, failure: Failure) -> Refusal {
         let code = failure.code.as_deref();
         let iam_401 = call.operation.is_iam() && failure.status == Some(401);
         if !iam_401 && !code.is_some_and(codes::refuses_key) {
@@ -320,89 +221,11 @@ impl Session {
         self.tokens.accepted();
     }
 
-    fn request<'a>(
-        &'a self,
-        call: &Call<'_>,
-        project: &str,
-        token: Option<&Token>,
-    ) -> Result<Request<'a>, Failure> {
-        let endpoint = self.endpoint(call.operation);
-        let query: Vec<(&str, &str)> = call.query.into_iter().collect();
-        let mut request = Request {
-            method: call.method(),
-            endpoint,
-            path: call.target.path(project),
-            query: sign::canonical_query(&query),
-            headers: HeaderMap::new(),
-            body: call.body.clone(),
-        };
-        if !call.body.is_empty() {
-            request.headers.insert(CONTENT_TYPE, JSON_UTF8);
-        } else if !call.operation.is_iam() {
-            request.headers.insert(CONTENT_TYPE, JSON);
-        }
-        if !project.is_empty() {
-            request.headers.insert(PROJECT_ID, plain(project)?);
-        }
-        match (&self.config.credentials, token) {
-            (_, Some(token)) => {
-                let value = sensitive(&token.value)?;
-                request.headers.insert(AUTH_TOKEN, value);
-            }
-            (Credentials::AccessKey { .. }, None) => self.sign(&mut request, &query)?,
-            // A login carries its password in the body.
-            (Credentials::Password { .. }, None) => {}
-        }
-        Ok(request)
-    }
-
-    fn sign(&self, request: &mut Request<'_>, query: &[(&str, &str)]) -> Result<(), Failure> {
-        let Credentials::AccessKey {
-            access,
-            secret,
-            security_token,
-        } = &self.config.credentials
-        else {
-            return Ok(());
-        };
-        let headers = &mut request.headers;
-        headers.insert(DATE_HEADER, plain(&sign::date(Timestamp::now()))?);
-        if let Some(token) = security_token {
-            headers.insert(SECURITY_TOKEN, sensitive(token)?);
-        }
-        headers.insert(HOST, plain(&request.endpoint.authority())?);
-        let unsigned = Unsigned {
-            method: &request.method,
-            path: &request.path,
-            query,
-            headers,
-            body: &request.body,
-        };
-        let value = sign::authorization(access.expose_secret(), secret, &unsigned)
-            .map_err(|_| not_a_header())?;
-        headers.insert(AUTHORIZATION, value);
-        // The HTTP client writes it, in HTTP/2 under another name.
-        headers.remove(HOST);
-        Ok(())
-    }
-
-    fn endpoint(&self, operation: Operation) -> &Endpoint {
-        if operation.is_iam() {
-            &self.config.iam_endpoint
-        } else {
-            &self.config.endpoint
-        }
-    }
-
     fn report<T>(&self, call: &Call<'_>, result: &Result<(T, Seen), Failure>, started: Instant) {
         let duration = started.elapsed();
         let (status, code, request_id) = match result {
             Ok((_, seen)) => (Some(seen.status), None, seen.request_id.as_deref()),
-            Err(failure) => (
-                failure.status,
-                failure.code.as_deref(),
-                failure.request_id.as_deref(),
-            ),
+            Err(failure) => (failure.status, failure.code.as_deref(), failure.request_id.as_deref()),
         };
         tracing::debug!(
             operation = call.operation.name(),
@@ -449,11 +272,7 @@ fn judge<T>(
             operation, &answer, error, effect, redactor,
         ));
     }
-    let success = Success {
-        answer,
-        body,
-        redactor,
-    };
+    let success = Success { answer, body, redactor };
     match read(&success) {
         Some(value) => {
             let request_id = classify::request_id(success.answer.request_id.as_deref(), redactor);
@@ -477,18 +296,4 @@ fn fenced() -> Failure {
         FailureKind::Fenced,
         "nothing was sent: the lease of this operator ends too soon",
     )
-}
-
-fn not_a_header() -> Failure {
-    Failure::invalid("nothing was sent: the credentials have a character that no header can hold")
-}
-
-fn plain(text: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(text).map_err(|_| not_a_header())
-}
-
-fn sensitive(secret: &SecretString) -> Result<HeaderValue, Failure> {
-    let mut value = plain(secret.expose_secret())?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -66,17 +66,7 @@ mod tests {
     use super::*;
 
     const HOSTILE: &[&str] = &[
-        "",
-        "..",
-        "a/b",
-        "a%2fb",
-        "a@b",
-        "a?b",
-        "a#b",
-        "a\r\nb",
-        "a b",
-        "é",
-        "a.b",
+        "", "..", "a/b", "a%2fb", "a@b", "a?b", "a#b", "a\r\nb", "a b", "é", "a.b",
     ];
 
     #[test]

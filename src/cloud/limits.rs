@@ -93,14 +93,13 @@ impl<K: Clone + std::hash::Hash + Eq> Semaphores<K> {
     async fn acquire(&self, key: &K, bound: usize) -> Option<OwnedSemaphorePermit> {
         let semaphore = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match all.get(key).and_then(Weak::upgrade) {
-                Some(semaphore) => semaphore,
-                None => {
-                    all.retain(|_, semaphore| semaphore.strong_count() > 0);
-                    let semaphore = Arc::new(Semaphore::new(bound));
-                    all.insert(key.clone(), Arc::downgrade(&semaphore));
-                    semaphore
-                }
+            if let Some(semaphore) = all.get(key).and_then(Weak::upgrade) {
+                semaphore
+            } else {
+                all.retain(|_, semaphore| semaphore.strong_count() > 0);
+                let semaphore = Arc::new(Semaphore::new(bound));
+                all.insert(key.clone(), Arc::downgrade(&semaphore));
+                semaphore
             }
         };
         semaphore.acquire_owned().await.ok()
@@ -136,8 +135,7 @@ mod tests {
     async fn calls_about_a_cluster_are_bounded_whoever_makes_them() {
         let limits = limits(9, 1);
         let first = limits.permits(&principal("a"), Some("c1")).await;
-        let second = limits.permits(&principal("b"), Some("C1"));
-        assert!(second.now_or_never().is_none());
+        assert!(limits.permits(&principal("b"), Some("C1")).now_or_never().is_none());
         assert!(limits.permits(&principal("b"), Some("c2")).now_or_never().is_some());
         drop(first);
         assert!(limits.permits(&principal("b"), Some("c1")).now_or_never().is_some());

@@ -6,10 +6,10 @@
 //! | file | concept |
 //! | --- | --- |
 //! | [`client`] | the session: configuration, the five calls, the project of a region |
-//! | `exchange` | one call: permits, credentials, fence, sending, verdict |
+//! | `exchange`, `request` | one call: permits, credentials, fence, sending, verdict |
 //! | `transport` | HTTP: deadlines, size cap, TLS, no redirects |
 //! | [`sign`] | the SDK-HMAC-SHA256 signature |
-//! | [`credentials`], `tokens` | what a Secret holds; the IAM token it is exchanged for |
+//! | [`credentials`], `login`, `tokens` | what a Secret holds; the IAM token it is exchanged for |
 //! | [`endpoints`] | endpoints of the regions, and which hosts may be called |
 //! | [`breaker`], [`limits`] | protection of access keys, bounds on concurrent calls |
 //! | [`errors`], `classify`, `codes`, `error_body` | what a failure means |
@@ -33,7 +33,9 @@ pub mod errors;
 mod exchange;
 mod ids;
 pub mod limits;
+mod login;
 pub mod observer;
+mod request;
 mod retry_after;
 pub mod sign;
 mod text;
@@ -51,17 +53,13 @@ pub use endpoints::{Endpoint, EndpointError, EndpointPolicy};
 pub use errors::{Failure, FailureKind, Missing, Rejection, Wait};
 pub use limits::{Bounds, Limits};
 pub use observer::{CallRecord, Observer, Operation};
-pub use wire::{
-    Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure,
-    SourceStatus,
-};
+pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 
 /// The five calls on external data sources.
 ///
-/// Each call goes out at most once, but for a read whose IAM token had expired. It returns within
-/// twice its timeout: at most one for the permits and the token, at most one for the request. An
-/// unknown outcome is reported no earlier than the request's own deadline or its loss, so waits that
-/// depend on it count from the return of the call.
+/// Each call goes out at most once, but for a read whose IAM token was rejected. A write returns within
+/// twice its timeout: at most one for permits, token and project, during which nothing of it is sent, and
+/// one for the request. So waits that an unknown outcome calls for count from the return of the call.
 pub trait Dws: Send + Sync {
     /// Creates a data source; `user_pwd` is the password of an MRS account.
     fn create(
@@ -72,11 +70,7 @@ pub trait Dws: Send + Sync {
     ) -> impl Future<Output = Result<Accepted, Failure>> + Send;
 
     /// Lists the data sources of one type.
-    fn list(
-        &self,
-        cluster: &str,
-        type_: DataSourceType,
-    ) -> impl Future<Output = Result<Listing, Failure>> + Send;
+    fn list(&self, cluster: &str, type_: DataSourceType) -> impl Future<Output = Result<Listing, Failure>> + Send;
 
     /// Changes a data source in place and returns the id of the job that does it.
     fn update(
@@ -87,11 +81,7 @@ pub trait Dws: Send + Sync {
     ) -> impl Future<Output = Result<String, Failure>> + Send;
 
     /// Deletes a data source and returns the id of the job that does it, if the cloud names one.
-    fn delete(
-        &self,
-        cluster: &str,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<String>, Failure>> + Send;
+    fn delete(&self, cluster: &str, id: &str) -> impl Future<Output = Result<Option<String>, Failure>> + Send;
 
     /// Reads a job.
     fn job(&self, job_id: &str) -> impl Future<Output = Result<Job, Failure>> + Send;

@@ -16,11 +16,7 @@ pub const DATE_HEADER: &str = "x-sdk-date";
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parts of a request that are signed.
 pub struct Unsigned<'a> {
@@ -63,10 +59,7 @@ pub fn authorization(
     secret: &SecretString,
     request: &Unsigned<'_>,
 ) -> Result<HeaderValue, InvalidHeaderValue> {
-    let date = request
-        .headers
-        .get(DATE_HEADER)
-        .map_or_else(String::new, trimmed);
+    let date = request.headers.get(DATE_HEADER).map_or_else(String::new, trimmed);
     let to_sign = format!("{ALGORITHM}\n{date}\n{}", creq_hash(request));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
     let signature = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
@@ -85,11 +78,11 @@ fn creq_hash(request: &Unsigned<'_>) -> String {
 
 fn canonical_request(request: &Unsigned<'_>) -> String {
     let names = signed_names(request.headers);
-    let mut headers = String::new();
-    for name in &names {
+    let line = |name: &&str| {
         let value = request.headers.get(*name).map_or_else(String::new, trimmed);
-        headers.push_str(&format!("{name}:{value}\n"));
-    }
+        [name, ":", &value, "\n"].concat()
+    };
+    let headers: String = names.iter().map(line).collect();
     [
         request.method.as_str(),
         &canonical_path(request.path),
@@ -136,7 +129,9 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
+    bytes.iter().flat_map(digits).collect()
 }
 
 #[cfg(test)]
@@ -150,10 +145,10 @@ mod tests {
     const TOKEN: &str = "ggpjbi1ub3J0aC00EXAMPLE/token+with=chars";
     const HOST: &str = "dws.eu-west-101.myhuaweicloud.eu";
     const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
-    const BASE: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources";
+    const BASE: &str =
+        "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources";
     const ONE: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources/d303f19c-fbd1-4716-ae04-07d1ff358f22";
-    const JOB: &str =
-        "/v1.0/89cd04f168b84af6be287f71730fdb4b/job/2c9081c88418ed420184197c8bc80001";
+    const JOB: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/job/2c9081c88418ed420184197c8bc80001";
     const UTF8: &str = "application/json;charset=UTF-8";
     const JSON: &str = "application/json";
     const BODY_1: &str = r#"{"type":"OBS","data_source_name":"source1","user_name":"DWSAccessOBS","connect_info":"gaussdb","description":"description"}"#;
@@ -188,12 +183,7 @@ mod tests {
         ("x-project-id", PROJECT),
         ("x-security-token", TOKEN),
     ];
-    const QUERY_3: &[(&str, &str)] = &[
-        ("type", "OBS"),
-        ("name", "a b/c+d=é~*"),
-        ("Zeta", ""),
-        ("limit", "10"),
-    ];
+    const QUERY_3: &[(&str, &str)] = &[("type", "OBS"), ("name", "a b/c+d=é~*"), ("Zeta", ""), ("limit", "10")];
 
     #[rustfmt::skip]
     fn vectors() -> Vec<Vector> {
@@ -293,10 +283,7 @@ mod tests {
         let request = Unsigned {
             method: &Method::GET,
             path: "/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs",
-            query: &[
-                ("limit", "2"),
-                ("marker", "13551d6b-755d-4757-b956-536f674975c0"),
-            ],
+            query: &[("limit", "2"), ("marker", "13551d6b-755d-4757-b956-536f674975c0")],
             headers: &all,
             body: b"",
         };

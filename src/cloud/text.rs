@@ -130,13 +130,11 @@ fn is_invisible(char: char) -> bool {
 }
 
 fn shorten(line: &str, max: usize) -> String {
-    match line.char_indices().nth(max) {
-        None => line.to_owned(),
-        Some(_) => {
-            let kept: String = line.chars().take(max - 1).collect();
-            kept + "…"
-        }
+    if line.chars().count() <= max {
+        return line.to_owned();
     }
+    let kept: String = line.chars().take(max - 1).collect();
+    kept + "…"
 }
 
 #[cfg(test)]

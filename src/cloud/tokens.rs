@@ -7,19 +7,14 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
-use serde_json::Value;
+use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::error_body;
 use super::errors::Failure;
-use super::ids;
-use super::transport::Answer;
+use super::login::NewToken;
 
 /// How long before its expiry a token is renewed.
-const RENEW_BEFORE: Duration = Duration::from_secs(600);
+const RENEW_BEFORE: Duration = Duration::from_mins(10);
 
 /// After a failed renewal, how long the old token is used before the next try.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
@@ -35,6 +30,21 @@ pub struct Token {
     serial: u64,
     renew_at: Instant,
     expires_at: Instant,
+}
+
+impl Token {
+    fn new(new: NewToken, serial: u64) -> Self {
+        let now = Instant::now();
+        // One that lives shorter than that is renewed half-way.
+        let renew_in = new.lifetime.saturating_sub(RENEW_BEFORE).max(new.lifetime / 2);
+        Self {
+            value: new.value,
+            project_id: new.project_id,
+            serial,
+            renew_at: now + renew_in,
+            expires_at: now + new.lifetime,
+        }
+    }
 }
 
 /// What the rejection of a token calls for.
@@ -99,7 +109,7 @@ impl Tokens {
         match result {
             Ok(new) => {
                 kept.issued += 1;
-                let token = new.issued_as(kept.issued);
+                let token = Token::new(new, kept.issued);
                 kept.token = Some(token.clone());
                 Ok(token)
             }
@@ -142,125 +152,15 @@ impl Tokens {
     }
 }
 
-/// A token as a login brings it.
-pub struct NewToken {
-    value: SecretString,
-    project_id: Option<String>,
-    lifetime: Duration,
-}
-
-impl NewToken {
-    /// The token in the answer to a login; none if something is missing or malformed.
-    pub fn read(answer: &Answer) -> Option<Self> {
-        let value = answer.subject_token.clone()?;
-        let body = error_body::object(&answer.body)?;
-        let token = body.get("token")?;
-        let expires_at: Timestamp = token.get("expires_at")?.as_str()?.parse().ok()?;
-        // By the server's own clock, so that it does not matter how wrong ours is.
-        let now = answer.date.unwrap_or_else(Timestamp::now);
-        let lifetime = Duration::try_from(expires_at.duration_since(now)).ok()?;
-        let project_id = token.pointer("/project/id").and_then(Value::as_str);
-        Some(Self {
-            value,
-            project_id: project_id.filter(|id| ids::is_project(id)).map(str::to_owned),
-            lifetime,
-        })
-    }
-
-    fn issued_as(self, serial: u64) -> Token {
-        let now = Instant::now();
-        // One that lives shorter than that is renewed half-way.
-        let renew_in = self.lifetime.saturating_sub(RENEW_BEFORE).max(self.lifetime / 2);
-        Token {
-            value: self.value,
-            project_id: self.project_id,
-            serial,
-            renew_at: now + renew_in,
-            expires_at: now + self.lifetime,
-        }
-    }
-}
-
-/// The body of a login, `KeystoneCreateUserTokenByPassword` of the IAM API reference.
-#[derive(Serialize)]
-struct LoginBody<'a> {
-    auth: Auth<'a>,
-}
-
-#[derive(Serialize)]
-struct Auth<'a> {
-    identity: Identity<'a>,
-    scope: Scope<'a>,
-}
-
-#[derive(Serialize)]
-struct Identity<'a> {
-    methods: [&'static str; 1],
-    password: PasswordOf<'a>,
-}
-
-#[derive(Serialize)]
-struct PasswordOf<'a> {
-    user: User<'a>,
-}
-
-#[derive(Serialize)]
-struct User<'a> {
-    name: &'a str,
-    password: &'a str,
-    domain: Named<'a>,
-}
-
-#[derive(Serialize)]
-struct Scope<'a> {
-    project: Named<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Named<'a> {
-    Name(&'a str),
-    Id(&'a str),
-}
-
-/// The body of a login, scoped to a project by id, or to the region's own by name.
-pub fn login_body(
-    domain: &str,
-    user: &str,
-    password: &SecretString,
-    region: &str,
-    project_id: Option<&str>,
-) -> Vec<u8> {
-    let body = LoginBody {
-        auth: Auth {
-            identity: Identity {
-                methods: ["password"],
-                password: PasswordOf {
-                    user: User {
-                        name: user,
-                        password: password.expose_secret(),
-                        domain: Named::Name(domain),
-                    },
-                },
-            },
-            scope: Scope {
-                project: project_id.map_or(Named::Name(region), Named::Id),
-            },
-        },
-    };
-    serde_json::to_vec(&body).expect("texts always become JSON")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use serde_json::json;
     use tokio::time::{advance, sleep};
 
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn token(lifetime: Duration) -> NewToken {
         NewToken {
@@ -302,7 +202,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_callers_share_one_failure() {
         let tokens = Tokens::default();
-        let iam = Iam { down: true, ..Iam::default() };
+        let iam = Iam {
+            down: true,
+            ..Iam::default()
+        };
         let callers = (0..20).map(|_| tokens.current(|| iam.login(HOUR)));
         assert!(futures::future::join_all(callers).await.iter().all(Result::is_err));
         assert_eq!(iam.logins(), 1);
@@ -325,7 +228,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn old_token_is_used_while_renewal_fails() {
         let (tokens, iam) = (Tokens::default(), Iam::default());
-        let down = Iam { down: true, ..Iam::default() };
+        let down = Iam {
+            down: true,
+            ..Iam::default()
+        };
         tokens.current(|| iam.login(HOUR)).await.unwrap();
         advance(Duration::from_secs(3001)).await;
         tokens.current(|| down.login(HOUR)).await.unwrap();
@@ -348,46 +254,5 @@ mod tests {
         let third = tokens.current(|| iam.login(HOUR)).await.unwrap();
         tokens.accepted();
         assert_eq!(tokens.rejected(&third), TokenRejection::LogInAgain);
-    }
-
-    #[test]
-    fn lifetime_is_by_the_clock_of_the_server() {
-        let answer = |body: Value| Answer {
-            status: 201,
-            request_id: None,
-            retry_after: None,
-            date: Some("2020-01-03T09:05:22Z".parse().unwrap()),
-            subject_token: Some(SecretString::from("t")),
-            body: body.to_string().into_bytes(),
-        };
-        let read = NewToken::read(&answer(json!({"token": {
-            "expires_at": "2020-01-04T09:05:22.000000Z", "project": {"id": "p1"},
-        }})))
-        .unwrap();
-        assert_eq!(read.lifetime, 24 * HOUR);
-        assert_eq!(read.project_id.as_deref(), Some("p1"));
-        for body in [json!({}), json!({"token": {"expires_at": "soon"}}), json!([])] {
-            assert!(NewToken::read(&answer(body)).is_none());
-        }
-        let expired = json!({"token": {"expires_at": "2020-01-01T09:05:22Z"}});
-        assert!(NewToken::read(&answer(expired)).is_none());
-    }
-
-    #[test]
-    fn login_is_the_documented_one() {
-        let body = |project| {
-            let body = login_body("IAMDomain", "IAMUser", &"p".into(), "eu-west-101", project);
-            serde_json::from_slice::<Value>(&body).unwrap()
-        };
-        assert_eq!(
-            body(None),
-            json!({"auth": {
-                "identity": {"methods": ["password"], "password": {"user": {
-                    "name": "IAMUser", "password": "p", "domain": {"name": "IAMDomain"},
-                }}},
-                "scope": {"project": {"name": "eu-west-101"}},
-            }})
-        );
-        assert_eq!(body(Some("p1"))["auth"]["scope"], json!({"project": {"id": "p1"}}));
     }
 }

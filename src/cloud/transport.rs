@@ -106,11 +106,7 @@ impl Transport {
     }
 
     /// Sends a request once and reads the whole answer within `limit`.
-    pub async fn send(
-        &self,
-        request: Request<'_>,
-        limit: Duration,
-    ) -> Result<Answer, TransportError> {
+    pub async fn send(&self, request: Request<'_>, limit: Duration) -> Result<Answer, TransportError> {
         let host = request.endpoint.host().to_owned();
         let mut status = None;
         let answer = async {
@@ -141,10 +137,7 @@ async fn body(response: &mut reqwest::Response, host: &str) -> Result<Vec<u8>, T
     let status = Some(response.status().as_u16());
     let mut body = Vec::new();
     loop {
-        let chunk = response
-            .chunk()
-            .await
-            .map_err(|error| failure(&error, host, status))?;
+        let chunk = response.chunk().await.map_err(|error| failure(&error, host, status))?;
         let Some(chunk) = chunk else {
             return Ok(body);
         };
