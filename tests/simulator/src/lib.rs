@@ -16,12 +16,13 @@
 //! # }
 //! ```
 //!
-//! A request passes through `exchange` (arrival, fault, effect, answer), `gate` (who calls), and `dws` or `iam` (what the
-//! call does); `cluster` is the state that it changes.
+//! A request passes through `exchange` (arrival, fault, effect, answer), `perform` (what a healthy cloud does), `gate` (who
+//! calls), and `dws` or `iam` (the calls); `cluster` is the state that it changes.
 
 mod account;
 mod admin;
 mod admin_http;
+mod answer;
 mod arrival;
 mod call;
 mod cloud;
@@ -38,6 +39,7 @@ mod gate;
 mod iam;
 mod job;
 mod log;
+mod perform;
 mod reply;
 mod request;
 mod settings;
@@ -58,9 +60,10 @@ pub use account::{
     DEFAULT_REGION, DEFAULT_SECRET_KEY, DEFAULT_USER, User,
 };
 pub use admin::Admin;
+pub use answer::{Answer, Body, Disconnect};
 pub use call::Call;
 pub use error_body::{Refusal, Shape};
-pub use fault::{Answer, Body, Disconnect, Fault, FaultId};
+pub use fault::{Fault, FaultId};
 pub use job::JobOutcome;
 pub use log::{LogEntry, Timeout};
 pub use settings::{
