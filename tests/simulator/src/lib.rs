@@ -97,6 +97,11 @@ impl Simulator {
     pub async fn bind(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        Ok(Self::serve(listener, address, settings))
+    }
+
+    /// Serves a listener that clients reach at an address.
+    fn serve(listener: TcpListener, address: SocketAddr, settings: Settings) -> Self {
         let cloud = Arc::new(Cloud::new(settings));
         let admin = Admin::new(cloud.clone());
         let administration = if address.ip().is_loopback() {
@@ -116,11 +121,11 @@ impl Simulator {
         };
         let server = axum::serve(door, app.into_make_service_with_connect_info::<Line>());
         tokio::spawn(shutdown.run_until_cancelled_owned(server.into_future()));
-        Ok(Self {
+        Self {
             address,
             admin,
             _stop: stop,
-        })
+        }
     }
 
     /// The base URL of both APIs and of the admin endpoint, without a slash at the end.
@@ -133,5 +138,25 @@ impl Simulator {
     #[must_use]
     pub fn admin(&self) -> Admin {
         self.admin.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn administration_needs_a_loopback_address() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let public = SocketAddr::from((Ipv4Addr::UNSPECIFIED, local.port()));
+        let _simulator = Simulator::serve(listener, public, Settings::default());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http
+            .get(format!("http://{local}/admin/settings"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 403);
     }
 }
