@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 pub(crate) const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -212,16 +213,13 @@ impl Client {
                 secret,
                 token,
             } => {
-                put(&mut headers, "x-sdk-date", &self.date());
+                let date = self.date();
+                put(&mut headers, "x-sdk-date", &date);
                 if let Some(token) = token {
                     put(&mut headers, "x-security-token", token);
                 }
                 let (signed, canonical) = canonical(method, path, body, &headers, &self.url);
-                let to_sign = format!(
-                    "SDK-HMAC-SHA256\n{}\n{}",
-                    self.date_in(&headers),
-                    sha256(&canonical)
-                );
+                let to_sign = format!("SDK-HMAC-SHA256\n{}\n{}", date, sha256(&canonical));
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
                 let signature = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
                 let value = format!(
@@ -238,10 +236,6 @@ impl Client {
         now.to_zoned(TimeZone::UTC)
             .strftime("%Y%m%dT%H%M%SZ")
             .to_string()
-    }
-
-    fn date_in<'a>(&self, headers: &'a HeaderMap) -> &'a str {
-        headers["x-sdk-date"].to_str().unwrap()
     }
 }
 
@@ -266,10 +260,10 @@ fn canonical(
         .map(|(name, _)| *name)
         .collect::<Vec<_>>()
         .join(";");
-    let lines: String = pairs
-        .iter()
-        .map(|(name, value)| format!("{name}:{value}\n"))
-        .collect();
+    let mut lines = String::new();
+    for (name, value) in &pairs {
+        writeln!(lines, "{name}:{value}").unwrap();
+    }
     let request = format!(
         "{method}\n{path}/\n{query}\n{lines}\n{signed}\n{}",
         sha256(body)
@@ -289,7 +283,11 @@ fn sha256(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::new();
+    for byte in bytes {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
 }
 
 pub(crate) fn text(body: &Value, key: &str) -> String {
@@ -297,4 +295,14 @@ pub(crate) fn text(body: &Value, key: &str) -> String {
         .as_str()
         .unwrap_or_else(|| panic!("no {key} in {body}"))
         .to_owned()
+}
+
+/// The names in a list.
+pub(crate) fn names(list: &Value) -> Vec<String> {
+    list["data_sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| text(item, "name"))
+        .collect()
 }
