@@ -23,6 +23,10 @@ pub struct Admin {
     cloud: Arc<Cloud>,
 }
 
+#[expect(
+    clippy::must_use_candidate,
+    reason = "what an effect returns may be ignored"
+)]
 impl Admin {
     pub(crate) fn new(cloud: Arc<Cloud>) -> Self {
         Self { cloud }
@@ -56,7 +60,6 @@ impl Admin {
     /// # Panics
     /// If the fault cannot be carried out: a status or header that HTTP does not have, or a late effect together with an
     /// answer that needs it.
-    #[must_use = "the id tells how often the fault hit"]
     pub fn add_fault(&self, fault: Fault) -> FaultId {
         self.try_add_fault(fault)
             .unwrap_or_else(|why| panic!("not a fault: {why}"))
@@ -202,7 +205,7 @@ impl Admin {
             settings
                 .account
                 .access_keys
-                .retain(|key| key.access != access)
+                .retain(|key| key.access != access);
         });
     }
 

@@ -62,7 +62,7 @@ impl Cluster {
         now: Timestamp,
     ) -> String {
         self.sources.update(&source.id, |source| {
-            "500".clone_into(&mut source.configure_status)
+            "500".clone_into(&mut source.configure_status);
         });
         self.begin(
             Work::Update { agency },

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::fault::Disconnect;
+use crate::answer::Disconnect;
 
 /// Accepts connections that all end when the simulator does.
 pub(crate) struct Door {

@@ -105,7 +105,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Answer;
+    use crate::answer::Answer;
 
     const CREATE: Subject<'_> = Subject {
         call: Call::Create,

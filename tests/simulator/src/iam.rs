@@ -85,7 +85,7 @@ pub(crate) fn issue_token(
         .filter(|user| user.password == claim.password)
         .ok_or_else(|| Refusal::iam(401, "The username or password is wrong."))?;
     let project = match request.auth.scope.and_then(|scope| scope.project) {
-        Some(claim) => Some(scoped_project(&settings.account, claim)?),
+        Some(claim) => Some(scoped_project(&settings.account, &claim)?),
         None => None,
     };
     let project_id = project.as_ref().map(|(id, _)| id.clone());
@@ -108,7 +108,7 @@ pub(crate) fn projects(account: &Account, name: Option<&str>) -> Value {
     json!({"projects": projects, "links": {"next": null, "previous": null}})
 }
 
-fn scoped_project(account: &Account, claim: ProjectClaim) -> Result<(String, String), Refusal> {
+fn scoped_project(account: &Account, claim: &ProjectClaim) -> Result<(String, String), Refusal> {
     let mut known = account
         .projects
         .iter()

@@ -137,14 +137,13 @@ impl Job {
     /// Percent of the duration that has passed; 100 only when the work is done.
     fn progress(&self, now: Timestamp) -> u128 {
         let passed = now.duration_since(self.begin).unsigned_abs().as_nanos();
-        let whole = self.duration.as_nanos();
         if now >= self.due() && self.failure().is_none() && !self.is_endless() {
-            100
-        } else if whole == 0 {
-            99
-        } else {
-            (passed.saturating_mul(100) / whole).min(99)
+            return 100;
         }
+        let percent = passed
+            .saturating_mul(100)
+            .checked_div(self.duration.as_nanos());
+        percent.map_or(99, |percent| percent.min(99))
     }
 }
 

@@ -16,12 +16,13 @@
 //! # }
 //! ```
 //!
-//! A request passes through `exchange` (arrival, fault, effect, answer), `gate` (who calls), and `dws` or `iam` (what the
-//! call does); `cluster` is the state that it changes.
+//! A request passes through `exchange` (arrival, fault, effect, answer), `perform` (what a healthy cloud does), `gate` (who
+//! calls), and `dws` or `iam` (the calls); `cluster` is the state that it changes.
 
 mod account;
 mod admin;
 mod admin_http;
+mod answer;
 mod arrival;
 mod call;
 mod cloud;
@@ -38,6 +39,7 @@ mod gate;
 mod iam;
 mod job;
 mod log;
+mod perform;
 mod reply;
 mod request;
 mod settings;
@@ -58,9 +60,10 @@ pub use account::{
     DEFAULT_REGION, DEFAULT_SECRET_KEY, DEFAULT_USER, User,
 };
 pub use admin::Admin;
+pub use answer::{Answer, Body, Disconnect};
 pub use call::Call;
 pub use error_body::{Refusal, Shape};
-pub use fault::{Answer, Body, Disconnect, Fault, FaultId};
+pub use fault::{Fault, FaultId};
 pub use job::JobOutcome;
 pub use log::{LogEntry, Timeout};
 pub use settings::{
@@ -94,6 +97,11 @@ impl Simulator {
     pub async fn bind(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        Ok(Self::serve(listener, address, settings))
+    }
+
+    /// Serves a listener that clients reach at an address.
+    fn serve(listener: TcpListener, address: SocketAddr, settings: Settings) -> Self {
         let cloud = Arc::new(Cloud::new(settings));
         let admin = Admin::new(cloud.clone());
         let administration = if address.ip().is_loopback() {
@@ -113,11 +121,11 @@ impl Simulator {
         };
         let server = axum::serve(door, app.into_make_service_with_connect_info::<Line>());
         tokio::spawn(shutdown.run_until_cancelled_owned(server.into_future()));
-        Ok(Self {
+        Self {
             address,
             admin,
             _stop: stop,
-        })
+        }
     }
 
     /// The base URL of both APIs and of the admin endpoint, without a slash at the end.
@@ -130,5 +138,25 @@ impl Simulator {
     #[must_use]
     pub fn admin(&self) -> Admin {
         self.admin.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn administration_needs_a_loopback_address() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let public = SocketAddr::from((Ipv4Addr::UNSPECIFIED, local.port()));
+        let _simulator = Simulator::serve(listener, public, Settings::default());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http
+            .get(format!("http://{local}/admin/settings"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 403);
     }
 }

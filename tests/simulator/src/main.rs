@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use dws_simulator::{Settings, Simulator};
-use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// Simulates the Huawei Cloud DWS API for external data sources, and the IAM API that it needs.
@@ -52,13 +52,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ = interrupt.recv() => {}
         () = stdin_closed(), if arguments.exit_with_stdin => {}
     }
-    drop(simulator);
-    // A thread may still wait for stdin; it must not hold the exit up.
-    std::process::exit(0);
+    Ok(())
 }
 
+/// Waits for the end of stdin on a thread that does not hold up the exit.
 async fn stdin_closed() {
-    let mut stdin = tokio::io::stdin();
-    let mut ignored = [0; 1024];
-    while stdin.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    let (closed, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An error ends stdin as well.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    // The thread always sends.
+    let _ = ended.await;
 }

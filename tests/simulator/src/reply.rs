@@ -12,8 +12,8 @@ use futures::stream::{self, Stream, StreamExt};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::answer::Body;
 use crate::error_body::Refusal;
-use crate::fault::Body;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
