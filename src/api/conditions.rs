@@ -116,6 +116,16 @@ pub fn conditions(previous: &[Condition], verdict: &Verdict, generation: i64, no
         .collect()
 }
 
+/// The root `observedGeneration` that goes with a verdict: it moves to a new generation only with a final verdict on it, so that nobody takes
+/// work that is under way for the end of it (Flux's FAIL0010). The conditions' own `observedGeneration` tells what the verdict is about.
+#[must_use]
+pub fn observed_generation(previous: Option<i64>, verdict: &Verdict, generation: i64) -> Option<i64> {
+    match verdict {
+        Verdict::Ready(..) | Verdict::Stalled(..) => Some(generation),
+        Verdict::Reconciling(..) => previous,
+    }
+}
+
 fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

@@ -150,7 +150,7 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
         Standing::Absent | Standing::Broken { .. } => (before.endpoint.clone(), before.project_id.clone()),
     };
     let after = ProviderStatus {
-        observed_generation: Some(generation),
+        observed_generation: conditions::observed_generation(before.observed_generation, &verdict, generation),
         endpoint,
         project_id,
         conditions: conditions::conditions(&before.conditions, &verdict, generation, ctx.clock.now()),

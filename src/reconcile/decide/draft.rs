@@ -42,7 +42,8 @@ impl<'a> Draft<'a> {
     pub fn verdict(mut self, verdict: &Verdict) -> Self {
         let o = self.observation;
         self.status.conditions = conditions::conditions(&self.status.conditions, verdict, o.object.generation, o.now);
-        self.status.observed_generation = Some(o.object.generation);
+        self.status.observed_generation =
+            conditions::observed_generation(self.status.observed_generation, verdict, o.object.generation);
         self
     }
 

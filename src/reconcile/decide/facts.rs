@@ -98,7 +98,9 @@ impl Observation {
 
     /// Whether the verdict in the status is about the current spec.
     pub(super) fn generation_observed(&self) -> bool {
-        self.object.status.observed_generation == Some(self.object.generation)
+        use crate::api::ConditionType;
+        let mut conditions = self.object.status.conditions.iter();
+        conditions.any(|c| c.type_ == ConditionType::Ready && c.observed_generation == self.object.generation)
     }
 
     /// Whether the cloud's data source stays when the object goes.
