@@ -1,1 +1,45 @@
-//! x
+//! A real control plane, recording proxies and oracles: the rig on which the stories of dws-operator run.
+//!
+//! ```text
+//!   ControlPlane          etcd + kube-apiserver, CRDs and ClusterRoles installed, an audit log
+//!     └ TestNamespace     one a story: ServiceAccount, rights, token
+//!         ├ Proxy         between the operator and both of its APIs: records, cuts, delays, answers, holds
+//!         ├ Operator      the real binary: start, kill, terminate, pause, restart
+//!         └ StatusRecorder, AuditLog, etcd_dump   what really happened; kstatus and Flux's rules judge it
+//! ```
+//!
+//! Everything listens on loopback only, on free ports, and ends with the process that asked for it. A story's functions panic
+//! where it cannot go on, and say why.
+
+mod audit;
+mod background;
+mod conditions;
+mod control_plane;
+mod etcd;
+mod flux;
+mod history;
+mod kstatus;
+mod kubeconfig;
+mod manifests;
+mod namespace;
+mod operator;
+mod pki;
+mod programs;
+mod proxy;
+mod rbac;
+mod recorder;
+mod supervisor;
+pub mod wait;
+
+pub use audit::{AuditLog, Write, count};
+pub use control_plane::{AUDIT_LOG_VARIABLE, ControlPlane, ETCD_VARIABLE, KUBECONFIG_VARIABLE};
+pub use etcd::{Entry, etcd_dump};
+pub use flux::flux_violations;
+pub use history::{History, Version};
+pub use kstatus::{Kstatus, kstatus};
+pub use namespace::TestNamespace;
+pub use operator::{Operator, OperatorBuilder};
+pub use proxy::{Action, Api, Call, Fate, Hit, Proxy, Rule, Stage};
+pub use rbac::Scope;
+pub use recorder::StatusRecorder;
+pub use supervisor::serve as supervise;

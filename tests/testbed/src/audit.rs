@@ -1,0 +1,269 @@
+//! Who wrote what: the apiserver's audit log, from a moment on.
+//!
+//! Every request stands in the log twice: before it is handled and after it was answered. A marker request therefore tells
+//! when the log is complete: what was answered before the marker was sent stands before it, at least with its first line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::{Client, Config};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+/// How long the log may lag behind.
+const FLUSH: Duration = Duration::from_secs(20);
+/// How often the log is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// The verbs that change something.
+const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
+
+/// The audit log from the moment on that this value was made.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    path: PathBuf,
+    from: u64,
+    admin: Config,
+}
+
+/// A request that was to change something, and the answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Write {
+    /// Who sent it, such as `system:serviceaccount:analytics:dws-operator`.
+    pub user: String,
+    /// The verb, such as `patch`.
+    pub verb: String,
+    /// The namespace; empty for cluster-wide kinds.
+    pub namespace: String,
+    /// The resource, such as `dwsdatasources`.
+    pub resource: String,
+    /// The subresource, such as `status`; empty for the object itself.
+    pub subresource: String,
+    /// The object's name; empty if the server chose it.
+    pub name: String,
+    /// The HTTP status of the answer.
+    pub code: u16,
+}
+
+impl Write {
+    /// Whether the apiserver did it.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    #[serde(rename = "auditID")]
+    audit_id: String,
+    stage: String,
+    verb: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    user: User,
+    #[serde(default)]
+    object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ObjectRef {
+    namespace: String,
+    resource: String,
+    subresource: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    code: u16,
+}
+
+impl AuditLog {
+    /// The log at `path` from its present end on; `admin` sends the marker requests.
+    pub(crate) fn from_now(path: &Path, admin: Config) -> Result<Self> {
+        let from = std::fs::metadata(path)?.len();
+        Ok(Self {
+            path: path.to_owned(),
+            from,
+            admin,
+        })
+    }
+
+    /// All writes that `filter` lets through and that were answered before this call, in the order of their answers.
+    ///
+    /// # Panics
+    /// If the log cannot be read or does not catch up within 20 s.
+    pub async fn writes(&self, filter: impl Fn(&Write) -> bool) -> Vec<Write> {
+        let lines = self
+            .read_to_now()
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error:#}", self.path.display()));
+        lines
+            .into_iter()
+            .filter_map(Write::from_line)
+            .filter(filter)
+            .collect()
+    }
+
+    async fn read_to_now(&self) -> Result<Vec<Line>> {
+        let marker = format!("/version?marker={}", uuid::Uuid::new_v4());
+        let client = Client::try_from(self.admin.clone())?;
+        client
+            .request_text(hyper::Request::get(&marker).body(Vec::new())?)
+            .await
+            .context("the marker request")?;
+        let deadline = Instant::now() + FLUSH;
+        loop {
+            let lines = parse(&self.read()?);
+            if is_complete(&lines, &marker) {
+                return Ok(lines);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the audit log has not caught up after {FLUSH:?}"
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn read(&self) -> Result<String> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.from))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
+impl Write {
+    fn from_line(line: Line) -> Option<Self> {
+        if line.stage != "ResponseComplete" || !WRITES.contains(&line.verb.as_str()) {
+            return None;
+        }
+        let ObjectRef {
+            namespace,
+            resource,
+            subresource,
+            name,
+        } = line.object_ref;
+        let code = line.response_status?.code;
+        Some(Self {
+            user: line.user.username,
+            verb: line.verb,
+            namespace,
+            resource,
+            subresource,
+            name,
+            code,
+        })
+    }
+}
+
+/// How often each kind of write occurs, by resource (with its subresource), object and verb.
+#[must_use]
+pub fn count<'a>(
+    writes: impl IntoIterator<Item = &'a Write>,
+) -> BTreeMap<(String, String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for write in writes {
+        let mut resource = write.resource.clone();
+        if !write.subresource.is_empty() {
+            resource.push('/');
+            resource.push_str(&write.subresource);
+        }
+        *counts
+            .entry((resource, write.name.clone(), write.verb.clone()))
+            .or_default() += 1;
+    }
+    counts
+}
+
+/// Parses whole lines; the last one may still be in the making.
+fn parse(text: &str) -> Vec<Line> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// Whether the marker has arrived and every write that arrived before it is answered.
+fn is_complete(lines: &[Line], marker: &str) -> bool {
+    let Some(end) = lines.iter().position(|line| line.request_uri == marker) else {
+        return false;
+    };
+    let answered: BTreeSet<&str> = lines
+        .iter()
+        .filter(|line| matches!(line.stage.as_str(), "ResponseComplete" | "Panic"))
+        .map(|line| line.audit_id.as_str())
+        .collect();
+    lines[..end]
+        .iter()
+        .filter(|line| WRITES.contains(&line.verb.as_str()))
+        .all(|line| answered.contains(line.audit_id.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARRIVED: &str = r#"{"auditID":"a","stage":"RequestReceived","verb":"patch","requestURI":"/x","user":{"username":"op"},"objectRef":{"resource":"dwsdatasources","subresource":"status","namespace":"n","name":"lake"}}"#;
+    const ANSWERED: &str = r#"{"auditID":"a","stage":"ResponseComplete","verb":"patch","requestURI":"/x","user":{"username":"op"},"objectRef":{"resource":"dwsdatasources","subresource":"status","namespace":"n","name":"lake"},"responseStatus":{"code":200}}"#;
+    const MARKER: &str = r#"{"auditID":"m","stage":"RequestReceived","verb":"get","requestURI":"/version?marker=1","user":{"username":"admin"}}"#;
+
+    fn log(lines: &[&str]) -> Vec<Line> {
+        parse(&format!("{}\n", lines.join("\n")))
+    }
+
+    #[test]
+    fn a_log_is_complete_once_marker_and_earlier_answers_are_there() {
+        let marker = "/version?marker=1";
+        assert!(
+            !is_complete(&log(&[ARRIVED, ANSWERED]), marker),
+            "no marker"
+        );
+        assert!(
+            !is_complete(&log(&[ARRIVED, MARKER]), marker),
+            "a write without its answer"
+        );
+        assert!(
+            is_complete(&log(&[ARRIVED, MARKER, ANSWERED]), marker),
+            "the answer may come after the marker"
+        );
+        assert!(
+            is_complete(&log(&[MARKER, ARRIVED]), marker),
+            "a later write does not count"
+        );
+    }
+
+    #[test]
+    fn a_write_counts_once_and_a_half_written_line_not_at_all() {
+        let text = format!("{ARRIVED}\n{ANSWERED}\n{}", &ANSWERED[..40]);
+        let writes: Vec<Write> = parse(&text)
+            .into_iter()
+            .filter_map(Write::from_line)
+            .collect();
+        let expected = (
+            "dwsdatasources/status".to_owned(),
+            "lake".to_owned(),
+            "patch".to_owned(),
+        );
+        assert_eq!(count(&writes), BTreeMap::from([(expected, 1)]));
+        assert!(writes[0].is_accepted());
+    }
+}

@@ -1,0 +1,208 @@
+//! A real etcd and kube-apiserver on loopback, with TLS, RBAC and an audit log, the CRDs and ClusterRoles installed.
+//!
+//! There is no controller manager: namespaces do not finish deleting, and nothing is garbage-collected.
+
+mod install;
+mod launch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::sync::OnceCell;
+
+use crate::audit::AuditLog;
+use crate::kubeconfig::Access;
+use crate::supervisor::Supervisor;
+
+/// Names the kubeconfig of a control plane that is already there.
+pub const KUBECONFIG_VARIABLE: &str = "TEST_KUBECONFIG";
+/// Names the audit log of that control plane.
+pub const AUDIT_LOG_VARIABLE: &str = "TEST_AUDIT_LOG";
+/// Names the URL of that control plane's etcd, which asks for no client certificate.
+pub const ETCD_VARIABLE: &str = "TEST_ETCD";
+
+/// A control plane; one that was started here ends when the value is dropped, or with the process.
+#[derive(Debug)]
+pub struct ControlPlane {
+    config: Config,
+    audit_log: Option<PathBuf>,
+    etcd: Option<String>,
+    own: Option<Own>,
+}
+
+/// What only the process knows that started the control plane.
+struct Own {
+    admin: Access,
+    kubeconfig: PathBuf,
+    // Ends etcd and kube-apiserver and removes their folder.
+    _supervisor: Supervisor,
+}
+
+impl std::fmt::Debug for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Own")
+            .field("kubeconfig", &self.kubeconfig)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ControlPlane {
+    /// The control plane that all stories share: the one of `TEST_KUBECONFIG`, else one per process.
+    ///
+    /// # Panics
+    /// If there is none and none can be started; the message says why.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+        SHARED
+            .get_or_init(|| async {
+                match std::env::var_os(KUBECONFIG_VARIABLE) {
+                    Some(path) => Self::join(Path::new(&path)).await,
+                    None => Self::try_start().await,
+                }
+                .unwrap_or_else(|error| panic!("the shared control plane: {error:#}"))
+            })
+            .await
+    }
+
+    /// Starts a control plane of its own, for a story that breaks one or needs two.
+    ///
+    /// # Panics
+    /// If it does not start; the message says why.
+    pub async fn start() -> Self {
+        Self::try_start()
+            .await
+            .unwrap_or_else(|error| panic!("a control plane: {error:#}"))
+    }
+
+    /// Starts a control plane.
+    ///
+    /// # Errors
+    /// If a program is missing, does not become ready, or refuses the CRDs or ClusterRoles.
+    pub async fn try_start() -> Result<Self> {
+        let launched = launch::launch().await?;
+        let plane = Self {
+            config: launched.admin.config().await?,
+            audit_log: Some(launched.audit_log),
+            etcd: Some(launched.etcd),
+            own: Some(Own {
+                admin: launched.admin,
+                kubeconfig: launched.kubeconfig,
+                _supervisor: launched.supervisor,
+            }),
+        };
+        install::install(&plane.try_admin()?).await?;
+        Ok(plane)
+    }
+
+    async fn join(kubeconfig: &Path) -> Result<Self> {
+        let file = Kubeconfig::read_from(kubeconfig)
+            .with_context(|| format!("reading {}", kubeconfig.display()))?;
+        let plane = Self {
+            config: Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?,
+            audit_log: std::env::var_os(AUDIT_LOG_VARIABLE).map(PathBuf::from),
+            etcd: std::env::var(ETCD_VARIABLE).ok(),
+            own: None,
+        };
+        install::install(&plane.try_admin()?).await?;
+        Ok(plane)
+    }
+
+    /// A client with every right. It belongs to the runtime that asks for it.
+    ///
+    /// # Panics
+    /// If the kubeconfig cannot be used.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        self.try_admin()
+            .unwrap_or_else(|error| panic!("the administrator's client: {error:#}"))
+    }
+
+    fn try_admin(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config.clone())?)
+    }
+
+    /// The audit log from now on.
+    ///
+    /// # Panics
+    /// If the control plane was given by `TEST_KUBECONFIG` without `TEST_AUDIT_LOG`.
+    #[must_use]
+    pub fn audit(&self) -> AuditLog {
+        let path = self
+            .audit_log
+            .as_deref()
+            .unwrap_or_else(|| panic!("{AUDIT_LOG_VARIABLE} is not set"));
+        AuditLog::from_now(path, self.config.clone())
+            .unwrap_or_else(|error| panic!("the audit log {}: {error:#}", path.display()))
+    }
+
+    /// etcd's URL.
+    ///
+    /// # Panics
+    /// If the control plane was given by `TEST_KUBECONFIG` without `TEST_ETCD`.
+    #[must_use]
+    pub fn etcd(&self) -> &str {
+        self.etcd
+            .as_deref()
+            .unwrap_or_else(|| panic!("{ETCD_VARIABLE} is not set"))
+    }
+
+    /// The environment through which other processes join this control plane.
+    ///
+    /// # Errors
+    /// If it was not started by this process.
+    pub fn environment(&self) -> Result<BTreeMap<&'static str, String>> {
+        let own = self
+            .own
+            .as_ref()
+            .context("the control plane is somebody else's")?;
+        let audit_log = self
+            .audit_log
+            .as_ref()
+            .context("the control plane has no audit log")?;
+        Ok(BTreeMap::from([
+            (KUBECONFIG_VARIABLE, own.kubeconfig.display().to_string()),
+            (AUDIT_LOG_VARIABLE, audit_log.display().to_string()),
+            (ETCD_VARIABLE, self.etcd().to_owned()),
+        ]))
+    }
+
+    /// Writes the administrator's kubeconfig to a file that only its owner can read.
+    ///
+    /// # Errors
+    /// If the control plane was not started by this process, or the file cannot be written.
+    pub fn write_kubeconfig(&self, path: &Path) -> Result<()> {
+        self.own
+            .as_ref()
+            .context("the control plane is somebody else's")?
+            .admin
+            .write(path)
+    }
+
+    /// The apiserver's URL.
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.config
+            .cluster_url
+            .to_string()
+            .trim_end_matches('/')
+            .to_owned()
+    }
+
+    /// The configuration of the administrator's clients.
+    pub(crate) fn config(&self) -> Config {
+        self.config.clone()
+    }
+
+    /// The authorities that vouch for the apiserver, as DER.
+    pub(crate) fn authorities(&self) -> Result<&[Vec<u8>]> {
+        let authorities = self.config.root_cert.as_deref().unwrap_or_default();
+        ensure!(
+            !authorities.is_empty(),
+            "the kubeconfig has no certificate-authority-data"
+        );
+        Ok(authorities)
+    }
+}

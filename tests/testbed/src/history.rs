@@ -1,0 +1,271 @@
+//! Every version of every object of the operator's kinds, and the rules that hold from one version to the next.
+//!
+//! Pure: takes versions in any order, gives what they break.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::conditions::{generation, is_true, observed_generation};
+use crate::{Kstatus, flux_violations, kstatus};
+
+/// One version of an object.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// The object, as the apiserver returned it.
+    pub object: Value,
+    /// Whether the operator wrote it; else somebody else did, such as the story itself.
+    pub by_operator: bool,
+}
+
+/// The versions of each object, by uid and resourceVersion.
+///
+/// resourceVersions of one resource can be compared as integers (a guarantee of Kubernetes 1.35).
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    versions: BTreeMap<String, BTreeMap<u64, Version>>,
+}
+
+impl History {
+    /// Adds a version; one that is known already only learns who wrote it. What is no object is left out.
+    pub fn add(&mut self, object: Value, by_operator: bool) {
+        let metadata = &object["metadata"];
+        let version = metadata["resourceVersion"]
+            .as_str()
+            .and_then(|version| version.parse().ok());
+        let (Some(uid), Some(version)) = (metadata["uid"].as_str(), version) else {
+            return;
+        };
+        let entry = self
+            .versions
+            .entry(uid.to_owned())
+            .or_default()
+            .entry(version);
+        entry
+            .or_insert(Version {
+                object,
+                by_operator,
+            })
+            .by_operator |= by_operator;
+    }
+
+    /// The versions of all objects of that kind and name, oldest first.
+    #[must_use]
+    pub fn of(&self, kind: &str, name: &str) -> Vec<&Version> {
+        let mut versions: Vec<_> = self.versions.values().flatten().collect();
+        versions.retain(|(_, version)| {
+            version.object["kind"] == kind && version.object["metadata"]["name"] == name
+        });
+        versions.sort_by_key(|(number, _)| **number);
+        versions.into_iter().map(|(_, version)| version).collect()
+    }
+
+    /// What is wrong with any version, or with a step from one to the next; empty if nothing is.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.versions.values().flat_map(object_violations).collect()
+    }
+}
+
+fn object_violations(versions: &BTreeMap<u64, Version>) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut previous: Option<&Value> = None;
+    for (
+        number,
+        Version {
+            object,
+            by_operator,
+        },
+    ) in versions
+    {
+        let mut found = Vec::new();
+        if kstatus(object) == Kstatus::Current && !is_true(object, "Ready") {
+            found.push("kstatus: Current without Ready=True".to_owned());
+        }
+        let is_new_status = previous.is_none_or(|previous| previous["status"] != object["status"]);
+        if *by_operator && is_new_status && !is_untouched(object) {
+            found.extend(flux_violations(object));
+        }
+        if let Some(previous) = previous.filter(|_| *by_operator && is_new_status) {
+            found.extend(step_violations(previous, object));
+        }
+        let name = |object: &Value| {
+            format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', "")
+        };
+        broken.extend(found.iter().map(|what| {
+            let before = previous
+                .map(|previous| previous["status"].to_string())
+                .unwrap_or_default();
+            format!(
+                "{} at {number}: {what}\n  before: {before}\n  status: {}",
+                name(object),
+                object["status"]
+            )
+        }));
+        previous = Some(object);
+    }
+    broken
+}
+
+/// What the operator may not do to a status from one version to the next.
+fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
+    let mut broken = Vec::new();
+    let unobserved = i64::MIN;
+    let (before, after) = (
+        observed_generation(previous).unwrap_or(unobserved),
+        observed_generation(object).unwrap_or(unobserved),
+    );
+    if after < before {
+        broken.push(format!("observedGeneration falls from {before} to {after}"));
+    }
+    let current = generation(object).unwrap_or_default();
+    if before < current && after >= current && is_true(object, "Reconciling") {
+        broken.push("FAIL0010: a generation is observed while Reconciling is True".to_owned());
+    }
+    if let Some(id) = previous["status"]["id"].as_str() {
+        let is_kept =
+            object["status"]["id"].is_string() || object["status"]["operation"]["oldID"] == id;
+        if !is_kept {
+            broken.push(format!("the id {id} is forgotten"));
+        }
+    }
+    broken
+}
+
+/// Whether the status is the CRD's default: nobody has written one yet.
+fn is_untouched(object: &Value) -> bool {
+    match object["status"].as_object() {
+        None => true,
+        Some(status) => status.len() == 1 && observed_generation(object) == Some(-1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A status with Ready and, if it is not True, a reason to wait.
+    fn status(observed: i64, generation: i64, ready: &str, id: Option<&str>) -> Value {
+        let mut conditions =
+            vec![json!({"type": "Ready", "status": ready, "observedGeneration": generation})];
+        if ready == "False" {
+            conditions.push(
+                json!({"type": "Reconciling", "status": "True", "observedGeneration": generation}),
+            );
+        }
+        let mut status = json!({"observedGeneration": observed, "conditions": conditions});
+        if let Some(id) = id {
+            status["id"] = json!(id);
+        }
+        status
+    }
+
+    fn history(steps: &[(bool, i64, Value)]) -> History {
+        let mut history = History::default();
+        for (number, (by_operator, generation, status)) in steps.iter().enumerate() {
+            let metadata = json!({"uid": "u", "name": "lake", "resourceVersion": (number + 9).to_string(), "generation": generation});
+            history.add(
+                json!({"kind": "DwsDataSource", "metadata": metadata, "status": status}),
+                *by_operator,
+            );
+        }
+        history
+    }
+
+    fn default() -> Value {
+        json!({"observedGeneration": -1})
+    }
+
+    #[test]
+    fn a_good_life_breaks_nothing() {
+        let history = history(&[
+            (false, 1, default()),
+            (true, 1, default()),
+            (true, 1, status(-1, 1, "False", Some("a"))),
+            (true, 1, status(1, 1, "True", Some("a"))),
+            (false, 2, status(1, 1, "True", Some("a"))),
+            (true, 2, status(2, 2, "True", Some("a"))),
+        ]);
+        assert_eq!(history.violations(), [""; 0]);
+        assert_eq!(history.of("DwsDataSource", "lake").len(), 6);
+    }
+
+    #[test]
+    fn each_bad_step_is_named() {
+        let ready = status(1, 1, "True", Some("a"));
+        for (what, steps) in [
+            (
+                "falls from 1 to -1",
+                vec![
+                    (true, 1, ready.clone()),
+                    (true, 1, status(-1, 1, "False", Some("a"))),
+                ],
+            ),
+            (
+                "FAIL0010",
+                vec![
+                    (false, 1, default()),
+                    (true, 1, status(1, 1, "False", Some("a"))),
+                ],
+            ),
+            (
+                "the id a is forgotten",
+                vec![
+                    (true, 1, ready.clone()),
+                    (true, 1, status(1, 1, "False", None)),
+                ],
+            ),
+            (
+                "FAIL0002",
+                vec![
+                    (false, 1, default()),
+                    (true, 1, json!({"observedGeneration": 1, "id": "a"})),
+                ],
+            ),
+            ("kstatus", vec![(false, 1, json!({}))]),
+            ("FAIL0007", vec![(true, 2, ready.clone())]),
+        ] {
+            let broken = history(&steps).violations();
+            assert!(
+                broken.iter().any(|it| it.contains(what)),
+                "{what} is not in {broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_operator_did_not_write_is_not_held_against_it() {
+        let ready = status(1, 1, "True", Some("a"));
+        let tampered = history(&[
+            (true, 1, ready.clone()),
+            (false, 1, default()),
+            (true, 1, status(-1, 1, "False", None)),
+        ]);
+        assert_eq!(tampered.violations(), [""; 0]);
+        let retried_later = history(&[
+            (true, 1, ready),
+            (true, 1, status(1, 1, "False", Some("a"))),
+        ]);
+        assert_eq!(
+            retried_later.violations(),
+            [""; 0],
+            "an observed generation may be reconciled again"
+        );
+    }
+
+    #[test]
+    fn a_replaced_record_is_not_forgotten() {
+        let mut replacing = status(1, 1, "False", None);
+        replacing["operation"] = json!({"type": "Replace", "oldID": "a"});
+        assert_eq!(
+            history(&[
+                (true, 1, status(1, 1, "True", Some("a"))),
+                (true, 1, replacing)
+            ])
+            .violations(),
+            [""; 0]
+        );
+    }
+}
