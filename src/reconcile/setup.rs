@@ -182,6 +182,8 @@ async fn pulse(ctx: Arc<Context>) {
     loop {
         beats.tick().await;
         ctx.health.beat("work", PULSE * 12);
-        ctx.metrics.set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
+        ctx.metrics
+            .set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
+        ctx.metrics.set_breakers_open(ctx.providers.refused());
     }
 }

@@ -143,7 +143,7 @@ impl Metrics {
         self.0.orphaned.inc();
     }
 
-    /// How many access keys are refused by the cloud and therefore not used.
+    /// How many providers have credentials that the cloud refuses and that are therefore held back.
     pub fn set_breakers_open(&self, open: usize) {
         self.0.breakers_open.set(as_gauge(open));
     }
