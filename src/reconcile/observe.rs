@@ -249,7 +249,7 @@ impl Pass {
 
     async fn read_list(&mut self, ctx: &Context, since: Duration, at: &Coordinates, type_: DataSourceType) {
         let Some(session) = &self.session else { return };
-        let snapshot = ctx.snapshots.list(session, at, type_, since, &ctx.clock).await;
+        let snapshot = ctx.snapshots.list(session, at, type_, since).await;
         let began = snapshot.began;
         self.observation.uptime = ctx.clock.uptime();
         self.observation.remote = match snapshot.result {

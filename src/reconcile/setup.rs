@@ -137,7 +137,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         timings: args.timings,
         resync_period: args.resync_period,
         providers: Arc::new(Providers::new(access, process.clock, args.timings, cluster_kind)),
-        snapshots: Snapshots::default(),
+        snapshots: Snapshots::new(process.clock, process.metrics.clone()),
         lanes,
         claims: Claims::default(),
         memories: Memories::default(),

@@ -133,6 +133,11 @@ impl Metrics {
         self.0.duplicates_removed.inc();
     }
 
+    /// The cloud counted more data sources than it listed.
+    pub fn list_was_short(&self) {
+        self.0.short_lists.inc();
+    }
+
     /// What a request without an answer had created was found again.
     pub fn recovered(&self) {
         self.0.recoveries.inc();
