@@ -2,3 +2,5 @@
 
 pub mod api;
 pub mod cloud;
+pub mod reconcile;
+pub mod runtime;

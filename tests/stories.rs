@@ -1,2 +1,7 @@
-//! x
-fn main(){}
+//! Stories on a real control plane, with the operator's own binary and rights and the simulated cloud.
+
+#[path = "stories/world.rs"]
+mod world;
+
+#[path = "stories/create.rs"]
+mod create;

@@ -1,12 +1,17 @@
 //! `DwsDataSource`: one external data source of a DWS cluster.
 
-use jiff::Timestamp;
-use kube::KubeSchema;
-use kube::CustomResource;
+use std::fmt;
+use std::str::FromStr;
+
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::Condition;
+pub use super::data_source_status::{
+    AttemptOutcome, Coordinates, DwsDataSourceStatus, LastAttempt, Observed, Operation, OperationType, Retry,
+    RetryClass, SecretVersion,
+};
+use super::{patterns, rules};
 
 /// The kinds of external data source; the words are the cloud's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -14,16 +19,17 @@ use super::conditions::Condition;
 pub enum DataSourceType {
     /// Object storage, reached through an IAM agency.
     Obs,
-    /// A MapReduce Service cluster, reached with an account and its password.
+    /// An MRS cluster, reached with an account and its password.
     Mrs,
     /// `LakeFormation`.
     LakeFormation,
 }
 
-/// What happens to the cloud's data source when the object is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Delete it (the default).
+    #[default]
     Delete,
     /// Keep it.
     Retain,
@@ -33,9 +39,11 @@ pub enum DeletionPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// The name of the Secret.
+    /// The name of the Secret, in the namespace of this object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::OBJECT_NAME))]
     pub name: String,
-    /// The key within the Secret.
+    /// The key within the Secret; its value is used as it is, without trimming.
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SECRET_KEY))]
     pub key: String,
 }
 
@@ -43,7 +51,7 @@ pub struct SecretKeyRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserPwd {
-    /// A key of a Secret in the object's own namespace.
+    /// A key of a Secret in the namespace of this object.
     pub secret_key_ref: SecretKeyRef,
 }
 
@@ -60,13 +68,57 @@ pub enum ProviderKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderRef {
-    /// `DwsProvider` or `ClusterDwsProvider`.
+    /// `DwsProvider` for one in this namespace, `ClusterDwsProvider` for one that is lent to this namespace.
     pub kind: ProviderKind,
     /// The name of the provider.
+    #[schemars(length(min = 1, max = patterns::OWN_NAME_MAX), regex(pattern = patterns::OBJECT_NAME))]
     pub name: String,
 }
 
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DwsProvider => "DwsProvider",
+            Self::ClusterDwsProvider => "ClusterDwsProvider",
+        })
+    }
+}
+
+/// `Kind/name`, as in the status and in the intent.
+impl fmt::Display for ProviderRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// A text is not `DwsProvider/name` or `ClusterDwsProvider/name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("not a provider as Kind/name")]
+pub struct InvalidProviderRef;
+
+impl FromStr for ProviderRef {
+    type Err = InvalidProviderRef;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, name) = text.split_once('/').ok_or(InvalidProviderRef)?;
+        let kind = match kind {
+            "DwsProvider" => ProviderKind::DwsProvider,
+            "ClusterDwsProvider" => ProviderKind::ClusterDwsProvider,
+            _ => return Err(InvalidProviderRef),
+        };
+        if name.is_empty() || name.contains('/') {
+            return Err(InvalidProviderRef);
+        }
+        Ok(Self {
+            kind,
+            name: name.to_owned(),
+        })
+    }
+}
+
 /// What the data source shall be; it mirrors the body of the cloud's create request.
+///
+/// Once the data source exists in the cloud, only `deletionPolicy` may change.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "dws.huaweicloud.com",
@@ -78,231 +130,119 @@ pub struct ProviderRef {
     namespaced,
     status = "DwsDataSourceStatus",
     derive = "PartialEq",
-    doc = "An external data source of a Huawei Cloud GaussDB(DWS) cluster."
+    doc = "An external data source of a Huawei Cloud GaussDB(DWS) cluster.",
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type", description = "OBS, MRS or LAKE_FORMATION"),
+    printcolumn(
+        name = "DataSource",
+        type_ = "string",
+        json_path = ".spec.dataSourceName",
+        description = "The name of the data source in the DWS cluster"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the cloud holds what the spec asks for"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is Ready or not, in one word"
+    ),
+    printcolumn(
+        name = "ID",
+        type_ = "string",
+        json_path = ".status.id",
+        priority = 1,
+        description = "The id of the data source in the cloud"
+    ),
+    printcolumn(
+        name = "Cluster",
+        type_ = "string",
+        json_path = ".spec.clusterID",
+        priority = 1,
+        description = "The id of the DWS cluster"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1,
+        description = "Why it is Ready or not, in a sentence"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    selectable = ".spec.clusterID",
+    selectable = ".spec.type",
+    selectable = ".spec.dataSourceName",
+    validation = rules::name_fits(),
+    validation = rules::fixed_while_it_exists(),
+    validation = rules::provider_fixed_after_attempt()
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = rules::mrs_needs_data_source_id(),
+    validation = rules::mrs_needs_password(),
+    validation = rules::obs_needs_connect_info(),
+    validation = rules::obs_takes_no_password()
+)]
 pub struct DwsDataSourceSpec {
-    /// The id of the DWS cluster (a UUID).
+    /// The id of the DWS cluster: a UUID in lower case (`cluster_id` in the cloud's URL).
     #[serde(rename = "clusterID")]
+    #[schemars(length(max = 36), regex(pattern = patterns::UUID))]
     pub cluster_id: String,
-    /// The type of the data source.
+    /// The type of the data source: OBS, MRS or `LAKE_FORMATION`.
     #[serde(rename = "type")]
     pub type_: DataSourceType,
-    /// The name of the data source in the DWS cluster.
+    /// The name of the data source in the DWS cluster: 1 to 64 letters, digits and underscores (`data_source_name`).
+    /// The cloud does not tell upper from lower case.
+    #[schemars(length(max = 64), regex(pattern = patterns::DATA_SOURCE_NAME))]
     pub data_source_name: String,
-    /// MRS: the id of the MRS cluster.
+    /// MRS, required there: the id of the MRS cluster (`data_source_id`).
     #[serde(rename = "dataSourceID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = patterns::REMOTE_ID))]
     pub data_source_id: Option<String>,
-    /// MRS: the account; OBS: the IAM agency.
+    /// MRS: the account in MRS Manager; OBS: the name of the IAM agency (`user_name`).
+    #[schemars(length(max = 64), regex(pattern = patterns::USER_NAME))]
     pub user_name: String,
-    /// MRS: where the password of `userName` comes from.
+    /// MRS, required there: where the password of `userName` comes from (`user_pwd`). The cloud takes no password
+    /// of fewer than 8 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_pwd: Option<UserPwd>,
-    /// OBS: the database.
+    /// OBS, required there: the name of the database, for example `gaussdb` (`connect_info`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128), regex(pattern = patterns::ONE_LINE))]
     pub connect_info: Option<String>,
-    /// A description; the operator appends its ownership marker to it.
+    /// A description of at most 224 characters in one line, without any of !<>'=& and without "[k8s:"; the operator
+    /// appends its ownership marker to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = patterns::DESCRIPTION_MAX), regex(pattern = patterns::DESCRIPTION))]
+    #[x_kube(validation = rules::no_forged_marker())]
     pub description: Option<String>,
-    /// Whether the first accepted create restarts the DWS cluster.
+    /// Whether the cloud restarts the DWS cluster with the create; the restart interrupts all of its users. It is
+    /// asked for with the first accepted create only. Unset means false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<bool>,
-    /// Which provider to use; by default `DwsProvider/default` here, else `ClusterDwsProvider/default`.
+    /// Which provider to use. Unset means `DwsProvider/default` in this namespace or, if there is none,
+    /// `ClusterDwsProvider/default`. It cannot change once a create was attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_ref: Option<ProviderRef>,
-    /// What happens to the cloud's data source when the object is deleted; Delete by default.
+    /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
-/// What the operator knows of the data source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DwsDataSourceStatus {
-    /// The generation of the spec that the verdict is about; -1 before the first one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// The id of the data source in the cloud.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The id of the last job.
-    #[serde(rename = "jobID", default, skip_serializing_if = "Option::is_none")]
-    pub job_id: Option<String>,
-    /// Where the data source lives; written with the id and used for every later call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cloud: Option<Coordinates>,
-    /// The operation that is under way, or the last one if it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
-    /// How the last attempt to create ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_attempt: Option<LastAttempt>,
-    /// What the cloud's list said last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<Observed>,
-    /// The version of the password's Secret that the last attempt used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<SecretVersion>,
-    /// When and why the operator tries again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
-    /// The generation with which the one restart that a create may ask for was spent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reboot_generation: Option<i64>,
-    /// When the cloud was last compared with the spec.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_sync_time: Option<Timestamp>,
-    /// Ready, and Reconciling or Stalled while they hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Where a data source lives.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Coordinates {
-    /// The provider, as `Kind/name`.
-    pub provider: String,
-    /// The DWS endpoint, as a URL.
-    pub endpoint: String,
-    /// The project id.
-    #[serde(rename = "projectID")]
-    pub project_id: String,
-    /// The DWS cluster id.
-    #[serde(rename = "clusterID")]
-    pub cluster_id: String,
-}
-
-/// What kind of operation is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum OperationType {
-    /// A create job runs.
-    Create,
-    /// A delete job runs.
-    Delete,
-    /// A failed create is removed, then created anew.
-    Replace,
-}
-
-/// An operation of the cloud, followed by its job.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Operation {
-    /// Create, Delete or Replace.
-    #[serde(rename = "type")]
-    pub type_: OperationType,
-    /// When the request was accepted.
-    pub started_at: Timestamp,
-    /// The generation of the spec that the operation carries out.
-    pub generation: i64,
-    /// The progress that the job reported.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<String>,
-    /// Replace: the id of the failed record that goes first.
-    #[serde(rename = "oldID", default, skip_serializing_if = "Option::is_none")]
-    pub old_id: Option<String>,
-    /// The job's `failed_code`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_code: Option<String>,
-    /// The job's `failed_detail`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_detail: Option<String>,
-}
-
-/// How an attempt to create ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum AttemptOutcome {
-    /// The cloud accepted it.
-    Created,
-    /// The cloud refused it; nothing was created.
-    Rejected,
-    /// Its answer was lost and the data source was found in the list.
-    Recovered,
-    /// Its answer was lost and the data source did not show in the list.
-    Absent,
-}
-
-/// The last attempt to create.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LastAttempt {
-    /// The attempt's id, as in the intent annotation.
-    pub id: String,
-    /// How it ended.
-    pub outcome: AttemptOutcome,
-    /// Until when an attempt whose answer was lost may still show an effect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub late_until: Option<Timestamp>,
-}
-
-/// The cloud's list item, as far as it tells the state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Observed {
-    /// The cloud's `status`, by its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// The cloud's `configure_status`, by its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub configure_status: Option<String>,
-    /// The account or agency.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_name: Option<String>,
-    /// When it was created, as the cloud writes it (without a zone).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<String>,
-    /// When it was updated, as the cloud writes it (without a zone).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub updated: Option<String>,
-    /// Why it failed, in the cloud's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fail_reason: Option<String>,
-}
-
-/// A version of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretVersion {
-    /// The Secret's uid.
-    pub uid: String,
-    /// The Secret's resourceVersion.
-    pub resource_version: String,
-}
-
-/// What kind of trouble is being retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum RetryClass {
-    /// The network or the cloud failed.
-    Transient,
-    /// The DWS cluster runs another operation.
-    Busy,
-    /// The cloud throttles.
-    Throttled,
-    /// The DWS cluster does not exist.
-    ClusterMissing,
-    /// The credentials are refused.
-    Credentials,
-    /// Somebody has to change something.
-    Terminal,
-}
-
-/// When and why the operator tries again.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Retry {
-    /// How many tries have failed in a row.
-    pub attempts: i32,
-    /// What kind of trouble.
-    pub class: RetryClass,
-    /// When the first of them failed.
-    pub since: Timestamp,
-    /// When the next try is due.
-    pub next_retry_time: Timestamp,
-    /// The cloud's last error code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error_code: Option<String>,
-    /// The cloud's id of the last failed request, for its support.
-    #[serde(rename = "lastRequestID", default, skip_serializing_if = "Option::is_none")]
-    pub last_request_id: Option<String>,
+    #[test]
+    fn a_provider_is_written_and_read_as_kind_and_name() {
+        for text in ["DwsProvider/default", "ClusterDwsProvider/eu.west-1"] {
+            assert_eq!(text.parse::<ProviderRef>().unwrap().to_string(), text);
+        }
+        for text in ["", "default", "DwsProvider/", "Secret/default", "DwsProvider/a/b"] {
+            assert_eq!(text.parse::<ProviderRef>(), Err(InvalidProviderRef), "{text}");
+        }
+    }
 }

@@ -5,17 +5,21 @@
 pub mod conditions;
 pub mod crds;
 pub mod data_source;
+mod data_source_status;
+#[cfg(test)]
+mod flux_rules;
 pub mod intent;
+pub mod names;
+mod patterns;
 pub mod provider;
 pub mod reasons;
+mod rules;
+mod selector;
+pub mod text;
 
-pub use conditions::{Condition, ConditionStatus, ConditionType};
+pub use conditions::{Condition, ConditionStatus, ConditionType, Verdict};
 pub use data_source::{DwsDataSource, DwsDataSourceSpec, DwsDataSourceStatus};
 pub use intent::Intent;
+pub use names::{FINALIZER, GROUP};
 pub use provider::{ClusterDwsProvider, DwsProvider};
 pub use reasons::Reason;
-
-/// The API group.
-pub const GROUP: &str = "dws.huaweicloud.com";
-/// The finalizer that keeps an object until the cloud is clean.
-pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";

@@ -5,20 +5,25 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::Condition;
+use super::conditions::{self, Condition};
+use super::text::{SENTENCE_MAX, WORD_MAX};
+use super::{patterns, rules, selector};
 
 /// A Secret by name; it lives beside its provider (a cluster provider's in the operator's namespace).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
-    /// The name of the Secret.
+    /// The name of the Secret, in the namespace of the provider; for a `ClusterDwsProvider` in the operator's.
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::OBJECT_NAME))]
     pub name: String,
 }
 
-/// Whether the operator marks what it creates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// Whether the operator appends its ownership marker to the description of what it creates: Description or None. Unset
+/// means Description. With None, what an unanswered request created cannot be told from somebody else's and needs a human.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OwnershipMarker {
     /// Append a marker to the description (the default).
+    #[default]
     Description,
     /// Leave the description alone; what was created by an unanswered request cannot be told from somebody else's.
     None,
@@ -36,47 +41,59 @@ pub struct AccessKeyAuth {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordAuth {
-    /// The name of the account (IAM domain).
+    /// The name of the account (IAM domain) that the user belongs to.
+    #[schemars(length(max = 64), regex(pattern = patterns::ONE_LINE))]
     pub domain_name: String,
-    /// The name of the IAM user.
+    /// The name of the IAM user; a Huawei ID cannot get tokens.
+    #[schemars(length(max = 64), regex(pattern = patterns::ONE_LINE))]
     pub user_name: String,
     /// The Secret with the key `password`.
     pub secret_ref: SecretRef,
 }
 
 /// How the operator authenticates; exactly one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_credential())]
 pub struct Auth {
-    /// An access key.
+    /// An access key (AK and SK), permanent or temporary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKeyAuth>,
-    /// An IAM user and password.
+    /// An IAM user and password, exchanged for tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordAuth>,
 }
 
 /// What both kinds of provider have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::project_fixed())]
 pub struct Access {
-    /// The region, for example `eu-west-101`.
+    /// The region, for example `eu-west-101`. It cannot change.
+    #[schemars(length(max = 63), regex(pattern = patterns::REGION))]
+    #[x_kube(validation = rules::region_fixed())]
     pub region: String,
-    /// The project id; by default the one project that IAM lists for the region.
+    /// The id of the project; unset means the one project that IAM lists for the region. It cannot be added,
+    /// changed or removed later.
     #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = patterns::PROJECT_ID))]
     pub project_id: Option<String>,
-    /// The DWS endpoint, where the region's is not the one to use.
+    /// The base URL of DWS; unset means the region's. Its domain must be one that the operator allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    #[x_kube(validation = rules::endpoint_is_a_bare_url())]
     pub endpoint: Option<String>,
-    /// The IAM endpoint, where the region's is not the one to use.
+    /// The base URL of IAM; unset means the region's. Its domain must be one that the operator allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    #[x_kube(validation = rules::endpoint_is_a_bare_url())]
     pub iam_endpoint: Option<String>,
-    /// A Secret whose key `ca.crt` holds the certificates to trust instead of the system's.
+    /// A Secret whose key `ca.crt` holds the certificates (PEM) to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_secret_ref: Option<SecretRef>,
-    /// How to authenticate.
+    /// How the operator authenticates; exactly one of its fields.
     pub auth: Auth,
-    /// Whether the operator marks what it creates; Description by default.
+    /// Whether the operator marks what it creates: Description or None. Unset means Description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_marker: Option<OwnershipMarker>,
 }
@@ -93,7 +110,41 @@ pub struct Access {
     namespaced,
     status = "ProviderStatus",
     derive = "PartialEq",
-    doc = "Region, endpoint, project and credentials for the data sources of its own namespace."
+    doc = "Region, endpoint, project and credentials for the data sources of its own namespace.",
+    printcolumn(
+        name = "Region",
+        type_ = "string",
+        json_path = ".spec.region",
+        description = "The region of Huawei Cloud"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the credentials, the project and the endpoint work"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is Ready or not, in one word"
+    ),
+    printcolumn(
+        name = "Project",
+        type_ = "string",
+        json_path = ".status.projectID",
+        priority = 1,
+        description = "The id of the project in use"
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoint",
+        priority = 1,
+        description = "The DWS endpoint in use"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = rules::name_fits()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DwsProviderSpec {
@@ -113,17 +164,58 @@ pub struct DwsProviderSpec {
     category = "huaweicloud",
     status = "ProviderStatus",
     derive = "PartialEq",
-    doc = "Region, endpoint, project and credentials, lent to the data sources of selected namespaces."
+    doc = "Region, endpoint, project and credentials, lent to the data sources of selected namespaces.",
+    printcolumn(
+        name = "Region",
+        type_ = "string",
+        json_path = ".spec.region",
+        description = "The region of Huawei Cloud"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the credentials, the project and the endpoint work"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is Ready or not, in one word"
+    ),
+    printcolumn(
+        name = "Project",
+        type_ = "string",
+        json_path = ".status.projectID",
+        priority = 1,
+        description = "The id of the project in use"
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoint",
+        priority = 1,
+        description = "The DWS endpoint in use"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = rules::name_fits()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterDwsProviderSpec {
     /// How to reach the cloud.
     #[serde(flatten)]
     pub access: Access,
-    /// Which namespaces may use the provider; an empty selector is every namespace.
+    /// The labels of the namespaces that may use the provider; an empty selector admits every namespace.
+    #[schemars(schema_with = "selector::schema")]
     pub namespace_selector: LabelSelector,
-    /// Which DWS clusters may be used through the provider; all of them if unset.
+    /// The ids of the DWS clusters that may be used through the provider (UUIDs in lower case, at most 256); unset
+    /// means all of them.
     #[serde(rename = "clusterIDs", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(length(max = 36), regex(pattern = patterns::UUID)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub cluster_ids: Option<Vec<String>>,
 }
 
@@ -131,17 +223,27 @@ pub struct ClusterDwsProviderSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderStatus {
-    /// The generation of the spec that the verdict is about; -1 before the first one.
+    /// The generation of the spec that the conditions are about; -1 before the operator has looked at the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
-    /// The DWS endpoint in use.
+    /// The base URL of DWS in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = SENTENCE_MAX))]
     pub endpoint: Option<String>,
-    /// The project in use.
+    /// The id of the project in use.
     #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
     pub project_id: Option<String>,
     /// Ready, and Reconciling or Stalled while they hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "conditions::known"
+    )]
+    #[schemars(
+        length(max = conditions::MAX),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
     pub conditions: Vec<Condition>,
 }

@@ -63,3 +63,142 @@ pub enum Reason {
     /// A bug in the operator; the log has the details.
     InternalError,
 }
+
+/// What a reason says about the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReasonClass {
+    /// All is well.
+    Ready,
+    /// The operator comes back by itself.
+    Reconciling,
+    /// Somebody has to change something.
+    Stalled,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 25] = [
+        Self::Available,
+        Self::Creating,
+        Self::Deleting,
+        Self::Replacing,
+        Self::Recovering,
+        Self::WaitingForProvider,
+        Self::WaitingForSecret,
+        Self::WaitingForCluster,
+        Self::WaitingForOwner,
+        Self::Retrying,
+        Self::RateLimited,
+        Self::InvalidSpec,
+        Self::AlreadyExists,
+        Self::DuplicateOwner,
+        Self::Ambiguous,
+        Self::ProviderMismatch,
+        Self::AccessDenied,
+        Self::CredentialsRejected,
+        Self::CreateFailed,
+        Self::DeleteFailed,
+        Self::JobTimedOut,
+        Self::RebootRequired,
+        Self::Drifted,
+        Self::Frozen,
+        Self::InternalError,
+    ];
+
+    /// The word in the condition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "Available",
+            Self::Creating => "Creating",
+            Self::Deleting => "Deleting",
+            Self::Replacing => "Replacing",
+            Self::Recovering => "Recovering",
+            Self::WaitingForProvider => "WaitingForProvider",
+            Self::WaitingForSecret => "WaitingForSecret",
+            Self::WaitingForCluster => "WaitingForCluster",
+            Self::WaitingForOwner => "WaitingForOwner",
+            Self::Retrying => "Retrying",
+            Self::RateLimited => "RateLimited",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::AlreadyExists => "AlreadyExists",
+            Self::DuplicateOwner => "DuplicateOwner",
+            Self::Ambiguous => "Ambiguous",
+            Self::ProviderMismatch => "ProviderMismatch",
+            Self::AccessDenied => "AccessDenied",
+            Self::CredentialsRejected => "CredentialsRejected",
+            Self::CreateFailed => "CreateFailed",
+            Self::DeleteFailed => "DeleteFailed",
+            Self::JobTimedOut => "JobTimedOut",
+            Self::RebootRequired => "RebootRequired",
+            Self::Drifted => "Drifted",
+            Self::Frozen => "Frozen",
+            Self::InternalError => "InternalError",
+        }
+    }
+
+    /// What it says about the object.
+    #[must_use]
+    pub fn class(self) -> ReasonClass {
+        match self {
+            Self::Available => ReasonClass::Ready,
+            Self::Creating
+            | Self::Deleting
+            | Self::Replacing
+            | Self::Recovering
+            | Self::WaitingForProvider
+            | Self::WaitingForSecret
+            | Self::WaitingForCluster
+            | Self::WaitingForOwner
+            | Self::Retrying
+            | Self::RateLimited => ReasonClass::Reconciling,
+            Self::InvalidSpec
+            | Self::AlreadyExists
+            | Self::DuplicateOwner
+            | Self::Ambiguous
+            | Self::ProviderMismatch
+            | Self::AccessDenied
+            | Self::CredentialsRejected
+            | Self::CreateFailed
+            | Self::DeleteFailed
+            | Self::JobTimedOut
+            | Self::RebootRequired
+            | Self::Drifted
+            | Self::Frozen
+            | Self::InternalError => ReasonClass::Stalled,
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variants as the compiler sees them, by way of the derived schema.
+    fn variants() -> Vec<String> {
+        let schema = serde_json::to_value(schemars::schema_for!(Reason)).unwrap();
+        let variants = schema["oneOf"].as_array().unwrap();
+        variants
+            .iter()
+            .map(|v| v["const"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn all_holds_every_reason_once() {
+        assert_eq!(Reason::ALL.map(Reason::as_str).to_vec(), variants());
+    }
+
+    #[test]
+    fn a_reason_is_written_as_its_word() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+}

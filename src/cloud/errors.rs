@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Why a call did not do what it was asked to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{message}")]
 pub struct Failure {
     /// What it means for the caller.
     pub kind: FailureKind,
@@ -77,4 +78,39 @@ pub enum Missing {
     Cluster,
     /// Something; a bare 404 does not tell what.
     Something,
+}
+
+impl Failure {
+    /// A failure without an answer of the cloud.
+    pub(super) fn local(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code: None,
+            status: None,
+            message: message.into(),
+            request_id: None,
+        }
+    }
+
+    /// A request that was not sent because it cannot be right.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        let reason = Rejection::Invalid;
+        Self::local(FailureKind::Rejected { reason }, message)
+    }
+
+    /// A request that was not sent, or did nothing, for a reason that passes.
+    pub(super) fn transient(message: impl Into<String>) -> Self {
+        Self::local(FailureKind::TRANSIENT, message)
+    }
+}
+
+impl FailureKind {
+    /// Nothing happened, the reason passes, and the cloud named no delay.
+    pub(super) const TRANSIENT: Self = Self::RetryAfter {
+        wait: Wait::Transient,
+        delay: None,
+    };
+
+    /// A write that nobody answered.
+    pub(super) const UNANSWERED: Self = Self::UnknownOutcome { answered: false };
 }

@@ -1,9 +1,88 @@
 //! The DWS and IAM HTTP APIs of Huawei Cloud: five calls, their authentication and their errors.
 //!
-//! One call in, one answer out, classified once. Nothing here retries, follows a redirect or logs a body.
+//! One call in, one answer out, classified once. Nothing here retries a write, follows a redirect or
+//! logs a body.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | [`client`] | the session: configuration, the five calls, the project of a region |
+//! | `exchange`, `request` | one call: permits, credentials, fence, sending, verdict |
+//! | `transport` | HTTP: deadlines, size cap, TLS, no redirects |
+//! | [`sign`] | the SDK-HMAC-SHA256 signature |
+//! | [`credentials`], `login`, `tokens` | what a Secret holds; the IAM token it is exchanged for |
+//! | [`endpoints`] | endpoints of the regions, and which hosts may be called |
+//! | [`breaker`], [`limits`] | protection of access keys, bounds on concurrent calls |
+//! | [`errors`], `classify`, `codes`, `error_body` | what a failure means |
+//! | [`wire`], `bodies`, `ids`, `text` | what goes out and what is believed of what comes in |
 
+use std::future::Future;
+
+use secrecy::SecretString;
+
+use crate::api::data_source::DataSourceType;
+
+mod bodies;
+pub mod breaker;
+mod classify;
+pub mod client;
+mod codes;
+pub mod credentials;
+pub mod endpoints;
+mod error_body;
 pub mod errors;
+mod exchange;
+mod ids;
+pub mod limits;
+mod login;
+pub mod observer;
+mod request;
+mod retry_after;
+pub mod sign;
+mod text;
+mod tokens;
+mod transport;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
+pub use breaker::{BreakerState, BreakerTimings, Breakers};
+pub use client::{ConnectError, Fence, Session, SessionConfig, Timeouts};
+pub use credentials::{Credentials, CredentialsError};
+pub use endpoints::{Endpoint, EndpointError, EndpointPolicy};
 pub use errors::{Failure, FailureKind, Missing, Rejection, Wait};
-pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, SourceStatus};
+pub use limits::{Bounds, Limits};
+pub use observer::{CallRecord, Observer, Operation};
+pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
+
+/// The five calls on external data sources.
+///
+/// Each call goes out at most once, but for a read whose IAM token was rejected. A write returns within
+/// twice its timeout: at most one for permits, token and project, during which nothing of it is sent, and
+/// one for the request. So waits that an unknown outcome calls for count from the return of the call.
+pub trait Dws: Send + Sync {
+    /// Creates a data source; `user_pwd` is the password of an MRS account.
+    fn create(
+        &self,
+        cluster: &str,
+        request: &CreateRequest,
+        user_pwd: Option<&SecretString>,
+    ) -> impl Future<Output = Result<Accepted, Failure>> + Send;
+
+    /// Lists the data sources of one type.
+    fn list(&self, cluster: &str, type_: DataSourceType) -> impl Future<Output = Result<Listing, Failure>> + Send;
+
+    /// Changes a data source in place and returns the id of the job that does it.
+    fn update(
+        &self,
+        cluster: &str,
+        id: &str,
+        change: &Reconfigure,
+    ) -> impl Future<Output = Result<String, Failure>> + Send;
+
+    /// Deletes a data source and returns the id of the job that does it, if the cloud names one.
+    fn delete(&self, cluster: &str, id: &str) -> impl Future<Output = Result<Option<String>, Failure>> + Send;
+
+    /// Reads a job.
+    fn job(&self, job_id: &str) -> impl Future<Output = Result<Job, Failure>> + Send;
+}

@@ -1,5 +1,9 @@
 //! The bodies of requests and answers as the cloud documents them, and their states by name.
 
+use jiff::Timestamp;
+
+use std::fmt;
+
 use crate::api::data_source::DataSourceType;
 
 /// The answer to an accepted create.
@@ -30,7 +34,31 @@ pub struct CreateRequest {
     pub reboot: bool,
 }
 
+/// What an update may change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Reconfigure {
+    /// The IAM agency of an OBS source; none leaves it, which renews the credentials taken from it.
+    pub agency: Option<String>,
+    /// Whether to restart the DWS cluster; only `true` is ever sent.
+    pub reboot: bool,
+}
+
+/// The answer to a list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Listing {
+    /// The items that can be used.
+    pub items: Vec<Item>,
+    /// How many items the cloud says there are; a larger number than was listed proves nothing absent.
+    pub count: Option<u64>,
+    /// How many items were left out because they have no valid id or no name.
+    pub dropped: usize,
+    /// When the cloud answered, by its own clock.
+    pub date: Option<Timestamp>,
+}
+
 /// A data source as the list shows it.
+///
+/// All texts but `description` are cut to 256 printable characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Item {
     /// Its id.
@@ -135,4 +163,76 @@ pub enum JobState {
     Failed,
     /// A state that no document names.
     Other(String),
+}
+
+impl ConfigureStatus {
+    /// Reads the number or the name of a state.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.to_ascii_uppercase().as_str() {
+            "100" | "CREATING" => Self::Creating,
+            "200" | "ACTIVE" => Self::Active,
+            "300" | "FAILED" => Self::Failed,
+            "400" | "DELETED" => Self::Deleted,
+            "401" | "DELETING" => Self::Deleting,
+            "500" | "UPDATING" => Self::Updating,
+            "600" | "PENDING_REBOOT" => Self::PendingReboot,
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+impl SourceStatus {
+    /// Reads the number or the name of a state.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.to_ascii_uppercase().as_str() {
+            "100" | "CREATING" => Self::Creating,
+            "200" | "AVAILABLE" => Self::Available,
+            "300" | "FAILED" => Self::Failed,
+            "302" | "DELETE_FAILED" => Self::DeleteFailed,
+            "303" | "CREATE_FAILED" => Self::CreateFailed,
+            "304" | "DELETING" => Self::Deleting,
+            "400" | "DELETED" => Self::Deleted,
+            "800" | "FROZEN" => Self::Frozen,
+            "801" | "POLICE_FROZEN" => Self::PoliceFrozen,
+            "900" | "STOPPED" => Self::Stopped,
+            "910" | "STOPPING" => Self::Stopping,
+            "920" | "STARTING" => Self::Starting,
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+impl JobState {
+    /// Reads a state by name.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.to_ascii_uppercase().as_str() {
+            "INIT" | "WAITING" | "RUNNING" | "DELAY_SCHEDULED" => Self::Running,
+            "SUCCESS" => Self::Succeeded,
+            "FAIL" | "STOP" | "ERROR" => Self::Failed,
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ConfigureStatus {
+    /// Its name in the words of this module; what no document names as the cloud writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(text) => f.write_str(text),
+            known => write!(f, "{known:?}"),
+        }
+    }
+}
+
+impl fmt::Display for SourceStatus {
+    /// Its name in the words of this module; what no document names as the cloud writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(text) => f.write_str(text),
+            known => write!(f, "{known:?}"),
+        }
+    }
 }

@@ -117,11 +117,7 @@ impl AuditLog {
             .read_to_now()
             .await
             .unwrap_or_else(|error| panic!("{}: {error:#}", self.path.display()));
-        lines
-            .into_iter()
-            .filter_map(Write::from_line)
-            .filter(filter)
-            .collect()
+        lines.into_iter().filter_map(Write::from_line).filter(filter).collect()
     }
 
     async fn read_to_now(&self) -> Result<Vec<Line>> {
@@ -182,9 +178,7 @@ impl Write {
 
 /// How often each kind of write occurs, by resource (with its subresource), object and verb.
 #[must_use]
-pub fn count<'a>(
-    writes: impl IntoIterator<Item = &'a Write>,
-) -> BTreeMap<(String, String, String), usize> {
+pub fn count<'a>(writes: impl IntoIterator<Item = &'a Write>) -> BTreeMap<(String, String, String), usize> {
     let mut counts = BTreeMap::new();
     for write in writes {
         let mut resource = write.resource.clone();
@@ -239,10 +233,7 @@ mod tests {
     #[test]
     fn a_log_is_complete_once_marker_and_earlier_answers_are_there() {
         let marker = "/version?marker=1";
-        assert!(
-            !is_complete(&log(&[ARRIVED, ANSWERED]), marker),
-            "no marker"
-        );
+        assert!(!is_complete(&log(&[ARRIVED, ANSWERED]), marker), "no marker");
         assert!(
             !is_complete(&log(&[ARRIVED, MARKER]), marker),
             "a write without its answer"
@@ -260,10 +251,7 @@ mod tests {
     #[test]
     fn a_write_counts_once_and_a_half_written_line_not_at_all() {
         let text = format!("{ARRIVED}\n{ANSWERED}\n{}", &ANSWERED[..40]);
-        let writes: Vec<Write> = parse(&text)
-            .into_iter()
-            .filter_map(Write::from_line)
-            .collect();
+        let writes: Vec<Write> = parse(&text).into_iter().filter_map(Write::from_line).collect();
         let expected = (
             "dwsdatasources/status".to_owned(),
             "lake".to_owned(),

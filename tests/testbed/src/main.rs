@@ -48,14 +48,12 @@ enum Subcommands {
 }
 
 fn main() -> ExitCode {
-    let result = Runtime::new()
-        .context("starting the runtime")
-        .and_then(|runtime| {
-            let result = runtime.block_on(execute(Arguments::parse().command));
-            // A thread that reads standard input cannot be stopped.
-            runtime.shutdown_background();
-            result
-        });
+    let result = Runtime::new().context("starting the runtime").and_then(|runtime| {
+        let result = runtime.block_on(execute(Arguments::parse().command));
+        // A thread that reads standard input cannot be stopped.
+        runtime.shutdown_background();
+        result
+    });
     result.unwrap_or_else(|error| {
         eprintln!("dws-testbed: {error:#}");
         ExitCode::FAILURE
@@ -65,15 +63,10 @@ fn main() -> ExitCode {
 async fn execute(command: Subcommands) -> Result<ExitCode> {
     match command {
         Subcommands::Run { command } => run(&command).await,
-        Subcommands::ControlPlane {
-            dir,
-            exit_with_stdin,
-        } => control_plane(&dir, exit_with_stdin)
-            .await
-            .map(|()| ExitCode::SUCCESS),
-        Subcommands::Supervise { remove } => dws_testbed::supervise(remove)
-            .await
-            .map(|()| ExitCode::SUCCESS),
+        Subcommands::ControlPlane { dir, exit_with_stdin } => {
+            control_plane(&dir, exit_with_stdin).await.map(|()| ExitCode::SUCCESS)
+        }
+        Subcommands::Supervise { remove } => dws_testbed::supervise(remove).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -114,9 +107,7 @@ fn pass_on(child: &Child, signal: Signal) {
 
 /// The exit code as a shell would give it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok())
         .map_or(ExitCode::FAILURE, ExitCode::from)
 }
@@ -140,10 +131,7 @@ async fn control_plane(dir: &Path, exit_with_stdin: bool) -> Result<()> {
     let kubeconfig = dir.join("kubeconfig");
     plane.write_kubeconfig(&kubeconfig)?;
     println!("The control plane is ready: {}", plane.server());
-    println!(
-        "  export KUBECONFIG={}",
-        std::path::absolute(&kubeconfig)?.display()
-    );
+    println!("  export KUBECONFIG={}", std::path::absolute(&kubeconfig)?.display());
     println!("  kubectl get crds        (kubectl is at .cache/bin/kubectl)");
     println!("Ctrl-C stops it and discards its data.");
     ended.await;

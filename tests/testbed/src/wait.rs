@@ -39,11 +39,7 @@ impl<T, S: Debug> Look<T> for Result<T, S> {
 ///
 /// # Panics
 /// If it does not in time.
-pub async fn until<T, L: Look<T>>(
-    deadline: Duration,
-    what: &str,
-    mut look: impl AsyncFnMut() -> L,
-) -> T {
+pub async fn until<T, L: Look<T>>(deadline: Duration, what: &str, mut look: impl AsyncFnMut() -> L) -> T {
     let end = Instant::now() + deadline;
     let mut seen = "nothing".to_owned();
     while let Ok(looked) = timeout_at(end, look()).await {
@@ -82,9 +78,7 @@ where
                 if condition(object.as_ref()) {
                     return object;
                 }
-                seen = object
-                    .as_ref()
-                    .map_or_else(|| "no such object".to_owned(), show);
+                seen = object.as_ref().map_or_else(|| "no such object".to_owned(), show);
             }
             Ok(Some(Err(error))) => {
                 seen = describe(&error);
@@ -131,9 +125,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "the moon: not within 20ms; last seen: \"clouds\"")]
     async fn a_wait_in_vain_tells_what_was_seen() {
-        until(Duration::from_millis(20), "the moon", async || {
-            Err::<(), _>("clouds")
-        })
-        .await;
+        until(Duration::from_millis(20), "the moon", async || Err::<(), _>("clouds")).await;
     }
 }

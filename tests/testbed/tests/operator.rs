@@ -1,8 +1,5 @@
 //! Running an operator: here a stand-in that uses the real flags, kubeconfig and proxy, in place of the product.
-#![allow(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may panic as the test may"
-)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -11,9 +8,7 @@ use std::time::Duration;
 
 use dws_testbed::wait::until;
 use dws_testbed::{Action, Call, ControlPlane, Fate, Operator, Rule, Stage, TestNamespace, count};
-use kube::api::{
-    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
-};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
@@ -44,10 +39,7 @@ async fn stand_in() {
         return;
     };
     let mut terminate = signal(SignalKind::terminate()).unwrap();
-    println!(
-        "run as: {flags} color={}",
-        std::env::var("COLOR").unwrap_or_default()
-    );
+    println!("run as: {flags} color={}", std::env::var("COLOR").unwrap_or_default());
     let kubeconfig = flags
         .split(' ')
         .find_map(|flag| flag.strip_prefix("--kubeconfig="))
@@ -69,8 +61,7 @@ async fn stand_in() {
         .await
         .unwrap();
     let health = format!("127.0.0.1:1{}", std::process::id());
-    let fields =
-        json!({"message": "listening", "health_address": health, "metrics_address": "127.0.0.1:2"});
+    let fields = json!({"message": "listening", "health_address": health, "metrics_address": "127.0.0.1:2"});
     println!("\n{}", json!({"fields": fields}));
     terminate.recv().await;
     println!("leaving");
@@ -142,12 +133,7 @@ async fn an_operator_is_started_watched_and_ended() {
     }
 
     let writes = ns.operator_writes().await;
-    let row = |resource: &str| {
-        (
-            (resource.to_owned(), "lake".to_owned(), "patch".to_owned()),
-            1,
-        )
-    };
+    let row = |resource: &str| ((resource.to_owned(), "lake".to_owned(), "patch".to_owned()), 1);
     let expected = [row("dwsdatasources"), row("dwsdatasources/status")].into();
     assert_eq!(count(&writes), expected, "under its own name");
     let calls = ns.proxy().calls();
@@ -158,10 +144,7 @@ async fn an_operator_is_started_watched_and_ended() {
     assert_eq!((patch.status, patch.fate), (Some(200), Fate::PassedOn));
     let versions = ns.recorder().versions("DwsDataSource", "lake");
     assert_eq!(
-        versions
-            .iter()
-            .map(|version| version.by_operator)
-            .collect::<Vec<_>>(),
+        versions.iter().map(|version| version.by_operator).collect::<Vec<_>>(),
         [false, true, true]
     );
 
@@ -176,15 +159,9 @@ async fn an_operator_is_started_watched_and_ended() {
 
     operator.pause();
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", operator.pid())).unwrap();
-    until(SOON, "it stands still", async || {
-        state().contains(") T ").then_some(())
-    })
-    .await;
+    until(SOON, "it stands still", async || state().contains(") T ").then_some(())).await;
     operator.resume();
-    until(SOON, "it goes on", async || {
-        (!state().contains(") T ")).then_some(())
-    })
-    .await;
+    until(SOON, "it goes on", async || (!state().contains(") T ")).then_some(())).await;
     let (status, time) = operator.terminate().await;
     assert_eq!(status.code(), Some(7));
     assert!(time < SOON && operator.log().contains("leaving"));
@@ -195,14 +172,8 @@ async fn an_operator_is_killed_at_a_chosen_point() {
     let ns = TestNamespace::create(ControlPlane::shared().await, "kill").await;
     create_lake(&ns).await;
     let (_folder, program) = program();
-    for (stage, written) in [
-        (Stage::Before, 0),
-        (Stage::Applied, 1),
-        (Stage::Answered, 2),
-    ] {
-        let mut hit = ns
-            .proxy()
-            .on(Rule::new(stage, Action::Hold, is_status_patch));
+    for (stage, written) in [(Stage::Before, 0), (Stage::Applied, 1), (Stage::Answered, 2)] {
+        let mut hit = ns.proxy().on(Rule::new(stage, Action::Hold, is_status_patch));
         let operator = Operator::builder(&ns)
             .binary(&program)
             .env("STATUS", &ready())
@@ -213,10 +184,7 @@ async fn an_operator_is_killed_at_a_chosen_point() {
         hit.release();
         assert_eq!(operator.exited(SOON).await.signal(), Some(9));
         let writes = ns.operator_writes().await;
-        let patches = writes
-            .iter()
-            .filter(|write| write.subresource == "status")
-            .count();
+        let patches = writes.iter().filter(|write| write.subresource == "status").count();
         assert_eq!(patches, written, "{stage:?}");
     }
 }

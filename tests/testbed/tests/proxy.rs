@@ -1,8 +1,5 @@
 //! The recording proxy between a caller and both of its APIs.
-#![allow(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may panic as the test may"
-)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,10 +47,7 @@ impl Cloud {
     }
 }
 
-async fn echo(
-    request: Request<Incoming>,
-    writes: Arc<AtomicUsize>,
-) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn echo(request: Request<Incoming>, writes: Arc<AtomicUsize>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     if request.method() == "POST" {
         writes.fetch_add(1, Ordering::SeqCst);
     }
@@ -110,25 +104,17 @@ async fn a_call_is_passed_on_as_it_came_and_recorded_without_its_password() {
         answer.contains(&format!(r#""host":"{address}""#)),
         "a signature covers the host: {answer}"
     );
-    assert!(
-        answer.contains("secret"),
-        "the cloud gets the password: {answer}"
-    );
+    assert!(answer.contains("secret"), "the cloud gets the password: {answer}");
 
     let calls = proxy
-        .wait_calls(SOON, "one call", |calls| {
-            calls.iter().any(|call| call.ended.is_some())
-        })
+        .wait_calls(SOON, "one call", |calls| calls.iter().any(|call| call.ended.is_some()))
         .await;
     let call = &calls[0];
     assert_eq!(
         (call.seq, call.api, call.status, call.fate),
         (0, Api::Cloud, Some(200), Fate::PassedOn)
     );
-    assert_eq!(
-        (call.path.as_str(), call.query.as_str()),
-        ("/v1.0/%7e/a..b", "q=%2f&x")
-    );
+    assert_eq!((call.path.as_str(), call.query.as_str()), ("/v1.0/%7e/a..b", "q=%2f&x"));
     assert_eq!(call.request, json!({"user_pwd": "(cut)", "name": "lake"}));
     assert!(call.ended.unwrap() >= call.started);
     assert_eq!(cloud.writes(), 1);
@@ -193,11 +179,7 @@ async fn a_held_call_stands_still_until_it_is_released() {
         let mut hit = proxy.on(Rule::new(stage, Action::Hold, is_post));
         let caller = tokio::spawn(async move { post(&url).await });
         hit.reached(SOON).await;
-        assert_eq!(
-            cloud.writes(),
-            usize::from(stage == Stage::Applied),
-            "{stage:?}"
-        );
+        assert_eq!(cloud.writes(), usize::from(stage == Stage::Applied), "{stage:?}");
         assert!(!caller.is_finished());
         hit.release();
         caller.await.unwrap().unwrap();
@@ -213,9 +195,7 @@ async fn a_call_whose_caller_is_gone_is_not_forwarded_when_released() {
     hit.reached(SOON).await;
     caller.abort();
     let calls = proxy
-        .wait_calls(SOON, "the call is given up", |calls| {
-            calls[0].ended.is_some()
-        })
+        .wait_calls(SOON, "the call is given up", |calls| calls[0].ended.is_some())
         .await;
     hit.release();
     assert_eq!(calls[0].fate, Fate::NotForwarded);
@@ -241,11 +221,7 @@ async fn nothing_follows_an_answer_that_is_held() {
     hit.cut();
     next.await.unwrap().unwrap_err();
     post(&url).await.unwrap();
-    assert_eq!(
-        cloud.writes(),
-        2,
-        "the call that waited was cut, later ones pass"
-    );
+    assert_eq!(cloud.writes(), 2, "the call that waited was cut, later ones pass");
 }
 
 #[tokio::test]

@@ -1,0 +1,236 @@
+//! The status of a `DwsDataSource`: what the operator knows of the cloud's data source, and what it was doing.
+//!
+//! A later process goes on from here, so an id or an attempt is never dropped while it may matter. No string that the
+//! cloud gives has a pattern: a status that says something unexpected must still be written. What the cloud said is cut to the lengths
+//! of [`text`](super::text) by its writer.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::{self, Condition};
+use super::text::{SENTENCE_MAX, WORD_MAX};
+
+/// What the operator knows of the data source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DwsDataSourceStatus {
+    /// The generation of the spec that the conditions are about; -1 before the operator has looked at the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub observed_generation: Option<i64>,
+    /// The id of the data source in the cloud (`id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub id: Option<String>,
+    /// The id of the last job in the cloud (`job_id`).
+    #[serde(rename = "jobID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub job_id: Option<String>,
+    /// Where the data source lives; written with the id and used for every later call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<Coordinates>,
+    /// The operation that is under way, or the last one if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// How the last attempt to create ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<LastAttempt>,
+    /// What the cloud's list said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
+    /// The version of the password's Secret that the last attempt used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretVersion>,
+    /// When and why the operator tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// The generation of the spec with which the restart of `spec.reboot` was asked for; it is asked for once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub reboot_generation: Option<i64>,
+    /// When the cloud was last compared with the spec. It is written along with other changes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sync_time: Option<Timestamp>,
+    /// Ready, and Reconciling or Stalled while they hold.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "conditions::known"
+    )]
+    #[schemars(
+        length(max = conditions::MAX),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+}
+
+/// Where a data source lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Coordinates {
+    /// The provider, as `Kind/name`.
+    #[schemars(length(max = WORD_MAX))]
+    pub provider: String,
+    /// The DWS endpoint, as a URL.
+    #[schemars(length(max = SENTENCE_MAX))]
+    pub endpoint: String,
+    /// The project id.
+    #[serde(rename = "projectID")]
+    #[schemars(length(max = WORD_MAX))]
+    pub project_id: String,
+    /// The DWS cluster id.
+    #[serde(rename = "clusterID")]
+    #[schemars(length(max = WORD_MAX))]
+    pub cluster_id: String,
+}
+
+/// What kind of operation is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OperationType {
+    /// A create job runs.
+    Create,
+    /// A delete job runs.
+    Delete,
+    /// A failed create is removed, then created anew.
+    Replace,
+}
+
+/// An operation of the cloud, followed by its job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Create, Delete or Replace.
+    #[serde(rename = "type")]
+    pub type_: OperationType,
+    /// When the request was accepted.
+    pub started_at: Timestamp,
+    /// The generation of the spec that the operation carries out.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// The progress that the job reported, for example `40%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub progress: Option<String>,
+    /// Replace: the id of the failed record that goes first.
+    #[serde(rename = "oldID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub old_id: Option<String>,
+    /// The job's `failed_code`, for example `CreateTask-fail:DWS.0114`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub failed_code: Option<String>,
+    /// The job's `failed_detail`: why it failed, in the cloud's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = SENTENCE_MAX))]
+    pub failed_detail: Option<String>,
+}
+
+/// How an attempt to create ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AttemptOutcome {
+    /// The cloud accepted it.
+    Created,
+    /// The cloud refused it; nothing was created.
+    Rejected,
+    /// Its answer was lost and the data source was found in the list.
+    Recovered,
+    /// Its answer was lost and the data source did not show in the list.
+    Absent,
+}
+
+/// The last attempt to create.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastAttempt {
+    /// The id of the attempt, as in the annotation `dws.huaweicloud.com/create-intent`.
+    #[schemars(length(max = WORD_MAX))]
+    pub id: String,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// Until when an attempt whose answer was lost may still show an effect. The object cannot go before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_until: Option<Timestamp>,
+}
+
+/// The cloud's list item, as far as it tells the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// The cloud's `status` by its name, for example Available: the state of the service behind the data source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub status: Option<String>,
+    /// The cloud's `configure_status` by its name, for example Active: the state of the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub configure_status: Option<String>,
+    /// The account or agency (`user_name`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub user_name: Option<String>,
+    /// When it was created, as the cloud writes it (without a zone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub created: Option<String>,
+    /// When it was updated, as the cloud writes it (without a zone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub updated: Option<String>,
+    /// Why it failed, in the cloud's words (`fail_reason`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = SENTENCE_MAX))]
+    pub fail_reason: Option<String>,
+}
+
+/// A version of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretVersion {
+    /// The Secret's uid.
+    #[schemars(length(max = WORD_MAX))]
+    pub uid: String,
+    /// The Secret's resourceVersion.
+    #[schemars(length(max = WORD_MAX))]
+    pub resource_version: String,
+}
+
+/// What kind of trouble is being retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum RetryClass {
+    /// The network or the cloud failed.
+    Transient,
+    /// The DWS cluster runs another operation.
+    Busy,
+    /// The cloud throttles.
+    Throttled,
+    /// The DWS cluster does not exist.
+    ClusterMissing,
+    /// The credentials are refused.
+    Credentials,
+    /// Somebody has to change something.
+    Terminal,
+}
+
+/// When and why the operator tries again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// How many tries have failed in a row.
+    #[schemars(range(min = 0))]
+    pub attempts: i32,
+    /// What kind of trouble.
+    pub class: RetryClass,
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// When the next try is due.
+    pub next_retry_time: Timestamp,
+    /// The cloud's last error code, for example DWS.7023.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub last_error_code: Option<String>,
+    /// The cloud's id of the last failed request (`X-Request-Id`); its support asks for it.
+    #[serde(rename = "lastRequestID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub last_request_id: Option<String>,
+}

@@ -1,0 +1,118 @@
+//! The names that the operator puts on things: group, finalizer, annotation, and the ownership marker in the cloud.
+//!
+//! Everything here is text in, text out; who may use a name is decided elsewhere.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// The API group.
+pub const GROUP: &str = "dws.huaweicloud.com";
+
+/// The finalizer that keeps an object until the cloud is clean.
+pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
+
+/// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
+pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
+
+const MARKER_PREFIX: &str = "[k8s:";
+const MARKER_SUFFIX: &str = "]";
+const MARKER_BYTES: usize = 10;
+
+/// The ownership marker of the object with this uid: `[k8s:` and 20 hexadecimal digits of the uid's SHA-256 and `]`.
+///
+/// The cloud keeps it at the end of the description; only the object with this uid may change or delete what carries it.
+#[must_use]
+pub fn marker(uid: &str) -> String {
+    let hash = digest(&SHA256, uid.as_bytes());
+    let mut marker = String::from(MARKER_PREFIX);
+    for byte in &hash.as_ref()[..MARKER_BYTES] {
+        write!(marker, "{byte:02x}").expect("writing to a String does not fail");
+    }
+    marker.push_str(MARKER_SUFFIX);
+    marker
+}
+
+/// The description with the marker of the object with this uid at its end: after a space, or alone if there is no
+/// description or an empty one.
+#[must_use]
+pub fn mark(description: Option<&str>, uid: &str) -> String {
+    match description {
+        None | Some("") => marker(uid),
+        Some(text) => format!("{text} {}", marker(uid)),
+    }
+}
+
+/// Splits a description of the cloud into its text and the ownership marker at its end, if there is one.
+/// It undoes [`mark`], for whatever uid.
+#[must_use]
+pub fn strip(description: &str) -> (&str, Option<&str>) {
+    let Some(start) = description.rfind(MARKER_PREFIX) else {
+        return (description, None);
+    };
+    let (text, marker) = description.split_at(start);
+    let is_marker = marker
+        .strip_prefix(MARKER_PREFIX)
+        .and_then(|rest| rest.strip_suffix(MARKER_SUFFIX))
+        .is_some_and(|hex| {
+            hex.len() == 2 * MARKER_BYTES && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        });
+    if is_marker {
+        (text.strip_suffix(' ').unwrap_or(text), Some(marker))
+    } else {
+        (description, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const UID: &str = "0f0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a";
+
+    #[test]
+    fn the_marker_is_the_head_of_the_sha256_of_the_uid() {
+        // printf abc | sha256sum: ba7816bf 8f01cfea 4141 40de… (FIPS 180-2, appendix B.1)
+        assert_eq!(marker("abc"), "[k8s:ba7816bf8f01cfea4141]");
+    }
+
+    #[test]
+    fn a_space_comes_before_the_marker_only_after_a_description() {
+        assert_eq!(mark(Some("sales lake"), UID), format!("sales lake {}", marker(UID)));
+        assert_eq!(mark(None, UID), marker(UID));
+        assert_eq!(mark(Some(""), UID), marker(UID));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_marker_is_text() {
+        for text in [
+            "",
+            "sales lake",
+            "[k8s:ba7816bf8f01cfea4141] and more",
+            "[k8s:ba7816bf8f01cfea414]",
+            "[k8s:ba7816bf8f01cfea41410]",
+            "[k8s:BA7816BF8F01CFEA4141]",
+            "[k8s:ba7816bf8f01cfeä4141]",
+            "[k8s:]",
+            "[k8s:",
+        ] {
+            assert_eq!(strip(text), (text, None));
+        }
+    }
+
+    #[test]
+    fn the_longest_description_with_its_marker_fits_into_the_clouds_256_characters() {
+        let longest = "d".repeat(super::super::patterns::DESCRIPTION_MAX as usize);
+        assert!(mark(Some(&longest), UID).len() <= 256);
+    }
+
+    proptest! {
+        #[test]
+        fn strip_undoes_mark(text in "[^\\p{Cc}]{0,64}", uid in "[0-9a-f-]{36}") {
+            let marked = mark(Some(&text), &uid);
+            let marker = marker(&uid);
+            prop_assert_eq!(strip(&marked), (text.as_str(), Some(marker.as_str())));
+        }
+    }
+}

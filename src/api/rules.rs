@@ -1,0 +1,221 @@
+//! The CEL rules of the CRDs, with the sentences that users read when one refuses their object.
+//!
+//! A rule echoes the refused value, so none may stand on a field that could hold a secret.
+
+use kube::core::{Reason, Rule};
+
+use super::patterns;
+
+/// The required fields of a data source's spec that cannot change while the cloud holds it.
+const FIXED_REQUIRED: [&str; 4] = ["clusterID", "type", "dataSourceName", "userName"];
+
+/// The optional ones: all of the rest but `deletionPolicy`. The cloud knows no update for them, and a restart or another
+/// provider would be asked for in vain.
+const FIXED_OPTIONAL: [&str; 6] = [
+    "dataSourceID",
+    "userPwd",
+    "connectInfo",
+    "description",
+    "reboot",
+    "providerRef",
+];
+
+/// The expression that a required field is as it was.
+fn same(field: &str) -> String {
+    format!("self.{field} == oldSelf.{field}")
+}
+
+/// The expression that an optional field is as it was. Comparing CEL's optionals would be shorter, but the API server
+/// cannot estimate the cost of that and refuses the CRD.
+fn same_or_absent(field: &str) -> String {
+    format!(
+        "(has(self.{field}) ? has(oldSelf.{field}) && {} : !has(oldSelf.{field}))",
+        same(field)
+    )
+}
+
+fn refuse(rule: impl Into<String>, message: &str, reason: Reason) -> Rule {
+    Rule::new(rule).message(message).reason(reason)
+}
+
+/// On a root: the name leaves room for what Events and metrics append to it.
+pub fn name_fits() -> Rule {
+    refuse(
+        format!("size(self.metadata.name) <= {}", patterns::OWN_NAME_MAX),
+        "metadata.name must be at most 63 characters",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On the root of a data source: what the cloud cannot change in place stays while it exists.
+/// A failed create holds nothing worth protecting, so a correction of it is free.
+pub fn fixed_while_it_exists() -> Rule {
+    let unchanged: Vec<String> = FIXED_REQUIRED
+        .map(|field| same(&format!("spec.{field}")))
+        .into_iter()
+        .chain(FIXED_OPTIONAL.map(|field| same_or_absent(&format!("spec.{field}"))))
+        .collect();
+    refuse(
+        format!(
+            "!has(oldSelf.status) || !has(oldSelf.status.id) || \
+             (has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, \
+             c.type == 'Stalled' && c.status == 'True' && c.reason == 'CreateFailed')) || ({})",
+            unchanged.join(" && ")
+        ),
+        "only deletionPolicy may change while the data source exists in the cloud: \
+         to change anything else, delete this object and create it again",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".spec")
+}
+
+/// On the root of a data source: what an attempt left behind can only be found through the same provider.
+pub fn provider_fixed_after_attempt() -> Rule {
+    refuse(
+        format!(
+            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {}",
+            same_or_absent("spec.providerRef")
+        ),
+        "providerRef is fixed once a create was attempted: \
+         to use another provider, delete this object and create it again",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".spec.providerRef")
+}
+
+/// On the spec of a data source.
+pub fn mrs_needs_data_source_id() -> Rule {
+    refuse(
+        "self.type != 'MRS' || has(self.dataSourceID)",
+        "type MRS needs dataSourceID: set it to the id of the MRS cluster",
+        Reason::FieldValueRequired,
+    )
+    .field_path(".dataSourceID")
+}
+
+/// On the spec of a data source.
+pub fn mrs_needs_password() -> Rule {
+    refuse(
+        "self.type != 'MRS' || has(self.userPwd)",
+        "type MRS needs userPwd: name the Secret that holds the password of userName",
+        Reason::FieldValueRequired,
+    )
+    .field_path(".userPwd")
+}
+
+/// On the spec of a data source.
+pub fn obs_needs_connect_info() -> Rule {
+    refuse(
+        "self.type != 'OBS' || has(self.connectInfo)",
+        "type OBS needs connectInfo: set it to the name of the database",
+        Reason::FieldValueRequired,
+    )
+    .field_path(".connectInfo")
+}
+
+/// On the spec of a data source: a password is not sent where nothing needs it.
+pub fn obs_takes_no_password() -> Rule {
+    refuse(
+        "self.type != 'OBS' || !has(self.userPwd)",
+        "type OBS takes no password: remove userPwd, access is granted by the agency in userName",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".userPwd")
+}
+
+/// On a description: nobody can write another object's ownership marker.
+pub fn no_forged_marker() -> Rule {
+    refuse(
+        "!self.contains('[k8s:')",
+        "description must not contain [k8s: because the operator's ownership marker begins with it",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On a field of a provider.
+pub fn region_fixed() -> Rule {
+    refuse(
+        "self == oldSelf",
+        "region is fixed: create another provider for another region",
+        Reason::FieldValueForbidden,
+    )
+}
+
+/// On the spec of a provider: to add, change or remove the project could move its data sources out of sight.
+pub fn project_fixed() -> Rule {
+    refuse(
+        same_or_absent("projectID"),
+        "projectID is fixed, set or not: create another provider for another project",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".projectID")
+}
+
+/// On a URL of a provider.
+pub fn endpoint_is_a_bare_url() -> Rule {
+    refuse(
+        format!("self.matches(r'{}')", patterns::ENDPOINT),
+        "must be https://host or https://host:port in lower case, without user info, path, query or final slash \
+         (plain http only to 127.0.0.1 or [::1])",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On the credentials of a provider.
+pub fn one_credential() -> Rule {
+    refuse(
+        "[has(self.accessKey), has(self.password)].exists_one(set, set)",
+        "set exactly one of accessKey and password",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On the labels of a selector.
+pub fn label_keys_are_valid() -> Rule {
+    refuse(
+        format!(
+            "self.all(key, key.size() <= 317 && key.matches(r'{}'))",
+            patterns::LABEL_KEY
+        ),
+        "matchLabels must have valid label keys, for example team or example.com/team",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On one requirement of a selector.
+pub fn operator_fits_values() -> Rule {
+    refuse(
+        "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+        "operators In and NotIn need values, Exists and DoesNotExist take none",
+        Reason::FieldValueInvalid,
+    )
+    .field_path(".values")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::api::DwsDataSourceSpec;
+
+    #[test]
+    fn every_field_of_a_data_source_but_the_deletion_policy_is_fixed() {
+        let schema = serde_json::to_value(schemars::schema_for!(DwsDataSourceSpec)).unwrap();
+        let required: BTreeSet<&str> = schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| field.as_str().unwrap())
+            .collect();
+        let optional: BTreeSet<&str> = schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .filter(|field| !required.contains(field) && *field != "deletionPolicy")
+            .collect();
+        assert_eq!(BTreeSet::from(FIXED_REQUIRED), required);
+        assert_eq!(BTreeSet::from(FIXED_OPTIONAL), optional);
+    }
+}

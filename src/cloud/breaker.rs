@@ -1,0 +1,426 @@
+//! Protection of an access key, or an IAM user, from being locked by the cloud.
+//!
+//! The cloud locks an access key after more than five consecutive failures ("API signing" FAQ), for
+//! everybody who uses it. So all sessions of the process share one [`Breakers`]: it takes what each call
+//! with a key came to, and says whether the next call may go out. It never sends anything.
+//!
+//! A session's credential is *unproven* until the cloud accepts it, and has one call in flight until
+//! then. A rejected one stays back; once in a while one list finds out whether it works again. A new
+//! Secret makes a new session and is tried at once. When a proven credential is rejected, all others with
+//! its key have to be proven again. No unproven one is tried for a key that was rejected
+//! [`BreakerTimings::max_rejections`] times within [`BreakerTimings::window`].
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// When rejected credentials are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerTimings {
+    /// From a rejection of a key to the next list that finds out whether it works again.
+    pub probe_interval: Duration,
+    /// The time over which rejections of a key are counted.
+    pub window: Duration,
+    /// The most rejections of a key within the window.
+    pub max_rejections: usize,
+}
+
+impl Default for BreakerTimings {
+    /// The cloud locks a key after more than five failures, for five minutes.
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_mins(5),
+            window: Duration::from_mins(5),
+            max_rejections: 3,
+        }
+    }
+}
+
+/// What is known of a session's credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// The cloud has not accepted it yet; one call at a time.
+    Unproven,
+    /// The cloud accepts it.
+    Proven,
+    /// The cloud rejected it; it is held back, but for a probe.
+    Rejected,
+}
+
+/// The call is held back: the cloud would reject it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldBack;
+
+/// The breakers of all keys of the process.
+pub struct Breakers<K> {
+    timings: BreakerTimings,
+    keys: Mutex<HashMap<K, Arc<Key>>>,
+    sessions: AtomicU64,
+}
+
+struct Key {
+    /// Held by the one call of the key whose credential is not proven.
+    lane: Arc<Semaphore>,
+    history: Mutex<History>,
+}
+
+#[derive(Default)]
+struct History {
+    rejections: VecDeque<Instant>,
+    /// How often a proven credential of the key was rejected; what was proven before is not any more.
+    epoch: u64,
+    /// The last rejection or probe, and the session it was of.
+    last: Option<(Instant, u64)>,
+}
+
+impl History {
+    fn forget_before(&mut self, start: Option<Instant>) {
+        while self.rejections.front().is_some_and(|at| Some(*at) <= start) {
+            self.rejections.pop_front();
+        }
+    }
+}
+
+impl<K: Hash + Eq> Breakers<K> {
+    /// No key known yet.
+    #[must_use]
+    pub fn new(timings: BreakerTimings) -> Self {
+        Self {
+            timings,
+            keys: Mutex::default(),
+            sessions: AtomicU64::default(),
+        }
+    }
+
+    /// The gate of a new session with this key.
+    pub fn gate(&self, key: K) -> Gate {
+        let mut keys = locked(&self.keys);
+        let now = Instant::now();
+        // A key without sessions is remembered for as long as its rejections count.
+        keys.retain(|_, key| {
+            let history = locked(&key.history);
+            let counts = history.last.is_some_and(|(at, _)| now < at + self.timings.window);
+            counts || Arc::strong_count(key) > 1
+        });
+        let key = keys.entry(key).or_insert_with(|| {
+            Arc::new(Key {
+                lane: Arc::new(Semaphore::new(1)),
+                history: Mutex::default(),
+            })
+        });
+        Gate {
+            timings: self.timings,
+            key: Arc::clone(key),
+            session: self.sessions.fetch_add(1, Ordering::Relaxed),
+            standing: Mutex::new(Standing::Unproven),
+        }
+    }
+}
+
+/// A session's way to send with its key.
+pub struct Gate {
+    timings: BreakerTimings,
+    key: Arc<Key>,
+    session: u64,
+    standing: Mutex<Standing>,
+}
+
+#[derive(Clone, Copy)]
+enum Standing {
+    Unproven,
+    /// In this epoch of the key.
+    Proven(u64),
+    Rejected,
+}
+
+impl Gate {
+    /// Lets a call through, after those that the credential has in flight while it is not proven.
+    /// `probe` is whether the call is a list, which may find out whether a rejected credential works again.
+    ///
+    /// # Errors
+    /// If the credential, or the key over all its credentials, was rejected too recently.
+    pub async fn pass(&self, probe: bool) -> Result<Pass<'_>, HeldBack> {
+        let pass = |lane| Pass {
+            gate: self,
+            epoch: self.epoch(),
+            lane,
+        };
+        match self.state() {
+            BreakerState::Proven => return Ok(pass(None)),
+            // Nothing to wait for: this also keeps callers of a rejected key from queueing up.
+            BreakerState::Rejected if !(probe && self.probe_is_due()) => return Err(HeldBack),
+            BreakerState::Rejected | BreakerState::Unproven => {}
+        }
+        let lane = Arc::clone(&self.key.lane).acquire_owned().await;
+        // What was in flight may have proven or disproven the credential meanwhile.
+        match self.state() {
+            BreakerState::Proven => Ok(pass(None)),
+            BreakerState::Unproven if self.may_fail() => Ok(pass(lane.ok())),
+            BreakerState::Rejected if probe && self.probe_is_due() && self.may_fail() => {
+                locked(&self.key.history).last = Some((Instant::now(), self.session));
+                Ok(pass(lane.ok()))
+            }
+            BreakerState::Unproven | BreakerState::Rejected => Err(HeldBack),
+        }
+    }
+
+    /// What is known of the credential.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        let standing = *locked(&self.standing);
+        match standing {
+            Standing::Proven(epoch) if epoch == self.epoch() => BreakerState::Proven,
+            Standing::Proven(_) | Standing::Unproven => BreakerState::Unproven,
+            Standing::Rejected => BreakerState::Rejected,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        locked(&self.key.history).epoch
+    }
+
+    /// Whether one more rejection of the key is allowed now.
+    fn may_fail(&self) -> bool {
+        let mut history = locked(&self.key.history);
+        history.forget_before(Instant::now().checked_sub(self.timings.window));
+        history.rejections.len() < self.timings.max_rejections
+    }
+
+    fn probe_is_due(&self) -> bool {
+        let Some((at, session)) = locked(&self.key.history).last else {
+            return true;
+        };
+        let mut interval = self.timings.probe_interval;
+        if session == self.session {
+            // Gives other sessions of the key the next probe, so that one wrong Secret cannot take them all.
+            interval += interval / 10;
+        }
+        Instant::now() >= at + interval
+    }
+}
+
+/// Leave to send one call.
+pub struct Pass<'a> {
+    gate: &'a Gate,
+    epoch: u64,
+    lane: Option<OwnedSemaphorePermit>,
+}
+
+impl Pass<'_> {
+    /// Whether the key was rejected since; then the call must not go out any more.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.lane.is_none() && self.gate.state() != BreakerState::Proven
+    }
+
+    /// The cloud accepted the credential.
+    pub fn accepted(&self) {
+        // An answer to what was sent before a rejection proves nothing after it.
+        if !self.is_void() {
+            *locked(&self.gate.standing) = Standing::Proven(self.epoch);
+        }
+    }
+
+    /// The cloud rejected the credential.
+    pub fn rejected(&self) {
+        let was_proven = self.gate.state() == BreakerState::Proven;
+        *locked(&self.gate.standing) = Standing::Rejected;
+        let now = Instant::now();
+        let mut history = locked(&self.gate.key.history);
+        history.rejections.push_back(now);
+        history.last = Some((now, self.gate.session));
+        // A wrong Secret says nothing about the right one; a right one that fails does.
+        history.epoch += u64::from(was_proven);
+    }
+}
+
+/// The data stays whole even if a holder of the lock panicked: each change is one assignment or push.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn breakers() -> Breakers<&'static str> {
+        Breakers::new(BreakerTimings::default())
+    }
+
+    async fn reject(gate: &Gate, probe: bool) -> bool {
+        match gate.pass(probe).await {
+            Ok(pass) => {
+                pass.rejected();
+                true
+            }
+            Err(HeldBack) => false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unproven_credential_has_one_call_in_flight() {
+        let breakers = breakers();
+        let (one, other) = (breakers.gate("ak"), breakers.gate("ak"));
+        let first = one.pass(false).await.unwrap();
+        assert!(one.pass(false).now_or_never().is_none());
+        assert!(other.pass(false).now_or_never().is_none());
+        assert!(breakers.gate("another").pass(false).now_or_never().is_some());
+        drop(first);
+        assert!(other.pass(false).now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn success_frees_those_that_wait() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        let first = gate.pass(false).await.unwrap();
+        let (one, two) = (gate.pass(false), gate.pass(false));
+        let accept = async {
+            first.accepted();
+            drop(first);
+        };
+        let (one, two, ()) = tokio::join!(one, two, accept);
+        assert!(one.is_ok() && two.is_ok());
+        assert_eq!(gate.state(), BreakerState::Proven);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rejected_credential_is_held_back_also_for_those_that_wait() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        let first = gate.pass(false).await.unwrap();
+        let waiting = gate.pass(true);
+        let reject = async {
+            first.rejected();
+            drop(first);
+        };
+        let (waiting, ()) = tokio::join!(waiting, reject);
+        assert!(waiting.is_err());
+        assert!(gate.pass(true).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_list_probes_at_each_interval() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        assert!(reject(&gate, false).await);
+        for _ in 0..3 {
+            advance(299 * SECOND).await;
+            assert!(!reject(&gate, true).await);
+            advance(32 * SECOND).await;
+            assert!(!reject(&gate, false).await);
+            assert!(reject(&gate, true).await);
+            assert!(!reject(&gate, true).await);
+        }
+        advance(331 * SECOND).await;
+        gate.pass(true).await.unwrap().accepted();
+        assert!(gate.pass(false).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probe_that_ends_without_a_verdict_still_counts() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        assert!(reject(&gate, false).await);
+        advance(331 * SECOND).await;
+        drop(gate.pass(true).await.unwrap());
+        assert!(gate.pass(true).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_secret_is_tried_at_once_but_only_three_fail_in_the_window() {
+        let breakers = breakers();
+        let mut rejected = Vec::new();
+        for second in 0..1200_u64 {
+            // A new Secret version at each second, each with many callers.
+            let gate = breakers.gate("ak");
+            for _ in 0..5 {
+                if reject(&gate, true).await {
+                    rejected.push(second);
+                }
+            }
+            advance(SECOND).await;
+        }
+        assert_eq!(rejected[..4], [0, 1, 2, 300]);
+        assert!(rejected.windows(4).all(|four| four[3] - four[0] >= 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn right_secret_goes_on_beside_a_wrong_one() {
+        let breakers = breakers();
+        let (right, wrong) = (breakers.gate("ak"), breakers.gate("ak"));
+        right.pass(false).await.unwrap().accepted();
+        assert!(reject(&wrong, false).await);
+        assert!(right.pass(false).await.is_ok());
+        assert!(wrong.pass(false).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_wrong_secret_does_not_take_every_probe() {
+        let breakers = breakers();
+        let (wrong, mended) = (breakers.gate("ak"), breakers.gate("ak"));
+        assert!(reject(&mended, false).await);
+        assert!(reject(&wrong, false).await);
+        advance(300 * SECOND).await;
+        assert!(!reject(&wrong, true).await);
+        assert!(mended.pass(true).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pass_of_a_proven_credential_is_void_once_another_call_was_rejected() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        gate.pass(false).await.unwrap().accepted();
+        let (queued, sent) = (gate.pass(false).await.unwrap(), gate.pass(false).await.unwrap());
+        assert!(!queued.is_void());
+        sent.rejected();
+        assert!(queued.is_void());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn revoked_key_fails_three_times_however_many_sessions_it_had_proven() {
+        let breakers = breakers();
+        let gates: Vec<Gate> = (0..10).map(|_| breakers.gate("ak")).collect();
+        for gate in &gates {
+            gate.pass(false).await.unwrap().accepted();
+        }
+        let mut rejected = 0;
+        for gate in &gates {
+            rejected += usize::from(reject(gate, false).await);
+        }
+        assert_eq!(rejected, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_success_does_not_undo_a_rejection() {
+        let breakers = breakers();
+        let gate = breakers.gate("ak");
+        gate.pass(false).await.unwrap().accepted();
+        let slow = gate.pass(false).await.unwrap();
+        assert!(reject(&gate, false).await);
+        slow.accepted();
+        assert_eq!(gate.state(), BreakerState::Rejected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn key_is_forgotten_when_nothing_counts_any_more() {
+        let breakers = breakers();
+        for _ in 0..3 {
+            assert!(reject(&breakers.gate("ak"), false).await);
+        }
+        assert!(breakers.gate("ak").pass(false).await.is_err());
+        advance(301 * SECOND).await;
+        let _other = breakers.gate("other");
+        assert_eq!(locked(&breakers.keys).len(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! A session: one endpoint, one project and one credential, and the calls made with them.
+//!
+//! Takes validated words and returns what the cloud answered, or a [`Failure`]. It keeps no list and no
+//! job; what it keeps is the connection pool, the IAM token and the project of the region.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+
+use super::breaker::{BreakerState, Gate};
+use super::credentials::{Credentials, Principal};
+use super::endpoints::Endpoint;
+use super::errors::Failure;
+use super::exchange::Success;
+use super::limits::Limits;
+use super::observer::{Observer, Operation};
+use super::request::{Call, Target};
+use super::tokens::Tokens;
+use super::transport::{ConnectionSettings, Transport};
+use super::wire::{Accepted, CreateRequest, Job, Listing, Reconfigure};
+use super::{Dws, bodies, ids};
+use crate::api::data_source::DataSourceType;
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect, TLS included.
+    pub connect: Duration,
+    /// A write, from sending to the end of the answer.
+    pub write: Duration,
+    /// A read, from sending to the end of the answer.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            write: Duration::from_secs(20),
+            read: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Timeouts {
+    pub(super) fn of(&self, operation: Operation) -> Duration {
+        if operation.is_write() { self.write } else { self.read }
+    }
+}
+
+/// Asked right before each write goes out, after all waiting.
+pub trait Fence: Send + Sync {
+    /// Whether a write that may take this long may start now.
+    fn covers_write(&self, timeout: Duration) -> bool;
+}
+
+/// What a session is made of.
+pub struct SessionConfig {
+    /// The endpoint of DWS.
+    pub endpoint: Endpoint,
+    /// The endpoint of IAM.
+    pub iam_endpoint: Endpoint,
+    /// The region, which is also the name of its own project.
+    pub region: String,
+    /// The project; if none, the region's own, which IAM is asked for.
+    pub project_id: Option<String>,
+    /// PEM certificates to trust instead of the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// What to authenticate with.
+    pub credentials: Credentials,
+    /// How long a call may take.
+    pub timeouts: Timeouts,
+    /// Whether `HTTPS_PROXY` and its kin are obeyed.
+    pub use_proxy_env: bool,
+    /// Shared by all sessions of the process.
+    pub limits: Arc<Limits>,
+    /// Whether a write may start.
+    pub fence: Arc<dyn Fence>,
+    /// Told of each call.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The region is not one.
+    #[error("the region {0:?} is not one: it has lower-case letters, digits and hyphens")]
+    Region(String),
+    /// The project id is not one.
+    #[error("the project id {0:?} is not one: it has 1 to 64 letters and digits")]
+    ProjectId(String),
+    /// The certificates cannot be used.
+    #[error("the CA bundle holds no certificate in PEM form, or one that cannot be read")]
+    CaBundle,
+    /// The system's TLS is not usable, for example because it has no root certificates.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// A way to the cloud; see [`Dws`] for the calls.
+pub struct Session {
+    pub(super) config: SessionConfig,
+    pub(super) principal: Principal,
+    pub(super) gate: Gate,
+    pub(super) transport: Transport,
+    pub(super) tokens: Tokens,
+    pub(super) project: Mutex<Option<String>>,
+}
+
+impl Session {
+    /// Sets a session up. Nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// If the configuration cannot be right.
+    pub fn connect(config: SessionConfig) -> Result<Self, ConnectError> {
+        if !ids::is_region(&config.region) {
+            return Err(ConnectError::Region(config.region));
+        }
+        if let Some(id) = config.project_id.as_ref().filter(|id| !ids::is_project(id)) {
+            return Err(ConnectError::ProjectId(id.clone()));
+        }
+        if let Some(pem) = &config.ca_pem
+            && !reqwest::Certificate::from_pem_bundle(pem).is_ok_and(|certs| !certs.is_empty())
+        {
+            return Err(ConnectError::CaBundle);
+        }
+        let settings = ConnectionSettings {
+            connect_timeout: config.timeouts.connect,
+            use_proxy_env: config.use_proxy_env,
+            roots: config.ca_pem.as_deref(),
+        };
+        let transport = Transport::new(&settings).map_err(|error| match &config.ca_pem {
+            Some(_) => ConnectError::CaBundle,
+            None => ConnectError::Tls(error.to_string()),
+        })?;
+        let principal = config.credentials.principal();
+        Ok(Self {
+            gate: config.limits.gate(principal.clone()),
+            project: Mutex::new(config.project_id.clone()),
+            tokens: Tokens::default(),
+            principal,
+            transport,
+            config,
+        })
+    }
+
+    /// The project of the session: the configured one, or the region's own, asked for once.
+    ///
+    /// # Errors
+    /// If IAM does not list exactly one project of the region's name, or cannot be asked.
+    pub async fn find_project(&self) -> Result<String, Failure> {
+        match &self.config.project_id {
+            Some(project) => Ok(project.clone()),
+            None => self.prepared_project().await,
+        }
+    }
+
+    /// What is known of the session's credential.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        self.gate.state()
+    }
+}
+
+impl Dws for Session {
+    async fn create(
+        &self,
+        cluster: &str,
+        request: &CreateRequest,
+        user_pwd: Option<&SecretString>,
+    ) -> Result<Accepted, Failure> {
+        ids::check_cluster(cluster)?;
+        let call = Call {
+            body: bodies::create(request, user_pwd),
+            secret: user_pwd.map(ExposeSecret::expose_secret),
+            ..Call::new(Operation::Create, Target::DataSources { cluster })
+        };
+        self.exchange(&call, |success| bodies::accepted(&success.body)).await
+    }
+
+    async fn list(&self, cluster: &str, type_: DataSourceType) -> Result<Listing, Failure> {
+        ids::check_cluster(cluster)?;
+        let type_ = bodies::type_name(type_);
+        let call = Call {
+            query: Some(("type", type_)),
+            ..Call::new(Operation::List, Target::DataSources { cluster })
+        };
+        let listing = self
+            .exchange(&call, |success| bodies::listing(&success.body, success.answer.date))
+            .await?;
+        if listing.dropped > 0 {
+            tracing::warn!(
+                cluster,
+                dropped = listing.dropped,
+                "items of a list have no valid id or no name"
+            );
+        }
+        Ok(listing)
+    }
+
+    async fn update(&self, cluster: &str, id: &str, change: &Reconfigure) -> Result<String, Failure> {
+        ids::check_cluster(cluster)?;
+        ids::check_data_source(id)?;
+        let call = Call {
+            body: bodies::update(change),
+            ..Call::new(Operation::Update, Target::DataSource { cluster, id })
+        };
+        self.exchange(&call, |success| bodies::job_id(&success.body)).await
+    }
+
+    async fn delete(&self, cluster: &str, id: &str) -> Result<Option<String>, Failure> {
+        ids::check_cluster(cluster)?;
+        ids::check_data_source(id)?;
+        let call = Call::new(Operation::Delete, Target::DataSource { cluster, id });
+        self.exchange(&call, |success| {
+            // A job that is named but malformed is no answer; a job that is not named is one.
+            let named = bodies::names_a_job(&success.body);
+            let job = bodies::job_id(&success.body);
+            (!named || job.is_some()).then_some(job)
+        })
+        .await
+    }
+
+    async fn job(&self, job_id: &str) -> Result<Job, Failure> {
+        ids::check_job(job_id)?;
+        let call = Call::new(Operation::Job, Target::Job { id: job_id });
+        self.exchange(&call, |success: &Success<'_>| {
+            bodies::job(&success.body, success.redactor)
+        })
+        .await
+    }
+}

@@ -1,0 +1,360 @@
+//! Where DWS and IAM are, and which hosts may be called at all.
+//!
+//! Takes a region or the endpoint a provider names and returns an [`Endpoint`], the only thing that the
+//! client connects to. An endpoint outside the policy never becomes one, so that a provider cannot make
+//! the operator send credentials, or anything, to a host of its author's choice.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+const COM: &str = "myhuaweicloud.com";
+const CN: &str = "myhuaweicloud.cn";
+const EU: &str = "myhuaweicloud.eu";
+
+/// The regions of DWS by domain, as in `dws_region.py` of the official Python SDK 3.1.219.
+const REGIONS: &[(&str, &[&str])] = &[
+    (
+        COM,
+        &[
+            "ae-ad-1",
+            "af-north-1",
+            "af-south-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-southeast-5",
+            "cn-east-2",
+            "cn-east-3",
+            "cn-east-5",
+            "cn-north-1",
+            "cn-north-2",
+            "cn-north-4",
+            "cn-north-9",
+            "cn-north-11",
+            "cn-south-1",
+            "cn-southwest-2",
+            "cn-southwest-3",
+            "la-north-2",
+            "la-south-2",
+            "me-east-1",
+            "my-kualalumpur-1",
+            "na-mexico-1",
+            "ru-moscow-1",
+            "sa-brazil-1",
+        ],
+    ),
+    (
+        CN,
+        &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"],
+    ),
+    (EU, &["eu-west-101"]),
+];
+
+/// A scheme, a host and a port that may be called.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    url: Url,
+}
+
+impl Endpoint {
+    /// The value of the `Host` header: the port only if it is not the scheme's own.
+    pub(super) fn authority(&self) -> String {
+        let host = self.host();
+        self.url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The URL of a path on this endpoint; the query is already encoded.
+    pub(super) fn at(&self, path: &str, query: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.set_query((!query.is_empty()).then_some(query));
+        url
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Why there is no endpoint to call, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// No document tells where the region's service is.
+    #[error("no endpoint is known for the region {0:?}: set endpoint and iamEndpoint")]
+    UnknownRegion(String),
+    /// It is not a URL.
+    #[error("the endpoint is not a URL: write it as https://host or https://host:port")]
+    Malformed,
+    /// It has a user, a path, a query or a fragment.
+    #[error("the endpoint has more than scheme, host and port: write it as https://host")]
+    Excess,
+    /// Neither https nor http.
+    #[error("the endpoint must use https")]
+    Scheme,
+    /// Plain http to the local machine, which the operator was not told to allow.
+    #[error(
+        "the endpoint uses plain http, which is only for tests: start the operator with --allow-insecure-endpoints"
+    )]
+    InsecureNotAllowed,
+    /// Plain http to somewhere else.
+    #[error("the endpoint must use https; --allow-insecure-endpoints allows plain http to 127.0.0.1 and [::1] only")]
+    InsecureElsewhere,
+    /// An IP address.
+    #[error("the endpoint {0} is an IP address: use a host name, which a certificate can prove")]
+    Address(String),
+    /// A host outside the allowed domains.
+    #[error(
+        "the endpoint's host {0} is in none of the allowed domains: start the operator with --allow-endpoint-domain for its domain"
+    )]
+    Domain(String),
+}
+
+/// Which hosts may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPolicy {
+    /// The domains whose hosts, and they themselves, may be called by https.
+    pub allowed_domains: Vec<String>,
+    /// Whether plain http to 127.0.0.1 and `[::1]` is allowed.
+    pub allow_insecure: bool,
+}
+
+impl Default for EndpointPolicy {
+    /// The domains of Huawei Cloud, https only.
+    fn default() -> Self {
+        Self {
+            allowed_domains: [COM, CN, EU].map(str::to_owned).to_vec(),
+            allow_insecure: false,
+        }
+    }
+}
+
+impl EndpointPolicy {
+    /// The endpoint in a text, if the policy allows it.
+    ///
+    /// # Errors
+    /// If it is malformed or not allowed; the text says what to do.
+    pub fn check(&self, text: &str) -> Result<Endpoint, EndpointError> {
+        let url = Url::parse(text).map_err(|_| EndpointError::Malformed)?;
+        let host = url.host_str().ok_or(EndpointError::Malformed)?.to_owned();
+        let bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !bare || text.contains('@') {
+            return Err(EndpointError::Excess);
+        }
+        match url.scheme() {
+            "https" => self.check_host(&host)?,
+            "http" => self.check_insecure(&host)?,
+            _ => return Err(EndpointError::Scheme),
+        }
+        Ok(Endpoint { url })
+    }
+
+    /// The endpoint of DWS in a region.
+    ///
+    /// # Errors
+    /// If the region is not in the table, or the policy does not allow its domain.
+    pub fn dws(&self, region: &str) -> Result<Endpoint, EndpointError> {
+        self.service("dws", region)
+    }
+
+    /// The endpoint of IAM in a region.
+    ///
+    /// # Errors
+    /// If the region is not in the table, or the policy does not allow its domain.
+    pub fn iam(&self, region: &str) -> Result<Endpoint, EndpointError> {
+        self.service("iam", region)
+    }
+
+    fn service(&self, service: &str, region: &str) -> Result<Endpoint, EndpointError> {
+        let domain = REGIONS
+            .iter()
+            .find_map(|(domain, regions)| regions.contains(&region).then_some(domain))
+            .ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?;
+        self.check(&format!("https://{service}.{region}.{domain}"))
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), EndpointError> {
+        if address(host).is_some() {
+            return Err(EndpointError::Address(host.to_owned()));
+        }
+        let allowed = self.allowed_domains.iter().any(|domain| {
+            let domain = domain.trim_start_matches('.').to_ascii_lowercase();
+            let rest = host.strip_suffix(&domain);
+            !domain.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        if allowed {
+            Ok(())
+        } else {
+            Err(EndpointError::Domain(host.to_owned()))
+        }
+    }
+
+    fn check_insecure(&self, host: &str) -> Result<(), EndpointError> {
+        if !matches!(host, "127.0.0.1" | "[::1]") {
+            Err(EndpointError::InsecureElsewhere)
+        } else if self.allow_insecure {
+            Ok(())
+        } else {
+            Err(EndpointError::InsecureNotAllowed)
+        }
+    }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str) -> Result<String, EndpointError> {
+        EndpointPolicy::default()
+            .check(text)
+            .map(|endpoint| endpoint.to_string())
+    }
+
+    #[test]
+    fn endpoints_of_the_table_are_found() {
+        let policy = EndpointPolicy::default();
+        for (region, dws) in [
+            ("cn-north-4", "https://dws.cn-north-4.myhuaweicloud.com"),
+            ("tr-west-1", "https://dws.tr-west-1.myhuaweicloud.cn"),
+            ("eu-west-101", "https://dws.eu-west-101.myhuaweicloud.eu"),
+        ] {
+            assert_eq!(policy.dws(region).unwrap().to_string(), dws);
+            let iam = dws.replacen("dws", "iam", 1);
+            assert_eq!(policy.iam(region).unwrap().to_string(), iam);
+        }
+        let regions: usize = REGIONS.iter().map(|(_, regions)| regions.len()).sum();
+        assert_eq!(regions, 31);
+        assert!(
+            REGIONS
+                .iter()
+                .flat_map(|(_, r)| *r)
+                .all(|region| policy.dws(region).is_ok())
+        );
+    }
+
+    #[test]
+    fn unknown_region_needs_an_endpoint() {
+        let error = EndpointPolicy::default().dws("eu-nowhere-1").unwrap_err();
+        assert!(error.to_string().contains("set endpoint"));
+    }
+
+    #[test]
+    fn policy_also_rules_the_endpoints_of_regions() {
+        let policy = EndpointPolicy {
+            allowed_domains: vec!["example.com".to_owned()],
+            allow_insecure: false,
+        };
+        assert!(matches!(policy.dws("cn-north-4"), Err(EndpointError::Domain(_))));
+    }
+
+    #[test]
+    fn hosts_of_allowed_domains_are_taken() {
+        for text in [
+            "https://dws.cn-north-4.myhuaweicloud.com",
+            "https://dws.cn-north-4.myhuaweicloud.com/",
+            "https://DWS.CN-NORTH-4.MyHuaweiCloud.com",
+            "https://myhuaweicloud.eu:8443",
+        ] {
+            assert!(check(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        use EndpointError::{Address, Domain, Excess, InsecureElsewhere, InsecureNotAllowed, Malformed, Scheme};
+        let at = |host: &str| host.to_owned();
+        for (text, error) in [
+            ("dws.cn-north-4.myhuaweicloud.com", Malformed),
+            ("", Malformed),
+            ("https://", Malformed),
+            ("https://user@dws.myhuaweicloud.com", Excess),
+            ("https://@dws.myhuaweicloud.com", Excess),
+            ("https://dws.myhuaweicloud.com/path", Excess),
+            ("https://dws.myhuaweicloud.com/?q", Excess),
+            ("https://dws.myhuaweicloud.com/#f", Excess),
+            ("ftp://dws.myhuaweicloud.com", Scheme),
+            ("https://evilmyhuaweicloud.com", Domain(at("evilmyhuaweicloud.com"))),
+            (
+                "https://myhuaweicloud.com.evil.org",
+                Domain(at("myhuaweicloud.com.evil.org")),
+            ),
+            ("https://myhuaweicloud.com.", Domain(at("myhuaweicloud.com."))),
+            ("https://169.254.169.254", Address(at("169.254.169.254"))),
+            ("https://0xa9fea9fe", Address(at("169.254.169.254"))),
+            ("https://[fe80::1]", Address(at("[fe80::1]"))),
+            ("https://127.0.0.1", Address(at("127.0.0.1"))),
+            ("http://dws.myhuaweicloud.com", InsecureElsewhere),
+            ("http://127.0.0.1:8080", InsecureNotAllowed),
+        ] {
+            assert_eq!(check(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_to_the_local_machine_only() {
+        let policy = EndpointPolicy {
+            allow_insecure: true,
+            ..EndpointPolicy::default()
+        };
+        assert_eq!(
+            policy.check("http://127.0.0.1:8080").unwrap().authority(),
+            "127.0.0.1:8080"
+        );
+        assert_eq!(policy.check("http://[::1]").unwrap().authority(), "[::1]");
+        for text in [
+            "http://127.0.0.2",
+            "http://localhost",
+            "http://169.254.169.254",
+            "http://0.0.0.0",
+        ] {
+            assert_eq!(policy.check(text), Err(EndpointError::InsecureElsewhere), "{text}");
+        }
+    }
+
+    #[test]
+    fn empty_domain_allows_nothing() {
+        let policy = EndpointPolicy {
+            allowed_domains: vec![String::new(), ".".to_owned()],
+            allow_insecure: false,
+        };
+        assert!(policy.check("https://example.com").is_err());
+    }
+
+    #[test]
+    fn errors_name_the_flag_that_helps() {
+        let text = |endpoint| check(endpoint).unwrap_err().to_string();
+        assert!(text("https://dws.example.com").contains("--allow-endpoint-domain"));
+        assert!(text("http://127.0.0.1").contains("--allow-insecure-endpoints"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_is_https_to_an_allowed_domain(text in "(https?://)?[a-z0-9.@:/\\[\\]%#?-]{0,40}(myhuaweicloud\\.(com|cn|eu))?[a-z./@:]{0,6}") {
+            if let Ok(endpoint) = EndpointPolicy::default().check(&text) {
+                let host = endpoint.host();
+                let labels: Vec<&str> = host.rsplit('.').take(2).collect();
+                prop_assert_eq!(endpoint.url.scheme(), "https");
+                prop_assert_eq!(labels[1], "myhuaweicloud");
+            }
+        }
+    }
+}

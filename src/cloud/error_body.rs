@@ -1,0 +1,196 @@
+//! The body of an answer as JSON, and the error it may carry.
+//!
+//! Takes untrusted bytes; never panics, whatever they are. Seven shapes of error body have been seen:
+//! `error_code`/`error_msg`; `errCode`/`externalMessage`; both pairs in one body; the gateway's, with
+//! `request_id`; IAM's nested `error`; base64 of any of them; and an error code in a body with status 200.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Map, Value};
+
+use super::codes;
+
+/// The pairs of names under which a code and a message have been seen.
+const PAIRS: &[(&str, &str)] = &[
+    ("error_code", "error_msg"),
+    ("errCode", "externalMessage"),
+    ("errorCode", "errorMsg"),
+    ("code", "message"),
+];
+
+/// The code of success in answers of other DWS APIs.
+const SUCCESS: &str = "DWS.0000";
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: [GeneralPurpose; 2] = [
+    GeneralPurpose::new(&alphabet::STANDARD, LENIENT),
+    GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT),
+];
+
+/// What an error body says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// The code, with the gateway's prefix in one form.
+    pub code: Option<String>,
+    /// The message, as the server wrote it.
+    pub message: Option<String>,
+    /// The gateway's `request_id`.
+    pub request_id: Option<String>,
+}
+
+/// The JSON object in a body, plain or as base64.
+pub fn object(body: &[u8]) -> Option<Map<String, Value>> {
+    if let Ok(object) = serde_json::from_slice(body) {
+        return Some(object);
+    }
+    let text = body.trim_ascii();
+    BASE64
+        .iter()
+        .filter_map(|engine| engine.decode(text).ok())
+        .find_map(|decoded| serde_json::from_slice(&decoded).ok())
+}
+
+/// The error in the body of an answer that is no success.
+pub fn error(body: &[u8]) -> ErrorBody {
+    let Some(object) = object(body) else {
+        return ErrorBody::default();
+    };
+    let nested = object.values().filter_map(Value::as_object);
+    let mut found = std::iter::once(&object)
+        .chain(nested)
+        .map(pair)
+        .find(|body| body.code.is_some() || body.message.is_some())
+        .unwrap_or_default();
+    found.request_id = text(&object, "request_id");
+    found
+}
+
+/// The error in the body of an answer whose status says success.
+pub fn error_in_success(object: &Map<String, Value>) -> Option<ErrorBody> {
+    let body = pair(object);
+    let failed = body.code.as_deref().is_some_and(|code| code != SUCCESS);
+    failed.then_some(body)
+}
+
+fn pair(object: &Map<String, Value>) -> ErrorBody {
+    let mut body = ErrorBody::default();
+    for (code, message) in PAIRS {
+        if body.code.is_none() {
+            body.code = text(object, code).as_deref().and_then(codes::normalised);
+        }
+        if body.message.is_none() {
+            body.message = text(object, message);
+        }
+    }
+    body
+}
+
+fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
+    let text = object.get(key)?.as_str()?;
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn said(body: &str) -> (Option<String>, Option<String>) {
+        let body = error(body.as_bytes());
+        (body.code, body.message)
+    }
+
+    fn both(code: &str, message: &str) -> (Option<String>, Option<String>) {
+        (Some(code.to_owned()), Some(message.to_owned()))
+    }
+
+    #[test]
+    fn every_shape_is_read() {
+        for (body, code, message) in [
+            (
+                r#"{"error_code":"DWS.0047","error_msg":"no cluster"}"#,
+                "DWS.0047",
+                "no cluster",
+            ),
+            (
+                r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#,
+                "DWS.0005",
+                "Server failure.",
+            ),
+            (
+                r#"{"externalMessage":"a","errCode":"DWS.7023","error_code":"DWS.7023","error_msg":"b"}"#,
+                "DWS.7023",
+                "b",
+            ),
+            (
+                r#"{"error_msg":"limit:200","error_code":"APIG.0308","request_id":"r1"}"#,
+                "APIGW.0308",
+                "limit:200",
+            ),
+            (r#"{"error_code":"IAM.0001","error_msg":"x"}"#, "IAM.0001", "x"),
+            (r#"{"errorCode":"DWS.0001","errorMsg":"x"}"#, "DWS.0001", "x"),
+        ] {
+            assert_eq!(said(body), both(code, message));
+            assert_eq!(said(&STANDARD.encode(body)), both(code, message));
+            assert_eq!(said(&URL_SAFE_NO_PAD.encode(body)), both(code, message));
+        }
+    }
+
+    #[test]
+    fn numeric_code_of_iam_is_no_code() {
+        let body = r#"{"error":{"code":401,"message":"wrong password","title":"Unauthorized"}}"#;
+        assert_eq!(said(body), (None, Some("wrong password".to_owned())));
+    }
+
+    #[test]
+    fn what_is_no_error_body_says_nothing() {
+        for body in [
+            "",
+            "<html>502</html>",
+            "[1]",
+            "null",
+            "{\"error_code\":NaN}",
+            "\u{fffd}",
+        ] {
+            assert_eq!(error(body.as_bytes()), ErrorBody::default(), "{body:?}");
+        }
+        assert_eq!(error(&[0xff, 0xfe]), ErrorBody::default());
+    }
+
+    #[test]
+    fn deep_json_is_refused() {
+        let deep = format!("{}{}", "{\"a\":".repeat(10_000), "1");
+        assert_eq!(object(deep.as_bytes()), None);
+    }
+
+    #[test]
+    fn success_code_is_no_error() {
+        let read = |body: &str| error_in_success(&object(body.as_bytes()).unwrap());
+        assert_eq!(read(r#"{"error_code":"DWS.0000","job_id":"j"}"#), None);
+        assert_eq!(read(r#"{"job_id":"j","error_code":null}"#), None);
+        assert_eq!(
+            read(r#"{"error_code":"DWS.0031"}"#).unwrap().code.as_deref(),
+            Some("DWS.0031")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(body in any::<Vec<u8>>()) {
+            error(&body);
+        }
+
+        #[test]
+        fn any_values_are_survived(code in any::<String>(), message in any::<String>()) {
+            let body = serde_json::json!({"error_code": code, "error_msg": message}).to_string();
+            let read = error(body.as_bytes());
+            if let Some(code) = read.code {
+                prop_assert!(code.len() <= 65 && code.is_ascii());
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Carries out exactly one step: the only writer to the cloud and to the object's metadata.
+//!
+//! It never decides. A write to the cloud starts only while the lease covers it, and what it brought is kept in the object's memory until the
+//! status holds it.
+
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::kubernetes::KubernetesError;
+use super::observe::Pass;
+use super::plan::{
+    AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Note, Outcome, SecretVersion, Step,
+};
+use crate::api::names::INTENT_ANNOTATION;
+use crate::api::{DwsDataSource, FINALIZER};
+use crate::cloud::{Dws, Failure, FailureKind};
+
+/// What became of a step.
+pub enum Acted {
+    /// It is done; decide again.
+    Done,
+    /// The object had changed: nothing was done, it has to be read again.
+    Stale,
+    /// The object is gone, or its finalizer is.
+    Gone,
+}
+
+/// Carries out a step.
+///
+/// # Errors
+/// If Kubernetes fails; the cloud's failures are an outcome, not an error.
+pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Acted, KubernetesError> {
+    match step {
+        Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
+        Step::PutFinalizer => patch_metadata(ctx, pass, json!({ "finalizers": with_finalizer(&pass.object) })).await,
+        Step::Post {
+            request,
+            intent,
+            secret,
+        } => {
+            post(ctx, pass, &request, intent, secret).await;
+            Ok(Acted::Done)
+        }
+        Step::Delete { id, at } => {
+            delete(ctx, pass, id, &at).await;
+            Ok(Acted::Done)
+        }
+        Step::DropFinalizer { note } => drop_finalizer(ctx, pass, note).await,
+    }
+}
+
+async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result<Acted, KubernetesError> {
+    let metadata = json!({
+        "annotations": { INTENT_ANNOTATION: intent.to_annotation() },
+        "finalizers": with_finalizer(&pass.object),
+    });
+    let acted = patch_metadata(ctx, pass, metadata).await?;
+    let known = pass
+        .observation
+        .memory
+        .attempt
+        .as_ref()
+        .is_some_and(|known| known.intent.attempt == intent.attempt);
+    if matches!(acted, Acted::Done) && !known {
+        pass.observation.memory.attempt = Some(AttemptMemory {
+            intent,
+            state: AttemptState::Unsent,
+        });
+    }
+    Ok(acted)
+}
+
+/// The object's finalizers with ours among them, once.
+fn with_finalizer(object: &DwsDataSource) -> Vec<String> {
+    let mut finalizers = object.finalizers().to_vec();
+    if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    finalizers
+}
+
+/// Patches metadata, guarded by the resourceVersion that was read: a stale cache or a second leader gets a conflict here.
+async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> Result<Acted, KubernetesError> {
+    metadata["resourceVersion"] = json!(pass.object.resource_version());
+    metadata["uid"] = json!(pass.member.uid);
+    let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
+    let patch = Patch::Merge(json!({ "metadata": metadata }));
+    match ctx
+        .kubernetes
+        .call(api.patch(&pass.member.name, &PatchParams::default(), &patch))
+        .await
+    {
+        Ok(object) => {
+            pass.renew(ctx, object);
+            Ok(Acted::Done)
+        }
+        Err(error) => match error.code() {
+            Some(404) => Ok(Acted::Gone),
+            Some(409) => Ok(Acted::Stale),
+            _ => Err(error),
+        },
+    }
+}
+
+async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
+    let begun = ctx.clock.uptime();
+    let generation = pass.observation.object.generation;
+    let failure = |kind, message: &str| Failure {
+        kind,
+        code: None,
+        status: None,
+        message: message.to_owned(),
+        request_id: None,
+    };
+    let result = match (
+        &pass.session,
+        ctx.leadership
+            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
+    ) {
+        (Some(session), Some(guard)) => {
+            // From here on the request may be on its way, whatever happens to this process.
+            let settled_from = begun + ctx.timings.write_deadline;
+            pass.observation.memory.attempt = Some(AttemptMemory {
+                intent: intent.clone(),
+                state: AttemptState::Unknown {
+                    settled_from,
+                    answered: false,
+                },
+            });
+            tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
+                cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
+            let result = session
+                .create(&intent.cluster_id, request, pass.password.as_ref())
+                .await;
+            guard.finish();
+            result
+        }
+        _ => Err(failure(FailureKind::Fenced, "the lease does not cover the request")),
+    };
+    let ended = ctx.clock.uptime();
+    let memory = &mut pass.observation.memory;
+    memory.attempt = Some(AttemptMemory {
+        intent: intent.clone(),
+        state: match &result {
+            Err(Failure {
+                kind: FailureKind::Fenced,
+                ..
+            }) => AttemptState::Unsent,
+            Err(Failure {
+                kind: FailureKind::UnknownOutcome { answered: true },
+                ..
+            }) => AttemptState::Unknown {
+                settled_from: ended,
+                answered: true,
+            },
+            // A request that was lost on its way may be carried out until its deadline.
+            _ => AttemptState::Unknown {
+                settled_from: ended.max(begun + ctx.timings.write_deadline),
+                answered: false,
+            },
+        },
+    });
+    memory.looked = false;
+    memory.polls = 0;
+    note_write(ctx, pass, "create", result.as_ref().err());
+    let at = ctx.clock.now();
+    pass.observation.memory.outcome = Some(Outcome::Posted {
+        intent,
+        generation,
+        secret,
+        at,
+        result,
+    });
+}
+
+async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
+    let fenced = Failure {
+        kind: FailureKind::Fenced,
+        code: None,
+        status: None,
+        message: "the lease does not cover the request".to_owned(),
+        request_id: None,
+    };
+    let result = match (
+        &pass.session,
+        ctx.leadership
+            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
+    ) {
+        (Some(session), Some(guard)) => {
+            tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, id,
+                cluster = at.cluster_id, "deleting a data source");
+            let result = session.delete(&at.cluster_id, &id).await;
+            guard.finish();
+            result
+        }
+        _ => Err(fenced),
+    };
+    pass.observation.memory.polls = 0;
+    note_write(ctx, pass, "delete", result.as_ref().err());
+    pass.observation.memory.outcome = Some(Outcome::Deleted {
+        id,
+        at: ctx.clock.now(),
+        result,
+    });
+}
+
+fn note_write(ctx: &Context, pass: &mut Pass, what: &'static str, failure: Option<&Failure>) {
+    let memory = &mut pass.observation.memory;
+    memory.written = Some(ctx.clock.uptime());
+    memory.absences.clear();
+    if let Some(failure) = failure {
+        if let super::plan::Provider::Ready { version, .. } = &pass.observation.provider {
+            memory.tried_version = Some(version.clone());
+        }
+        tracing::warn!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, what, kind = ?failure.kind,
+            code = failure.code, status = failure.status, request_id = failure.request_id, message = failure.message, "a write to the cloud failed");
+    }
+}
+
+async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> Result<Acted, KubernetesError> {
+    let finalizers: Vec<_> = pass
+        .object
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .cloned()
+        .collect();
+    if let Some(note) = &note {
+        ctx.events.publish(
+            super::report::reference(&pass.object),
+            note.warning,
+            note.reason,
+            &note.text,
+        );
+        tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = note.reason, "{}", note.text);
+    }
+    match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
+        Acted::Done => Ok(Acted::Gone),
+        acted => Ok(acted),
+    }
+}

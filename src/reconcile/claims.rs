@@ -1,0 +1,247 @@
+//! Who holds which name in which DWS cluster, over all objects that this process watches.
+//!
+//! An object with an id, or with a create that was begun, holds its name; among the others, the first in the lane does. An object
+//! that cannot proceed is in no lane and claims nothing.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+
+use super::context::{LaneKey, Member};
+use super::plan::Rival;
+use crate::api::DwsDataSource;
+use crate::api::data_source::{Coordinates, DeletionPolicy, ProviderRef};
+use crate::api::intent;
+
+/// A DWS cluster and a name in it; names clash case-insensitively.
+type Name = (String, String);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Claim {
+    member: Member,
+    name: Name,
+    created: Option<jiff::Timestamp>,
+    deleting: bool,
+    /// Where it holds the name, if it has an id or began a create.
+    held_at: Option<Coordinates>,
+    provider: Option<ProviderRef>,
+    /// What it would leave behind in the cloud if it vanished.
+    leaves: Option<Leftover>,
+    resource_version: Option<u64>,
+}
+
+/// What an object would leave behind in the cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The id of its data source; none if a create request may have made one.
+    pub id: Option<String>,
+    /// Its name in the DWS cluster.
+    pub name: String,
+    /// Where it is.
+    pub at: Coordinates,
+}
+
+/// What follows from an object being gone.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    /// Whom it sets free.
+    pub freed: Vec<Member>,
+    /// What it would leave behind, unless this process let it go.
+    pub leaves: Option<Leftover>,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    by_uid: HashMap<String, Claim>,
+    by_name: HashMap<Name, BTreeSet<String>>,
+}
+
+/// The claims of all objects.
+#[derive(Debug, Default)]
+pub struct Claims(Mutex<Index>);
+
+impl Claims {
+    /// Takes note of an object as it is now, unless a newer state of it is known. Returns whom the change may set free.
+    pub fn note(&self, object: &DwsDataSource) -> Vec<Member> {
+        let Some(claim) = Claim::of(object) else {
+            return Vec::new();
+        };
+        let mut index = self.lock();
+        let before = index.by_uid.get(&claim.member.uid).cloned();
+        if before
+            .as_ref()
+            .is_some_and(|before| before.resource_version > claim.resource_version)
+        {
+            return Vec::new();
+        }
+        let freed = match &before {
+            Some(before) if before.name != claim.name || (before.held_at.is_some() && claim.held_at.is_none()) => {
+                index.namesakes(before)
+            }
+            Some(before) if before.deleting != claim.deleting => index.namesakes(before),
+            _ => Vec::new(),
+        };
+        index.insert(claim);
+        freed
+    }
+
+    /// Forgets an object that is gone. Returns what follows from that.
+    pub fn forget(&self, uid: &str) -> Forgotten {
+        let mut index = self.lock();
+        let Some(claim) = index.remove(uid) else {
+            return Forgotten::default();
+        };
+        Forgotten {
+            freed: index.namesakes(&claim),
+            leaves: claim.leaves,
+        }
+    }
+
+    /// The objects with the same cluster and name as this one.
+    pub fn namesakes(&self, uid: &str) -> Vec<Member> {
+        let index = self.lock();
+        index
+            .by_uid
+            .get(uid)
+            .map(|claim| index.namesakes(claim))
+            .unwrap_or_default()
+    }
+
+    /// The objects of a namespace, or of all, that are not among the uids given.
+    pub fn missing(&self, namespace: Option<&str>, present: &HashSet<String>) -> Vec<Member> {
+        let index = self.lock();
+        let within = |member: &Member| namespace.is_none_or(|namespace| namespace == member.namespace);
+        let members = index.by_uid.values().map(|claim| &claim.member);
+        members
+            .filter(|member| within(member) && !present.contains(&member.uid))
+            .cloned()
+            .collect()
+    }
+
+    /// The objects that use a provider, by the reference in their spec or by default.
+    pub fn users(&self, uses: impl Fn(&Member, Option<&ProviderRef>) -> bool) -> Vec<Member> {
+        let index = self.lock();
+        let claims = index.by_uid.values();
+        claims
+            .filter(|claim| uses(&claim.member, claim.provider.as_ref()))
+            .map(|claim| claim.member.clone())
+            .collect()
+    }
+
+    /// Who holds the name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS cluster, in order.
+    pub fn rival(&self, uid: &str, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
+        let index = self.lock();
+        let own = index.by_uid.get(uid)?;
+        let others = || {
+            let uids = index.by_name.get(&own.name).into_iter().flat_map(BTreeSet::iter);
+            uids.filter(|other| *other != uid)
+                .filter_map(|other| index.by_uid.get(other))
+        };
+        let holds = |claim: &&Claim| {
+            claim
+                .held_at
+                .as_ref()
+                .is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
+        };
+        let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
+        let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
+        let first = |claims: Vec<&Claim>| {
+            claims
+                .into_iter()
+                .min_by_key(|claim| (claim.created, claim.member.uid.clone()))
+                .map(|claim| Rival {
+                    name: format!("{}/{}", claim.member.namespace, claim.member.name),
+                    deleting: claim.deleting,
+                })
+        };
+        first(others().filter(holds).collect()).or_else(|| first(others().filter(ahead).collect()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    fn of(object: &DwsDataSource) -> Option<Claim> {
+        let member = member(object)?;
+        let status = object.status.clone().unwrap_or_default();
+        let begun = intent::of(object)
+            .filter(|intent| {
+                status
+                    .last_attempt
+                    .as_ref()
+                    .is_none_or(|last| last.id != intent.attempt)
+            })
+            .map(|intent| super::decide::coordinates(&intent));
+        let held_at = if status.id.is_some() {
+            status.cloud.clone()
+        } else {
+            begun
+        };
+        let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
+        let leaves = held_at.clone().filter(|_| !retained).map(|at| Leftover {
+            id: status.id.clone(),
+            name: object.spec.data_source_name.clone(),
+            at,
+        });
+        Some(Claim {
+            leaves,
+            name: (
+                object.spec.cluster_id.to_ascii_lowercase(),
+                object.spec.data_source_name.to_ascii_lowercase(),
+            ),
+            created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            held_at,
+            provider: object.spec.provider_ref.clone(),
+            resource_version: object
+                .metadata
+                .resource_version
+                .as_deref()
+                .and_then(|version| version.parse().ok()),
+            member,
+        })
+    }
+}
+
+impl Index {
+    fn insert(&mut self, claim: Claim) {
+        self.remove(&claim.member.uid);
+        self.by_name
+            .entry(claim.name.clone())
+            .or_default()
+            .insert(claim.member.uid.clone());
+        self.by_uid.insert(claim.member.uid.clone(), claim);
+    }
+
+    fn remove(&mut self, uid: &str) -> Option<Claim> {
+        let claim = self.by_uid.remove(uid)?;
+        if let Some(uids) = self.by_name.get_mut(&claim.name) {
+            uids.remove(uid);
+            if uids.is_empty() {
+                self.by_name.remove(&claim.name);
+            }
+        }
+        Some(claim)
+    }
+
+    fn namesakes(&self, claim: &Claim) -> Vec<Member> {
+        let uids = self.by_name.get(&claim.name).into_iter().flat_map(BTreeSet::iter);
+        let others = uids
+            .filter(|uid| **uid != claim.member.uid)
+            .filter_map(|uid| self.by_uid.get(uid));
+        others.map(|claim| claim.member.clone()).collect()
+    }
+}
+
+/// An object as a member; none before the API server has given it a uid and a namespace.
+#[must_use]
+pub fn member(object: &DwsDataSource) -> Option<Member> {
+    Some(Member {
+        uid: object.uid()?,
+        namespace: object.namespace()?,
+        name: object.name_any(),
+    })
+}

@@ -1,0 +1,86 @@
+//! What the stages share: the clients, the clocks, and what this process knows beyond Kubernetes and the cloud.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::claims::Claims;
+use super::events::Events;
+use super::kubernetes::Kubernetes;
+use super::memories::Memories;
+use super::providers::Providers;
+use super::snapshots::Snapshots;
+use super::wakes::Wakes;
+use crate::api::data_source::Coordinates;
+use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
+use crate::runtime::lanes::Lanes;
+use crate::runtime::leader::Leadership;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::timings::Timings;
+
+/// An object of this process's scope.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Member {
+    /// Its uid: a namesake that is created later is another member.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The lane of a DWS cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LaneKey {
+    endpoint: String,
+    project_id: String,
+    cluster_id: String,
+}
+
+impl From<&Coordinates> for LaneKey {
+    fn from(at: &Coordinates) -> Self {
+        LaneKey {
+            endpoint: at.endpoint.clone(),
+            project_id: at.project_id.clone(),
+            cluster_id: at.cluster_id.clone(),
+        }
+    }
+}
+
+/// What the stages share.
+pub struct Context {
+    /// The Kubernetes API.
+    pub kubernetes: Kubernetes,
+    /// Both clocks.
+    pub clock: Clock,
+    /// How long to wait for what.
+    pub timings: Timings,
+    /// How often the cloud is compared with the spec; zero is never.
+    pub resync_period: Duration,
+    /// This replica's name.
+    pub identity: String,
+    /// Whether this process may write.
+    pub leadership: Leadership,
+    /// The providers and their sessions.
+    pub providers: Arc<Providers>,
+    /// The lists of the cloud.
+    pub snapshots: Snapshots,
+    /// Who may write to which DWS cluster.
+    pub lanes: Lanes<LaneKey, Member>,
+    /// Who holds which name.
+    pub claims: Claims,
+    /// What is remembered of each object.
+    pub memories: Memories,
+    /// Events for users.
+    pub events: Events,
+    /// Wakes objects.
+    pub wakes: Wakes,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Readiness.
+    pub health: Health,
+    /// Cancelled when the process shall end.
+    pub shutdown: CancellationToken,
+}

@@ -1,0 +1,54 @@
+//! The decision: from one observation to the next plan.
+//!
+//! Pure and total: no clock, no randomness, no log, no await; the same observation gives the same plan. It imports only the
+//! API and the words of `plan`. It asks for what it still has to know (`Plan::Look`), for at most one write
+//! (`Plan::Act`), or ends with a status (`Plan::Report`).
+
+mod create;
+mod delete;
+mod draft;
+mod drift;
+mod facts;
+mod job;
+mod live;
+mod outcome;
+mod reach;
+mod replace;
+mod settle;
+mod trouble;
+
+pub use facts::coordinates;
+
+use super::plan::{Observation, Plan, Step};
+
+/// Decides what to do next.
+#[must_use]
+pub fn decide(o: &Observation) -> Plan {
+    if let Some(outcome) = &o.memory.outcome {
+        return outcome::decide(o, outcome);
+    }
+    if let Some(step) = restore(o) {
+        return Plan::Act(step);
+    }
+    if o.object.deleting {
+        delete::decide(o)
+    } else if o.object.status.id.is_some() {
+        live::decide(o)
+    } else {
+        create::decide(o)
+    }
+}
+
+/// Puts back what somebody took away while something in the cloud depends on it.
+fn restore(o: &Observation) -> Option<Step> {
+    if o.object.deleting {
+        return None; // Kubernetes takes no new finalizer then, and what is left of the old ones is enough.
+    }
+    match o.open_attempt() {
+        Some(attempt) if o.object.intent.is_none() => Some(Step::RecordIntent(attempt.intent)),
+        attempt => {
+            let depends = attempt.is_some() || o.object.status.id.is_some() || o.late_until().is_some();
+            (depends && !o.object.finalizer).then_some(Step::PutFinalizer)
+        }
+    }
+}

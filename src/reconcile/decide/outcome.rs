@@ -1,0 +1,175 @@
+//! What a write to the cloud brought, on its way into the status.
+
+use super::super::plan::{
+    Accepted, AttemptOutcome, AttemptState, Failure, FailureKind, Intent, JobState, Look, Observation, Operation,
+    OperationType, Outcome, Plan, Rejection, Remote, SecretVersion, View,
+};
+use super::draft::Draft;
+use super::facts::{coordinates, until};
+use super::{delete, live, trouble};
+use crate::api::Reason;
+
+pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
+    match outcome {
+        Outcome::Posted {
+            intent,
+            generation,
+            secret,
+            at,
+            result,
+        } => match result {
+            Ok(accepted) => {
+                let accept = Acceptance {
+                    intent,
+                    generation: *generation,
+                    secret: secret.as_ref(),
+                    at: *at,
+                    accepted,
+                };
+                accept.plan(o)
+            }
+            Err(failure) => refused(o, intent, secret.as_ref(), failure),
+        },
+        Outcome::Deleted { id, at, result } => delete::answered(o, id, *at, result),
+    }
+}
+
+/// A create that the cloud accepted.
+struct Acceptance<'a> {
+    intent: &'a Intent,
+    generation: i64,
+    secret: Option<&'a SecretVersion>,
+    at: jiff::Timestamp,
+    accepted: &'a Accepted,
+}
+
+impl Acceptance<'_> {
+    /// The id goes into the status at once, and with it the verdict if the data source shows healthy at the first look.
+    fn plan(&self, o: &Observation) -> Plan {
+        let at = coordinates(self.intent);
+        if o.marks() && !o.memory.looked && !o.object.deleting {
+            return Plan::Look(Look::Quick {
+                id: self.accepted.job_id.clone(),
+                at,
+                type_: self.intent.type_,
+            });
+        }
+        let draft = Draft::new(o).edit(|status| {
+            status.id = Some(self.accepted.id.clone());
+            status.job_id = Some(self.accepted.job_id.clone());
+            status.cloud = Some(at);
+            status.operation = Some(Operation {
+                type_: OperationType::Create,
+                started_at: self.at,
+                generation: self.generation,
+                progress: self.progress(o),
+                old_id: None,
+                failed_code: None,
+                failed_detail: None,
+            });
+            status.last_attempt = Some(o.ended(&self.intent.attempt, AttemptOutcome::Created, None));
+            status.secret = self.secret.cloned();
+            status.observed = None;
+            status.retry = None;
+            status.reboot_generation = Some(self.generation);
+        });
+        let draft = draft.note(
+            false,
+            "Created",
+            format!("The cloud accepted the create of data source {}.", self.accepted.id),
+        );
+        if self.succeeded(o)
+            && let Remote::Listed {
+                view: View::Ours { item, surplus },
+                ..
+            } = &o.remote
+            && item.id == self.accepted.id
+            && surplus.is_empty()
+            && live::finished(o, item)
+        {
+            return live::conclude(o, draft, item);
+        }
+        draft.reconciling(Reason::Creating, live::CREATING).again()
+    }
+
+    fn succeeded(&self, o: &Observation) -> bool {
+        o.job.as_ref().is_some_and(|job| {
+            job.id == self.accepted.job_id && job.result.as_ref().is_ok_and(|job| job.state == JobState::Succeeded)
+        })
+    }
+
+    fn progress(&self, o: &Observation) -> Option<String> {
+        let job = o.job.as_ref().filter(|job| job.id == self.accepted.job_id)?;
+        job.result.as_ref().ok()?.progress.clone()
+    }
+}
+
+/// A create that was not accepted, or of which nobody knows.
+fn refused(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure) -> Plan {
+    match failure.kind {
+        FailureKind::Fenced => Draft::new(o).wait(o.timings.lease_renew),
+        FailureKind::UnknownOutcome { answered } => unknown(o, intent, secret, failure, answered),
+        FailureKind::Rejected {
+            reason: Rejection::Exists,
+        } => {
+            let since = o.memory.written.unwrap_or(o.started);
+            match (&o.remote, o.listed_since(since)) {
+                (Remote::Failed { began, .. }, _) if *began >= since => rejected(o, intent, secret, failure),
+                (_, None) => Plan::Look(Look::List {
+                    since,
+                    at: coordinates(intent),
+                    type_: intent.type_,
+                }),
+                (_, Some(View::Ours { item, .. })) => live::adopt(o, item, coordinates(intent), Some(intent)),
+                (_, Some(View::Absent | View::Foreign { .. } | View::Leaving { .. })) => {
+                    rejected(o, intent, secret, failure)
+                }
+            }
+        }
+        _ => rejected(o, intent, secret, failure),
+    }
+}
+
+/// A definite answer closes the attempt: nothing was created, and a retry opens a new one.
+fn rejected(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure) -> Plan {
+    let draft = Draft::new(o).edit(|status| {
+        status.last_attempt = Some(o.ended(&intent.attempt, AttemptOutcome::Rejected, None));
+        status.secret = secret.cloned();
+    });
+    trouble::wait_for_retry(o, trouble::report(o, draft, failure), failure)
+}
+
+/// Nobody knows whether there is something now. Where nobody answered, the list is asked at once; the attempt stays open.
+fn unknown(
+    o: &Observation,
+    intent: &Intent,
+    secret: Option<&SecretVersion>,
+    failure: &Failure,
+    answered: bool,
+) -> Plan {
+    let since = o.memory.written.unwrap_or(o.started);
+    if !answered && !o.object.deleting {
+        match (&o.remote, o.listed_since(since)) {
+            (Remote::Failed { began, .. }, _) if *began >= since => {}
+            (_, None) => {
+                return Plan::Look(Look::List {
+                    since,
+                    at: coordinates(intent),
+                    type_: intent.type_,
+                });
+            }
+            (_, Some(View::Ours { item, .. } | View::Leaving { item, ours: true })) => {
+                return live::adopt(o, item, coordinates(intent), Some(intent));
+            }
+            (_, Some(_)) => {}
+        }
+    }
+    let draft = Draft::new(o).edit(|status| status.secret = secret.cloned());
+    let retry = trouble::judge(o, failure).retry;
+    let draft = trouble::report(o, draft, failure);
+    let settle = match o.memory.attempt.as_ref().map(|attempt| attempt.state) {
+        Some(AttemptState::Unknown { settled_from, .. }) if !answered => settled_from.saturating_sub(o.uptime),
+        _ => until(o.now, retry.next_retry_time),
+    };
+    draft.wait(settle)
+}

@@ -1,0 +1,57 @@
+//! What this process remembers of each object, by uid: an object that is deleted and created anew starts without a past.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::plan::Memory;
+
+/// What is remembered of one object.
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// What passes need. Whoever holds the lock is the one pass over the object.
+    pub remembered: tokio::sync::Mutex<Remembered>,
+    let_go: AtomicBool,
+}
+
+/// What passes need from each other.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// What decisions read.
+    pub memory: Memory,
+    /// How many calls to Kubernetes failed in a row.
+    pub kubernetes_failures: u32,
+}
+
+impl Slot {
+    /// This process is about to take its finalizer off: nothing of the object is left.
+    pub fn let_go(&self) {
+        self.let_go.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether this process took its finalizer off.
+    #[must_use]
+    pub fn was_let_go(&self) -> bool {
+        self.let_go.load(Ordering::SeqCst)
+    }
+}
+
+/// What is remembered of all objects.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<HashMap<String, Arc<Slot>>>);
+
+impl Memories {
+    /// What is remembered of an object.
+    pub fn of(&self, uid: &str) -> Arc<Slot> {
+        Arc::clone(self.lock().entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets an object that is gone; returns what was remembered.
+    pub fn forget(&self, uid: &str) -> Option<Arc<Slot>> {
+        self.lock().remove(uid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

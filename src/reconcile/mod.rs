@@ -1,0 +1,34 @@
+//! The flow: watch → observe → decide → act → report.
+//!
+//! | stage | file | may |
+//! | --- | --- | --- |
+//! | watch | [`watch`] | stream objects and tell which changes matter |
+//! | observe | `observe`, with `remote`, `providers`, `snapshots`, `claims`, `memories` | read Kubernetes and the cloud |
+//! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
+//! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
+//! | report | `report`, `events` | patch the status once, publish events |
+//!
+//! A pass over an object loops decide → (look | act | report) until the plan is to wait. Every gap between two writes is a point where the
+//! process may die: the next pass, of this process or another, goes on from what is written in the object and in the cloud.
+
+mod abandon;
+mod access;
+mod act;
+pub mod claims;
+pub mod context;
+pub mod decide;
+mod events;
+mod grants;
+pub mod kubernetes;
+pub mod memories;
+mod observe;
+mod pass;
+pub mod plan;
+mod provider_status;
+pub mod providers;
+pub mod remote;
+mod report;
+pub mod setup;
+pub mod snapshots;
+pub mod wakes;
+pub mod watch;

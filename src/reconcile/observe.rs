@@ -1,0 +1,375 @@
+//! Reads what a decision needs, and folds it into one observation.
+//!
+//! Reads only: the object itself (from the API server, never from a cache), its provider, its Secret, the cloud's lists and jobs, its place
+//! in the lane.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use secrecy::SecretString;
+
+use super::claims;
+use super::context::{Context, LaneKey, Member};
+use super::decide::coordinates;
+use super::kubernetes::KubernetesError;
+use super::plan::{
+    Absence, AttemptMemory, Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Missing, Object, Observation,
+    Password, Provider, Remote, SecretVersion, View,
+};
+use super::providers::Asked;
+use super::remote::Identity;
+use crate::api::data_source::{DataSourceType, DwsDataSource};
+use crate::api::{FINALIZER, intent};
+use crate::cloud::{Dws, Failure, Session, credentials};
+use crate::runtime::lanes::Place;
+
+/// The shortest password that the cloud takes (dws-api §1, `minLength` of `user_pwd`).
+const PASSWORD_MIN: usize = 8;
+/// How many lists that lacked an object are remembered; two are needed.
+const ABSENCES_MAX: usize = 8;
+
+/// One pass over one object: what was read so far, and the handles that an observation cannot hold.
+pub struct Pass {
+    /// The object as the API server gave it last.
+    pub object: DwsDataSource,
+    /// The object by name.
+    pub member: Member,
+    /// What decisions read.
+    pub observation: Observation,
+    /// The way to the cloud.
+    pub session: Option<Arc<Session>>,
+    /// The password; it leaves this struct only with the request that needs it.
+    pub password: Option<SecretString>,
+}
+
+impl Pass {
+    /// Begins a pass: reads the object and resolves its provider. None if the object is gone.
+    ///
+    /// # Errors
+    /// If the API server does not give the object.
+    pub async fn begin(ctx: &Context, namespace: &str, name: &str) -> Result<Option<Self>, KubernetesError> {
+        let api = ctx.kubernetes.within::<DwsDataSource>(namespace);
+        let Some(object) = ctx.kubernetes.call(api.get_opt(name)).await? else {
+            return Ok(None);
+        };
+        let Some(member) = claims::member(&object) else {
+            return Ok(None);
+        };
+        let uptime = ctx.clock.uptime();
+        let observation = Observation {
+            now: ctx.clock.now(),
+            uptime,
+            started: uptime,
+            identity: ctx.identity.clone(),
+            fresh_attempt: uuid::Uuid::new_v4().to_string(),
+            jitter: jitter(),
+            timings: ctx.timings,
+            resync_period: ctx.resync_period,
+            object: fold_object(&object),
+            provider: Provider::Absent { name: String::new() },
+            password: Password::Unknown,
+            rival: None,
+            lane: None,
+            remote: Remote::Unknown,
+            job: None,
+            memory: Memory::default(),
+        };
+        Ok(Some(Pass {
+            object,
+            member,
+            observation,
+            session: None,
+            password: None,
+        }))
+    }
+
+    /// Takes up what is remembered of the object, and resolves its provider.
+    pub async fn recall(&mut self, ctx: &Context, memory: Memory) {
+        self.observation.memory = memory;
+        let o = &mut self.observation;
+        if let Some(intent) = &o.object.intent
+            && o.memory
+                .attempt
+                .as_ref()
+                .is_none_or(|known| known.intent.attempt != intent.attempt)
+        {
+            let state = o.first_sight(intent);
+            o.memory.attempt = Some(AttemptMemory {
+                intent: intent.clone(),
+                state,
+            });
+        }
+        self.resolve(ctx).await;
+        self.compete(ctx);
+    }
+
+    /// Takes a newer state of the object.
+    pub fn renew(&mut self, ctx: &Context, object: DwsDataSource) {
+        self.observation.object = fold_object(&object);
+        for freed in ctx.claims.note(&object) {
+            ctx.wakes.wake(&freed);
+        }
+        self.object = object;
+    }
+
+    /// Brings clocks and jitter up to date before the next decision.
+    pub fn tick(&mut self, ctx: &Context) {
+        self.observation.now = ctx.clock.now();
+        self.observation.uptime = ctx.clock.uptime();
+        self.observation.fresh_attempt = uuid::Uuid::new_v4().to_string();
+        self.observation.jitter = jitter();
+    }
+
+    /// Reads one more thing.
+    pub async fn look(&mut self, ctx: &Context, look: Look) {
+        match look {
+            Look::Password => self.read_password(ctx).await,
+            Look::Lane(rank) => {
+                if let Some(key) = self.lane_key() {
+                    let place = ctx.lanes.enter(&key, self.member.clone(), rank);
+                    let since = ctx.clock.uptime();
+                    self.observation.lane = Some(match place {
+                        Place::Held => LanePlace::Held { since },
+                        Place::Waiting => LanePlace::Waiting,
+                    });
+                }
+                self.compete(ctx);
+            }
+            Look::List { since, at, type_ } => self.read_list(ctx, since, &at, type_).await,
+            Look::Job { id } => self.read_job(ctx, id).await,
+            Look::Quick { id, at, type_ } => {
+                let quick = async {
+                    self.read_job(ctx, id).await;
+                    let succeeded = |view: &JobView| {
+                        view.result
+                            .as_ref()
+                            .is_ok_and(|job| job.state == crate::cloud::JobState::Succeeded)
+                    };
+                    if self.observation.job.as_ref().is_some_and(succeeded) {
+                        let since = ctx.clock.uptime();
+                        self.read_list(ctx, since, &at, type_).await;
+                    }
+                };
+                // What does not answer in time is looked at again in its own time.
+                let _ = tokio::time::timeout(ctx.timings.quick_look, quick).await;
+                self.observation.memory.looked = true;
+            }
+        }
+    }
+
+    async fn resolve(&mut self, ctx: &Context) {
+        let o = &self.observation;
+        let recorded = match (&o.object.status.cloud, &o.memory.attempt) {
+            (Some(cloud), _) => Some(cloud.provider.clone()),
+            (None, Some(attempt)) => Some(attempt.intent.provider.clone()),
+            (None, None) => None,
+        };
+        let (provider, session) = ctx
+            .providers
+            .resolve(&Asked {
+                namespace: &self.member.namespace,
+                reference: o.object.spec.provider_ref.as_ref(),
+                recorded: recorded.as_deref(),
+                cluster_id: &o.object.spec.cluster_id,
+                deleting: o.object.deleting,
+            })
+            .await;
+        self.observation.provider = provider;
+        self.session = session;
+    }
+
+    /// Finds out who else holds the name. Only an object without an id and an open attempt has to ask.
+    fn compete(&mut self, ctx: &Context) {
+        let rival = match (self.place(), &self.observation.object.status.id) {
+            (Some(at), None) => {
+                let lane = ctx.lanes.members(&LaneKey::from(&at));
+                ctx.claims.rival(&self.member.uid, &at, &lane)
+            }
+            _ => None,
+        };
+        self.observation.rival = rival;
+    }
+
+    /// Where the object's data source is, or would be created.
+    fn place(&self) -> Option<Coordinates> {
+        let o = &self.observation;
+        if let Some(at) = &o.object.status.cloud {
+            return Some(at.clone());
+        }
+        match (o.open_attempt(), &o.provider) {
+            (Some(attempt), _) => Some(coordinates(&attempt.intent)),
+            (None, Provider::Ready { coordinates, .. }) => Some(coordinates.clone()),
+            (None, Provider::Absent { .. } | Provider::NotReady { .. }) => None,
+        }
+    }
+
+    fn lane_key(&self) -> Option<LaneKey> {
+        self.place().map(|at| LaneKey::from(&at))
+    }
+
+    async fn read_password(&mut self, ctx: &Context) {
+        let Some(user_pwd) = &self.observation.object.spec.user_pwd else {
+            return;
+        };
+        let reference = user_pwd.secret_key_ref.clone();
+        let api = ctx.kubernetes.within::<Secret>(&self.member.namespace);
+        self.password = None;
+        self.observation.password = match ctx.kubernetes.call(api.get_opt(&reference.name)).await {
+            Err(error) => Password::Unreadable {
+                message: format!("Secret {} cannot be read: {error}", reference.name),
+            },
+            Ok(None) => Password::Absent,
+            Ok(Some(secret)) => {
+                let version = SecretVersion {
+                    uid: secret.uid().unwrap_or_default(),
+                    resource_version: secret.resource_version().unwrap_or_default(),
+                };
+                match credentials::value(&secret.data.unwrap_or_default(), &reference.key) {
+                    Err(error) => Password::Invalid {
+                        version,
+                        message: format!("Secret {}: {error}.", reference.name),
+                    },
+                    Ok(password) if too_short(&password) => {
+                        let message = format!(
+                            "Secret {}: the value of the key {:?} has fewer than {PASSWORD_MIN} characters, which the cloud refuses.",
+                            reference.name, reference.key
+                        );
+                        Password::Invalid { version, message }
+                    }
+                    Ok(password) => {
+                        self.password = Some(password);
+                        Password::Present { version }
+                    }
+                }
+            }
+        };
+    }
+
+    async fn read_list(&mut self, ctx: &Context, since: Duration, at: &Coordinates, type_: DataSourceType) {
+        let Some(session) = &self.session else { return };
+        let snapshot = ctx.snapshots.list(session, at, type_, since).await;
+        let began = snapshot.began;
+        self.observation.uptime = ctx.clock.uptime();
+        self.observation.remote = match snapshot.result {
+            Ok(items) => {
+                let view = self.identity().view(&items);
+                self.note_list(began, &view);
+                Remote::Listed { began, view }
+            }
+            Err(failure) => {
+                if matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }) {
+                    self.note_absence(Absence {
+                        began,
+                        cluster_gone: true,
+                    });
+                }
+                self.note_failure(&failure);
+                Remote::Failed { began, failure }
+            }
+        };
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        let o = &self.observation;
+        let (name, type_) = o.sought();
+        Identity {
+            uid: &o.object.uid,
+            marker: matches!(o.provider, Provider::Ready { marker: true, .. }),
+            id: o.object.status.id.as_deref(),
+            name,
+            type_,
+        }
+    }
+
+    fn note_list(&mut self, began: Duration, view: &View) {
+        match view {
+            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => {
+                self.note_absence(Absence {
+                    began,
+                    cluster_gone: false,
+                });
+            }
+            View::Ours { .. } | View::Leaving { ours: true, .. } => self.observation.memory.absences.clear(),
+        }
+        let memory = &mut self.observation.memory;
+        memory.synced = Some(began);
+        memory.failures = 0;
+        memory.failing_since = None;
+    }
+
+    fn note_absence(&mut self, absence: Absence) {
+        let absences = &mut self.observation.memory.absences;
+        if absences.last().is_none_or(|last| last.began < absence.began) {
+            absences.push(absence);
+        }
+        // The first ones prove the most, the last ones the latest.
+        if absences.len() > ABSENCES_MAX {
+            absences.remove(ABSENCES_MAX / 2);
+        }
+    }
+
+    fn note_failure(&mut self, failure: &Failure) {
+        let o = &mut self.observation;
+        o.memory.failures = o.memory.failures.saturating_add(1);
+        o.memory.failing_since = o.memory.failing_since.or(Some(o.uptime));
+        if let Provider::Ready { version, .. } = &o.provider {
+            o.memory.tried_version = Some(version.clone());
+        }
+        tracing::info!(object = %self.member.name, namespace = %self.member.namespace, code = failure.code, status = failure.status,
+            request_id = failure.request_id, message = failure.message, "the cloud could not be read");
+    }
+
+    async fn read_job(&mut self, ctx: &Context, id: String) {
+        let Some(session) = &self.session else { return };
+        let result = session.job(&id).await;
+        let read = ctx.clock.uptime();
+        self.observation.uptime = read;
+        self.observation.memory.polls = self.observation.memory.polls.saturating_add(1);
+        if let Err(failure) = &result {
+            let failure = failure.clone();
+            self.note_failure(&failure);
+        }
+        self.observation.job = Some(JobView { id, read, result });
+    }
+
+    /// Gives the place in the lane back.
+    pub fn leave_lane(&mut self, ctx: &Context) {
+        let was_ahead = ctx.lanes.position(&self.member).is_some() && self.observation.object.status.id.is_none();
+        ctx.lanes.leave(&self.member);
+        if was_ahead {
+            // Whoever was refused because this object was ahead may try now.
+            for namesake in ctx.claims.namesakes(&self.member.uid) {
+                ctx.wakes.wake(&namesake);
+            }
+        }
+        self.observation.lane = None;
+    }
+}
+
+fn too_short(password: &SecretString) -> bool {
+    use secrecy::ExposeSecret;
+    password.expose_secret().chars().count() < PASSWORD_MIN
+}
+
+fn jitter() -> u32 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    u32::try_from(high % 1000).unwrap_or_default()
+}
+
+/// Reduces the object to what decisions read.
+fn fold_object(object: &DwsDataSource) -> Object {
+    let metadata = &object.metadata;
+    let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
+    Object {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        finalizer: finalizers.iter().any(|finalizer| finalizer == FINALIZER),
+        foreign_finalizer: finalizers.iter().any(|finalizer| finalizer != FINALIZER),
+        spec: object.spec.clone(),
+        status: object.status.clone().unwrap_or_default(),
+        intent: intent::of(object),
+    }
+}

@@ -1,0 +1,228 @@
+//! One pass over one object: decide, then look, act or report, until the plan is to wait.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::abandon;
+use super::act::{self, Acted};
+use super::context::Context;
+use super::decide::decide;
+use super::kubernetes::KubernetesError;
+use super::memories::{Remembered, Slot};
+use super::observe::Pass;
+use super::plan::{Memory, Outcome, Plan, Report, Step, Then};
+use super::report::{self, Reported};
+use crate::api::conditions::{self, Verdict};
+use crate::api::{DwsDataSource, Reason};
+use crate::runtime::metrics::ReconcileResult;
+use crate::runtime::{backoff, panic_guard};
+
+/// The name of the controller in metrics.
+pub const CONTROLLER: &str = "dwsdatasource";
+/// More turns than any way through the decisions needs.
+const TURNS_MAX: usize = 64;
+/// The longest wait after calls to Kubernetes failed.
+const KUBERNETES_BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// Why a pass ended before its plan was to wait.
+enum Ended {
+    Wait(Duration),
+    Gone,
+    Failed(KubernetesError),
+    Endless,
+}
+
+/// Reconciles one object. It never fails: what went wrong is in the object's status, the log and the metrics.
+///
+/// # Errors
+/// None.
+pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let begun = ctx.clock.uptime();
+    let worker = ctx.metrics.active_worker(CONTROLLER);
+    let (action, result) = match Pass::begin(&ctx, &namespace, &name).await {
+        Ok(None) => (Action::await_change(), ReconcileResult::Success),
+        Ok(Some(pass)) => {
+            let slot = ctx.memories.of(&pass.member.uid);
+            let mut remembered = slot.remembered.lock().await;
+            // The pass lives on the heap: thousands of them may begin at once.
+            Box::pin(run(&ctx, pass, &slot, &mut remembered)).await
+        }
+        Err(error) => {
+            tracing::warn!(namespace, name, %error, "the object could not be read");
+            let uid = object.uid().unwrap_or_default();
+            let slot = ctx.memories.of(&uid);
+            let mut remembered = slot.remembered.lock().await;
+            (
+                Action::requeue(kubernetes_wait(&uid, &mut remembered)),
+                ReconcileResult::Error,
+            )
+        }
+    };
+    drop(worker);
+    ctx.metrics
+        .reconciled(CONTROLLER, result, ctx.clock.uptime().saturating_sub(begun));
+    Ok(action)
+}
+
+async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remembered) -> (Action, ReconcileResult) {
+    let member = pass.member.clone();
+    let object = pass.object.clone();
+    let mut pass = pass;
+    let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
+    match Box::pin(panic_guard::guard(turns)).await {
+        Ok(ended) => {
+            remembered.memory = pass.observation.memory.clone();
+            if !matches!(ended, Ended::Failed(_)) {
+                remembered.kubernetes_failures = 0;
+            }
+            match ended {
+                Ended::Wait(wait) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
+                Ended::Gone => {
+                    ctx.lanes.leave(&member);
+                    (Action::await_change(), ReconcileResult::Success)
+                }
+                Ended::Failed(error) => {
+                    tracing::warn!(namespace = member.namespace, name = member.name, uid = member.uid, %error, "the API server failed");
+                    ctx.lanes.leave(&member);
+                    (
+                        Action::requeue(kubernetes_wait(&member.uid, remembered)),
+                        ReconcileResult::Error,
+                    )
+                }
+                Ended::Endless => {
+                    tracing::error!(
+                        namespace = member.namespace,
+                        name = member.name,
+                        uid = member.uid,
+                        "the decisions about this object do not end"
+                    );
+                    ctx.lanes.leave(&member);
+                    (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
+                }
+            }
+        }
+        Err(panic) => {
+            tracing::error!(namespace = member.namespace, name = member.name, uid = member.uid, %panic, "a pass panicked");
+            ctx.metrics.reconcile_panicked(CONTROLLER);
+            // What this process knew may be half of the truth: the next pass starts from what is written down.
+            remembered.memory = Memory::default();
+            ctx.lanes.leave(&member);
+            confess(ctx, object).await;
+            (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
+        }
+    }
+}
+
+async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory) -> Ended {
+    for freed in ctx.claims.note(&pass.object) {
+        ctx.wakes.wake(&freed);
+    }
+    pass.recall(ctx, memory).await;
+    for _ in 0..TURNS_MAX {
+        pass.tick(ctx);
+        let plan = decide(&pass.observation);
+        tracing::debug!(
+            namespace = pass.member.namespace,
+            name = pass.member.name,
+            uid = pass.member.uid,
+            ?plan,
+            "decided"
+        );
+        let turn = match plan {
+            Plan::Look(look) => {
+                pass.look(ctx, look).await;
+                Ok(None)
+            }
+            // A process that is asked to end starts nothing new; the next one goes on from here.
+            Plan::Act(_) if ctx.shutdown.is_cancelled() => return Ended::Wait(ctx.timings.stalled_recheck),
+            Plan::Act(step) => act_on(ctx, pass, slot, step).await,
+            Plan::Report(report) => report_on(ctx, pass, report).await,
+        };
+        match turn {
+            Ok(None) => {}
+            Ok(Some(ended)) => return ended,
+            Err(error) => return Ended::Failed(error),
+        }
+    }
+    Ended::Endless
+}
+
+async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Result<Option<Ended>, KubernetesError> {
+    if matches!(step, Step::DropFinalizer { .. }) {
+        slot.let_go();
+    }
+    match act::carry_out(ctx, pass, step).await? {
+        Acted::Done => Ok(None),
+        Acted::Gone => Ok(Some(Ended::Gone)),
+        Acted::Stale => {
+            let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
+            match ctx.kubernetes.call(api.get_opt(&pass.member.name)).await? {
+                Some(object) if object.metadata.uid.as_deref() == Some(&pass.member.uid) => {
+                    pass.renew(ctx, object);
+                    Ok(None)
+                }
+                _ => Ok(Some(Ended::Gone)),
+            }
+        }
+    }
+}
+
+async fn report_on(ctx: &Arc<Context>, pass: &mut Pass, report: Report) -> Result<Option<Ended>, KubernetesError> {
+    let accepted = match &pass.observation.memory.outcome {
+        Some(Outcome::Posted {
+            intent,
+            result: Ok(accepted),
+            ..
+        }) => Some((intent.clone(), accepted.clone())),
+        _ => None,
+    };
+    match report::publish(ctx, pass, &report).await? {
+        Reported::Stale => Ok(None),
+        Reported::Gone => {
+            if let Some((intent, accepted)) = accepted {
+                abandon::begin(ctx, pass, intent, accepted);
+            }
+            Ok(Some(Ended::Gone))
+        }
+        Reported::Done => match report.then {
+            Then::Again => Ok(None),
+            Then::Wait { at_most, keep_lane } => {
+                if !keep_lane {
+                    pass.leave_lane(ctx);
+                }
+                pass.observation.memory.wake_at = Some(ctx.clock.uptime() + at_most);
+                Ok(Some(Ended::Wait(at_most)))
+            }
+        },
+    }
+}
+
+fn kubernetes_wait(uid: &str, remembered: &mut Remembered) -> Duration {
+    let failures = remembered.kubernetes_failures;
+    remembered.kubernetes_failures = failures.saturating_add(1);
+    backoff::delay(
+        failures,
+        Duration::from_secs(1),
+        KUBERNETES_BACKOFF_MAX,
+        backoff::jitter(uid, u64::from(failures)),
+    )
+}
+
+/// Tells the user of a bug.
+async fn confess(ctx: &Context, object: DwsDataSource) {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let mut status = object.status.clone().unwrap_or_default();
+    let message = "The operator failed on this object; its log has the details. Please report this.".to_owned();
+    let verdict = Verdict::Stalled(Reason::InternalError, message);
+    status.conditions = conditions::conditions(&status.conditions, &verdict, generation, ctx.clock.now());
+    status.observed_generation = Some(generation);
+    if let Err(error) = report::write(ctx, &object, &status).await {
+        tracing::warn!(name = object.name_any(), %error, "the status could not be written");
+    }
+}

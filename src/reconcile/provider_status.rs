@@ -1,0 +1,187 @@
+//! The providers' own status: whether they can be used, and where they lead.
+//!
+//! A pass reads the provider's Secrets, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
+//! before. It calls the cloud only to look a project up.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::api::{Patch, PatchParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::access::Standing;
+use super::context::Context;
+use super::kubernetes::{Kubernetes, KubernetesError};
+use super::providers::ProviderId;
+use super::watch::{Noted, decoded};
+use crate::api::conditions::{self, Verdict};
+use crate::api::data_source::ProviderKind;
+use crate::api::provider::ProviderStatus;
+use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
+
+/// What both kinds of provider have in common.
+pub trait ProviderObject:
+    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// The kind.
+    const KIND: ProviderKind;
+    /// The name of the watch in `/readyz`.
+    const WATCH: &'static str;
+
+    /// The status.
+    fn status(&self) -> Option<&ProviderStatus>;
+
+    /// The objects of its kind and namespace.
+    fn siblings(&self, kubernetes: &Kubernetes) -> Api<Self>;
+}
+
+impl ProviderObject for DwsProvider {
+    const KIND: ProviderKind = ProviderKind::DwsProvider;
+    const WATCH: &'static str = "watch of providers";
+
+    fn status(&self) -> Option<&ProviderStatus> {
+        self.status.as_ref()
+    }
+
+    fn siblings(&self, kubernetes: &Kubernetes) -> Api<Self> {
+        kubernetes.within(&self.namespace().unwrap_or_default())
+    }
+}
+
+impl ProviderObject for ClusterDwsProvider {
+    const KIND: ProviderKind = ProviderKind::ClusterDwsProvider;
+    const WATCH: &'static str = "watch of cluster providers";
+
+    fn status(&self) -> Option<&ProviderStatus> {
+        self.status.as_ref()
+    }
+
+    fn siblings(&self, kubernetes: &Kubernetes) -> Api<Self> {
+        kubernetes.all()
+    }
+}
+
+/// Runs the providers of one kind until the context's shutdown.
+pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<DeserializeGuard<K>>) {
+    let (reader, writer) = reflector::store();
+    let noted = Arc::clone(&ctx);
+    let mut undecodable = std::collections::HashSet::new();
+    let stream = decoded(watcher(watched, watcher::Config::default()).default_backoff(), move |event: Noted<'_, K>| {
+        match event {
+            Noted::Event(Event::InitDone) => noted.health.ready(K::WATCH, true),
+            // The data sources of a provider that is gone have to say so.
+            Noted::Event(Event::Delete(object)) => wake_users(&noted, &id_of(object)),
+            Noted::Event(Event::Apply(object) | Event::InitApply(object)) => {
+                undecodable.remove(&object.uid());
+            }
+            Noted::Event(Event::Init) => {}
+            Noted::Undecodable(invalid) => {
+                undecodable.insert(invalid.metadata.uid.clone());
+                tracing::error!(kind = %K::kind(&()), name = ?invalid.metadata.name, error = invalid.error, "a provider cannot be decoded; it is left alone");
+            }
+        }
+        noted.metrics.set_undecodable(K::WATCH, undecodable.len());
+    })
+    .reflect(writer)
+    .applied_objects()
+    .predicate_filter(|object: &K| object.meta().generation.map(i64::cast_unsigned), PredicateConfig::default());
+    Controller::for_stream(stream, reader)
+        .with_config(Config::default())
+        .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
+        .run(
+            reconcile::<K>,
+            |_, error: &Infallible, _| match *error {},
+            Arc::clone(&ctx),
+        )
+        .for_each(|_| async {})
+        .await;
+}
+
+fn id_of<K: ProviderObject>(object: &K) -> ProviderId {
+    ProviderId {
+        kind: K::KIND,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}
+
+async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+    let id = id_of(object.as_ref());
+    let (standing, news) = ctx.providers.refresh(&id).await;
+    if news {
+        wake_users(&ctx, &id);
+    }
+    if let Standing::Absent = standing {
+        return Ok(Action::await_change());
+    }
+    if let Err(error) = write(&ctx, object.as_ref(), &standing).await {
+        tracing::warn!(provider = %id, %error, "the provider's status could not be written");
+    }
+    Ok(Action::requeue(ctx.timings.secret_recheck))
+}
+
+fn wake_users(ctx: &Context, id: &ProviderId) {
+    for user in ctx.claims.users(|member, reference| id.serves(member, reference)) {
+        ctx.wakes.wake(&user);
+    }
+}
+
+/// Writes the status by a JSON patch that holds only for this very object, if it differs from the one that is stored.
+async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing) -> Result<(), KubernetesError> {
+    let api = object.siblings(&ctx.kubernetes);
+    let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else {
+        return Ok(());
+    };
+    let before = current.status().cloned().unwrap_or_default();
+    let generation = current.meta().generation.unwrap_or_default();
+    let verdict = verdict(standing);
+    let (endpoint, project_id) = match standing {
+        Standing::Connected(connected) => (Some(connected.endpoint.clone()), Some(connected.project_id.clone())),
+        Standing::Absent | Standing::Broken { .. } => (before.endpoint.clone(), before.project_id.clone()),
+    };
+    let after = ProviderStatus {
+        observed_generation: conditions::observed_generation(before.observed_generation, &verdict, generation),
+        endpoint,
+        project_id,
+        conditions: conditions::conditions(&before.conditions, &verdict, generation, ctx.clock.now()),
+    };
+    if before == after {
+        return Ok(());
+    }
+    let patch = json!([
+        { "op": "test", "path": "/metadata/uid", "value": current.meta().uid },
+        { "op": "test", "path": "/metadata/generation", "value": object.meta().generation },
+        { "op": "add", "path": "/status", "value": after },
+    ]);
+    let patch: json_patch::Patch = serde_json::from_value::<json_patch::Patch>(patch).unwrap_or_default();
+    ctx.kubernetes
+        .call(api.patch_status(
+            &object.name_any(),
+            &PatchParams::default(),
+            &Patch::Json::<Value>(patch),
+        ))
+        .await?;
+    Ok(())
+}
+
+fn verdict(standing: &Standing) -> Verdict {
+    match standing {
+        Standing::Connected(connected) if connected.refused() => Verdict::new(
+            Reason::CredentialsRejected,
+            "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
+        ),
+        Standing::Connected(_) => Verdict::new(Reason::Available, "The provider can be used."),
+        Standing::Broken { reason, message, .. } => Verdict::new(*reason, message.clone()),
+        Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
+    }
+}

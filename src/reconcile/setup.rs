@@ -1,0 +1,189 @@
+//! Puts the stages together for one process, from its settings.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::claims::Claims;
+use super::context::Context;
+use super::events::Events;
+use super::kubernetes::Kubernetes;
+use super::memories::Memories;
+use super::provider_status;
+use super::providers::Providers;
+use super::snapshots::Snapshots;
+use super::wakes::{Scope, Wakes};
+use super::watch;
+use crate::api::{ClusterDwsProvider, DwsProvider};
+use crate::cloud::{Bounds, BreakerTimings, CallRecord, EndpointPolicy, Fence, Limits, Observer, Timeouts};
+use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
+use crate::runtime::lanes::Lanes;
+use crate::runtime::leader::Leadership;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::settings::{ClusterArgs, RunArgs};
+use crate::runtime::timings::Timings;
+
+/// How many rejections of a key are risked within the breaker's window; the cloud locks a key after more than five (dws-api §3).
+const MAX_REJECTIONS: usize = 3;
+
+/// How often the process shows that it still moves; it counts as stuck after twelve times as long.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// What a process has before it can reconcile.
+pub struct Process {
+    /// The Kubernetes API.
+    pub client: Client,
+    /// Both clocks.
+    pub clock: Clock,
+    /// This replica's name.
+    pub identity: String,
+    /// The operator's namespace.
+    pub namespace: String,
+    /// Whether it may write.
+    pub leadership: Leadership,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Readiness.
+    pub health: Health,
+    /// Cancelled when it shall end.
+    pub shutdown: CancellationToken,
+}
+
+/// Lets a write start only while the lease covers it and the margin.
+struct LeaseFence {
+    leadership: Leadership,
+    margin: Duration,
+}
+
+impl Fence for LeaseFence {
+    fn covers_write(&self, timeout: Duration) -> bool {
+        self.leadership.allows(timeout + self.margin)
+    }
+}
+
+/// Counts the calls to the cloud.
+struct Counted(Metrics);
+
+impl Observer for Counted {
+    fn called(&self, record: &CallRecord<'_>) {
+        self.0
+            .cloud_request(record.operation.name(), record.status, record.code, record.duration);
+    }
+}
+
+/// The rules for endpoints, from the flags.
+#[must_use]
+pub fn endpoint_policy(args: &ClusterArgs) -> EndpointPolicy {
+    EndpointPolicy {
+        allowed_domains: args.allow_endpoint_domain.clone(),
+        allow_insecure: args.allow_insecure_endpoints,
+    }
+}
+
+/// Makes sessions by the flags.
+#[must_use]
+pub fn access(args: &ClusterArgs, timings: &Timings, process: &Process, kubernetes: Kubernetes) -> Access {
+    let breaker = BreakerTimings {
+        probe_interval: timings.breaker_window,
+        window: timings.breaker_window,
+        max_rejections: MAX_REJECTIONS,
+    };
+    Access {
+        kubernetes,
+        namespace: process.namespace.clone(),
+        policy: endpoint_policy(args),
+        use_proxy_env: args.use_proxy_env,
+        timeouts: Timeouts {
+            connect: timings.connect,
+            write: timings.write_deadline,
+            read: timings.read_deadline,
+        },
+        limits: Arc::new(Limits::new(Bounds::default(), breaker)),
+        fence: Arc::new(LeaseFence {
+            leadership: process.leadership.clone(),
+            margin: timings.lease_margin,
+        }),
+        observer: Arc::new(Counted(process.metrics.clone())),
+    }
+}
+
+/// Reconciles until the shutdown, and then until the passes that run have ended.
+pub async fn run(args: &RunArgs, process: Process) {
+    let kubernetes = Kubernetes::new(process.client.clone(), args.concurrency);
+    // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
+    let cluster_kind = args.cluster.watch_namespace.is_empty();
+    let scopes: Vec<Scope> = if cluster_kind {
+        vec![Scope::All]
+    } else {
+        let named: BTreeSet<_> = args.cluster.watch_namespace.iter().cloned().collect();
+        named.into_iter().map(Scope::Namespace).collect()
+    };
+    let (wakes, woken) = Wakes::new(scopes.clone());
+    let (lanes, turns) = Lanes::new();
+    let access = access(&args.cluster, &args.timings, &process, kubernetes.clone());
+    process.health.ready("watch of data sources", false);
+    process
+        .metrics
+        .add_controller(super::pass::CONTROLLER, args.concurrency.get());
+    let ctx = Arc::new(Context {
+        kubernetes,
+        clock: process.clock,
+        timings: args.timings,
+        resync_period: args.resync_period,
+        providers: Arc::new(Providers::new(access, process.clock, args.timings, cluster_kind)),
+        snapshots: Snapshots::new(process.clock, process.metrics.clone()),
+        lanes,
+        claims: Claims::default(),
+        memories: Memories::default(),
+        events: Events::new(process.client, &process.identity),
+        identity: process.identity,
+        leadership: process.leadership,
+        wakes,
+        metrics: process.metrics,
+        health: process.health,
+        shutdown: process.shutdown,
+    });
+    let lane_turns = tokio::spawn({
+        let ctx = Arc::clone(&ctx);
+        async move { ctx.wakes.wake_all(turns).await }
+    });
+    let pulse = tokio::spawn(pulse(Arc::clone(&ctx)));
+    let mut streams: Vec<futures::future::BoxFuture<'static, ()>> = Vec::new();
+    for (scope, woken) in woken {
+        streams.push(Box::pin(provider_status::providers::<DwsProvider>(
+            Arc::clone(&ctx),
+            watch::api_of(&ctx, &scope),
+        )));
+        streams.push(Box::pin(watch::data_sources(Arc::clone(&ctx), scope, woken)));
+    }
+    if cluster_kind {
+        let all = kube::Api::all(ctx.kubernetes.client());
+        streams.push(Box::pin(provider_status::providers::<ClusterDwsProvider>(
+            Arc::clone(&ctx),
+            all,
+        )));
+    }
+    futures::stream::iter(streams)
+        .for_each_concurrent(None, |stream| stream)
+        .await;
+    lane_turns.abort();
+    pulse.abort();
+}
+
+/// Shows that the process still moves, and what it holds.
+async fn pulse(ctx: Arc<Context>) {
+    let mut beats = tokio::time::interval(PULSE);
+    loop {
+        beats.tick().await;
+        ctx.health.beat("work", PULSE * 12);
+        ctx.metrics
+            .set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
+        ctx.metrics.set_breakers_open(ctx.providers.refused());
+    }
+}

@@ -1,0 +1,89 @@
+//! One list for all objects of a type in a DWS cluster, read when somebody needs a newer one.
+//!
+//! Takes how new the list must be, returns one begun since then. Whoever comes while a list is being read waits for it and takes it if it is
+//! new enough. A list that failed proves nothing and serves only those who were waiting for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::context::LaneKey;
+use crate::api::data_source::{Coordinates, DataSourceType};
+use crate::cloud::{Dws, Failure, Item, Session};
+use crate::runtime::clock::Clock;
+use crate::runtime::metrics::Metrics;
+
+type Key = (LaneKey, DataSourceType);
+
+/// A list, or why there is none.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When its request began, as an uptime.
+    pub began: Duration,
+    /// The list.
+    pub result: Result<Arc<Vec<Item>>, Failure>,
+}
+
+/// The newest list of one type in one DWS cluster; its lock is held while a newer one is read.
+type Newest = Arc<tokio::sync::Mutex<Option<Snapshot>>>;
+
+/// The newest list of each type in each DWS cluster.
+#[derive(Debug)]
+pub struct Snapshots {
+    clock: Clock,
+    metrics: Metrics,
+    newest: Mutex<HashMap<Key, Newest>>,
+}
+
+impl Snapshots {
+    /// With nothing listed yet.
+    #[must_use]
+    pub fn new(clock: Clock, metrics: Metrics) -> Self {
+        Snapshots {
+            clock,
+            metrics,
+            newest: Mutex::default(),
+        }
+    }
+
+    /// A list begun at uptime `since` or later.
+    pub async fn list(&self, session: &Session, at: &Coordinates, type_: DataSourceType, since: Duration) -> Snapshot {
+        let asked = self.clock.uptime();
+        let slot = {
+            let mut slots = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry((LaneKey::from(at), type_)).or_default())
+        };
+        let mut newest = slot.lock().await;
+        if let Some(snapshot) = newest.as_ref() {
+            let serves_from = if snapshot.result.is_ok() {
+                since
+            } else {
+                since.max(asked)
+            };
+            if snapshot.began >= serves_from {
+                return snapshot.clone();
+            }
+        }
+        let began = self.clock.uptime();
+        let listing = session.list(&at.cluster_id, type_).await;
+        if let Ok(listing) = &listing
+            && let Some(count) = listing.count
+            && count > listing.items.len() as u64
+        {
+            self.metrics.list_was_short();
+            tracing::warn!(
+                cluster = at.cluster_id,
+                ?type_,
+                count,
+                items = listing.items.len(),
+                "the cloud counts more data sources than it lists"
+            );
+        }
+        let snapshot = Snapshot {
+            began,
+            result: listing.map(|listing| Arc::new(listing.items)),
+        };
+        *newest = Some(snapshot.clone());
+        snapshot
+    }
+}
