@@ -1,5 +1,6 @@
 //! `dws-testbed`: runs commands against a control plane, or a control plane by itself.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
@@ -130,10 +131,14 @@ async fn control_plane(dir: &Path, exit_with_stdin: bool) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     let kubeconfig = dir.join("kubeconfig");
     plane.write_kubeconfig(&kubeconfig)?;
-    println!("The control plane is ready: {}", plane.server());
-    println!("  export KUBECONFIG={}", std::path::absolute(&kubeconfig)?.display());
-    println!("  kubectl get crds        (kubectl is at .cache/bin/kubectl)");
-    println!("Ctrl-C stops it and discards its data.");
+    let usage = format!(
+        "The control plane is ready: {}\n  export KUBECONFIG={}\n  kubectl get crds        (kubectl is at \
+         .cache/bin/kubectl)\nCtrl-C stops it and discards its data.\n",
+        plane.server(),
+        std::path::absolute(&kubeconfig)?.display()
+    );
+    // Nobody has to listen.
+    let _ = std::io::stdout().write_all(usage.as_bytes());
     ended.await;
     drop(plane);
     std::fs::remove_file(&kubeconfig).with_context(|| format!("removing {}", kubeconfig.display()))

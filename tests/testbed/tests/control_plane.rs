@@ -194,7 +194,7 @@ async fn the_dump_shows_what_etcd_holds() {
 }
 
 #[tokio::test]
-async fn the_recorder_sees_every_version_and_what_the_operator_did_wrong() {
+async fn the_recorder_sees_every_version_and_who_wrote_it() {
     let ns = TestNamespace::create(ControlPlane::shared().await, "recorder").await;
     let objects = data_sources(ns.admin(), ns.name());
     objects

@@ -6,11 +6,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dws_testbed::wait::until;
+use dws_testbed::wait::{until, until_object};
 use dws_testbed::{Action, Call, ControlPlane, Fate, Operator, Rule, Stage, TestNamespace, count};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +31,7 @@ fn program() -> (TempDir, PathBuf) {
     (folder, program)
 }
 
-/// Patches the object `lake` and its status with the operator's kubeconfig, listens in name only, and obeys SIGTERM.
+/// Patches the object `lake` and its status with the operator's kubeconfig, listens in name only, and obeys SIGTERM and the annotation `leave`.
 #[tokio::test]
 #[ignore = "the operator that the other tests run"]
 async fn stand_in() {
@@ -63,9 +63,16 @@ async fn stand_in() {
     let health = format!("127.0.0.1:1{}", std::process::id());
     let fields = json!({"message": "listening", "health_address": health, "metrics_address": "127.0.0.1:2"});
     println!("\n{}", json!({"fields": fields}));
-    terminate.recv().await;
-    println!("leaving");
-    std::process::exit(7);
+    let told = until_object(&objects, "lake", SOON, "somebody says leave", |lake| {
+        lake.is_some_and(|lake| lake.annotations().contains_key("leave"))
+    });
+    tokio::select! {
+        _ = terminate.recv() => {
+            println!("leaving");
+            std::process::exit(7);
+        }
+        _ = told => std::process::exit(8),
+    }
 }
 
 fn data_sources(client: Client, namespace: &str) -> Api<DynamicObject> {
@@ -204,7 +211,40 @@ async fn a_status_that_breaks_the_rules_fails_the_story() {
 }
 
 #[tokio::test]
-async fn an_operator_ends_with_its_test_process() {
+async fn a_watch_goes_through_the_proxy() {
+    let ns = TestNamespace::create(ControlPlane::shared().await, "watch").await;
+    create_lake(&ns).await;
+    let (_folder, program) = program();
+    let operator = Operator::builder(&ns)
+        .binary(program)
+        .env("STATUS", &ready())
+        .start()
+        .await;
+    let is_watch = |call: &Call| call.query.contains("watch=true") && call.status == Some(200);
+    ns.proxy()
+        .wait_calls(SOON, "a watch", |calls| calls.iter().any(is_watch))
+        .await;
+    let leave = Patch::Merge(json!({"metadata": {"annotations": {"leave": "now"}}}));
+    data_sources(ns.admin(), ns.name())
+        .patch("lake", &PatchParams::default(), &leave)
+        .await
+        .unwrap();
+    assert_eq!(operator.exited(SOON).await.code(), Some(8));
+    let calls = ns.proxy().wait_calls(SOON, "the watch is over", |calls| {
+        calls.iter().any(|call| is_watch(call) && call.ended.is_some())
+    });
+    assert!(
+        calls
+            .await
+            .iter()
+            .filter(|call| is_watch(call))
+            .all(|call| call.response.is_empty()),
+        "reads are not kept"
+    );
+}
+
+#[tokio::test]
+async fn an_operator_is_gone_when_it_is_dropped() {
     let ns = TestNamespace::create(ControlPlane::shared().await, "drop").await;
     create_lake(&ns).await;
     let (_folder, program) = program();
@@ -218,4 +258,48 @@ async fn an_operator_ends_with_its_test_process() {
     assert!(std::fs::exists(&process).unwrap());
     drop(operator);
     assert!(!std::fs::exists(&process).unwrap());
+}
+
+/// A test process that starts an operator and then stands still.
+#[tokio::test]
+#[ignore = "the test process that another test kills"]
+async fn host() {
+    let Ok(pid_file) = std::env::var("HOST_PID_FILE") else {
+        return;
+    };
+    let ns = TestNamespace::create(ControlPlane::shared().await, "host").await;
+    create_lake(&ns).await;
+    let (_folder, program) = program();
+    let operator = Operator::builder(&ns)
+        .binary(program)
+        .env("STATUS", &ready())
+        .start()
+        .await;
+    operator.health_url().await;
+    std::fs::write(pid_file, operator.pid().to_string()).unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn an_operator_ends_when_its_test_process_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let mut host = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "host", "--ignored"])
+        .env("HOST_PID_FILE", &pid_file)
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pid: u32 = until(Duration::from_mins(2), "the operator runs", async || {
+        std::fs::read_to_string(&pid_file).ok().and_then(|pid| pid.parse().ok())
+    })
+    .await;
+    let process = format!("/proc/{pid}");
+    assert!(std::fs::exists(&process).unwrap());
+    host.kill().await.unwrap();
+    until(SOON, "the operator is gone", async || {
+        (!std::fs::exists(&process).unwrap()).then_some(())
+    })
+    .await;
 }
