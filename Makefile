@@ -7,10 +7,14 @@ CARGO := cargo
 TESTBED := target/debug/dws-testbed
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build control-plane test lint fmt
+.PHONY: help demo tools build control-plane test lint fmt
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Shows the main job on a real control plane and a simulated cloud; KEEP=1 leaves it up.
+	@tools/check
+	@KEEP="$(KEEP)" tools/demo
 
 tools: ## Builds the pinned etcd, kube-apiserver and kubectl into .cache/bin: four minutes cold, nothing when they are there.
 	@tools/check
