@@ -137,6 +137,12 @@ fn fields(schema: &Value) -> BTreeMap<String, Map<String, Value>> {
         for key in ["properties", "items", "additionalProperties", "description", "default"] {
             own.remove(key);
         }
+        // The API server writes whole numbers as integers, this program as decimals.
+        for limit in own.values_mut() {
+            if let Some(number) = limit.as_f64() {
+                *limit = Value::from(number);
+            }
+        }
         found.insert(path.to_owned(), own);
         for (name, property) in schema
             .get("properties")
