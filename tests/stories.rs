@@ -5,3 +5,18 @@ mod world;
 
 #[path = "stories/create.rs"]
 mod create;
+
+#[path = "stories/claims.rs"]
+mod claims;
+
+#[path = "stories/brownfield.rs"]
+mod brownfield;
+
+#[path = "stories/tampering.rs"]
+mod tampering;
+
+#[path = "stories/orphans.rs"]
+mod orphans;
+
+#[path = "stories/two_operators.rs"]
+mod two_operators;

@@ -1,5 +1,6 @@
 //! What every story starts with: a namespace, a cloud, an operator with short waits, and the objects that users apply.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dws_operator::api::data_source::{
@@ -12,8 +13,9 @@ use dws_operator::api::{ConditionStatus, ConditionType, Reason};
 use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, wait};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 
 /// A DWS cluster.
 pub const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -60,29 +62,41 @@ const TIMINGS: &[&str] = &[
 ];
 
 /// A namespace and a cloud.
-pub struct World {
+pub struct World<'p> {
     /// The namespace.
-    pub namespace: TestNamespace<'static>,
+    pub namespace: TestNamespace<'p>,
     /// The cloud's own view and levers.
     pub cloud: Admin,
     /// Where the operator finds the cloud: the recording proxy in front of it.
     pub endpoint: String,
-    _simulator: Simulator,
+    simulator: Arc<Simulator>,
 }
 
-impl World {
+impl World<'static> {
     /// A world on the shared control plane, with a cloud whose jobs are done at the first look.
     pub async fn new(hint: &str) -> Self {
         let plane = ControlPlane::shared().await;
         Self::within(TestNamespace::create(plane, hint).await).await
     }
 
+}
+
+impl<'p> World<'p> {
     /// A world in a given namespace.
-    pub async fn within(namespace: TestNamespace<'static>) -> Self {
+    pub async fn within(namespace: TestNamespace<'p>) -> Self {
         let settings = Settings { job_duration: Duration::ZERO, ..Settings::default() };
         let simulator = Simulator::start(settings).await.expect("the simulator starts");
+        Self::before(namespace, Arc::new(simulator))
+    }
+
+    /// Another namespace before the same cloud.
+    pub fn beside<'q>(&self, namespace: TestNamespace<'q>) -> World<'q> {
+        World::before(namespace, Arc::clone(&self.simulator))
+    }
+
+    fn before(namespace: TestNamespace<'p>, simulator: Arc<Simulator>) -> Self {
         let endpoint = namespace.proxy().cloud(&simulator.url());
-        World { cloud: simulator.admin(), endpoint, namespace, _simulator: simulator }
+        World { cloud: simulator.admin(), endpoint, namespace, simulator }
     }
 
     /// An operator with the stories' waits; more flags may follow.
@@ -182,6 +196,32 @@ impl World {
         self.calls(call).iter().filter(|entry| entry.took_effect).count()
     }
 
+    /// Changes an object as an administrator may, by a merge patch of the object or of its status.
+    pub async fn patch(&self, name: &str, is_status: bool, patch: serde_json::Value) -> DwsDataSource {
+        let api: Api<DwsDataSource> = self.api();
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let patched = if is_status {
+            api.patch_status(name, &parameters, &patch).await
+        } else {
+            api.patch(name, &parameters, &patch).await
+        };
+        patched.expect("the API server takes the patch")
+    }
+
+    /// Waits until an event of this reason about the object of this name is told, and gives its note.
+    pub async fn event(&self, name: &str, reason: &str) -> String {
+        let api: Api<Event> = self.api();
+        wait::until(SOON, &format!("the event {reason} about {name}"), async || {
+            let events = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+            let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(name);
+            let found = events.iter().find(|event| about(event) && event.reason.as_deref() == Some(reason));
+            found.map(|event| event.note.clone().unwrap_or_default()).ok_or_else(|| {
+                events.iter().map(|event| (event.reason.clone(), event.note.clone())).collect::<Vec<_>>()
+            })
+        })
+        .await
+    }
+
     /// Waits for this many more lists: what does not happen until then does not happen.
     pub async fn lists_later(&self, lists: usize) {
         let before = self.calls(Call::List).len();
@@ -200,6 +240,26 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
         .iter()
         .find(|condition| condition.status == ConditionStatus::True && Some(condition.observed_generation) == current)
         .map(|condition| (condition.type_, condition.reason))
+}
+
+/// The message of the verdict.
+pub fn message(object: &DwsDataSource) -> String {
+    let status = object.status.as_ref();
+    let mut conditions = status.into_iter().flat_map(|status| &status.conditions);
+    let ready = conditions.find(|condition| condition.type_ == ConditionType::Ready);
+    ready.map(|condition| condition.message.clone()).unwrap_or_default()
+}
+
+/// The n-th of several DWS clusters, for cases that shall not get into each other's way.
+pub fn cluster(n: usize) -> String {
+    format!("{}{n:04}", &CLUSTER[..CLUSTER.len() - 4])
+}
+
+/// An OBS data source of this name in the n-th DWS cluster.
+pub fn obs_in(n: usize, name: &str) -> DwsDataSource {
+    let mut object = obs(name);
+    object.spec.cluster_id = cluster(n);
+    object
 }
 
 /// A Secret.

@@ -86,7 +86,7 @@ fn nothing_recorded(o: &Observation) -> Plan {
             )
             .wait(o.timings.late_list);
     }
-    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: one look, where one is possible.
+    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: a look, where one is possible.
     let robbed = o.object.intent.is_none() && o.object.status.last_attempt.is_none();
     if let (true, Provider::Ready { coordinates, .. }) = (robbed, &o.provider) {
         match &o.remote {
@@ -104,7 +104,18 @@ fn nothing_recorded(o: &Observation) -> Plan {
             } => {
                 return live::adopt(o, item, coordinates.clone(), None);
             }
-            Remote::Listed { .. } | Remote::Failed { .. } => {}
+            // The list lags behind a create that was accepted just before.
+            Remote::Listed { .. } => {
+                if let Err(due) = o.absence(Duration::ZERO, o.timings.list_lag, false) {
+                    return Draft::new(o)
+                        .reconciling(
+                            Reason::Deleting,
+                            "Somebody removed what the operator knew of this object; watching the list for what it may have created.",
+                        )
+                        .wait(due.max(o.timings.job_poll_min));
+                }
+            }
+            Remote::Failed { .. } => {}
         }
     }
     Plan::Act(Step::DropFinalizer { note: None })

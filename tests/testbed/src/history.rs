@@ -103,7 +103,9 @@ fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
         broken.push("FAIL0010: a generation is observed while Reconciling is True".to_owned());
     }
     if let Some(id) = previous["status"]["id"].as_str() {
-        let is_kept = object["status"]["id"].is_string() || object["status"]["operation"]["oldID"] == id;
+        // A replacement writes down what it removes before it does.
+        let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
+        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object);
         if !is_kept {
             broken.push(format!("the id {id} is forgotten"));
         }
