@@ -5,3 +5,15 @@ mod world;
 
 #[path = "stories/create.rs"]
 mod create;
+
+#[path = "stories/verdicts.rs"]
+mod verdicts;
+
+#[path = "stories/jobs.rs"]
+mod jobs;
+
+#[path = "stories/breaker.rs"]
+mod breaker;
+
+#[path = "stories/replace.rs"]
+mod replace;

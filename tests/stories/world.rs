@@ -90,6 +90,13 @@ impl World {
         Operator::builder(&self.namespace).args(TIMINGS.iter().copied())
     }
 
+    /// An operator with the stories' waits, but for these flags.
+    pub fn operator_with(&self, flags: &[&str]) -> OperatorBuilder<'_> {
+        let name = |flag: &str| flag.split_once('=').map_or(flag.to_owned(), |(name, _)| name.to_owned());
+        let others = TIMINGS.iter().filter(|known| !flags.iter().any(|flag| name(flag) == name(known)));
+        Operator::builder(&self.namespace).args(others.copied()).args(flags.iter().copied())
+    }
+
     /// An operator with the default waits.
     pub fn unhurried_operator(&self) -> OperatorBuilder<'_> {
         Operator::builder(&self.namespace)
@@ -200,6 +207,23 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
         .iter()
         .find(|condition| condition.status == ConditionStatus::True && Some(condition.observed_generation) == current)
         .map(|condition| (condition.type_, condition.reason))
+}
+
+/// What the verdict tells its reader.
+pub fn message(object: &DwsDataSource) -> &str {
+    let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    conditions.first().map_or("", |condition| &condition.message)
+}
+
+/// The n-th of many DWS clusters.
+pub fn cluster(n: usize) -> String {
+    format!("4ca46bf1-5c61-48ff-b4f3-{n:012}")
+}
+
+/// The same data source, on the n-th cluster.
+pub fn on_cluster(n: usize, mut object: DwsDataSource) -> DwsDataSource {
+    object.spec.cluster_id = cluster(n);
+    object
 }
 
 /// A Secret.
