@@ -17,3 +17,12 @@ mod breaker;
 
 #[path = "stories/replace.rs"]
 mod replace;
+
+#[path = "stories/secrets.rs"]
+mod secrets;
+
+#[path = "stories/canary.rs"]
+mod canary;
+
+#[path = "stories/injection.rs"]
+mod injection;

@@ -1,9 +1,11 @@
 //! A key that the cloud refuses is tried no more than three times in a window, however many objects share it.
 
+use std::time::Duration;
+
 use dws_operator::api::Reason;
 use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::provider::DwsProvider;
-use dws_simulator::{AccessKey, Call};
+use dws_simulator::{AccessKey, Call, LogEntry};
 use dws_testbed::wait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -21,8 +23,12 @@ async fn correct(world: &World, name: &str) {
     secrets.patch(name, &PatchParams::default(), &Patch::Merge(right)).await.expect("the Secret exists");
 }
 
+fn is_rejection(entry: &LogEntry) -> bool {
+    entry.error_code.as_deref() == Some("APIGW.0301")
+}
+
 fn rejections(world: &World) -> usize {
-    world.cloud.log().iter().filter(|entry| entry.error_code.as_deref() == Some("APIGW.0301")).count()
+    world.cloud.log().iter().filter(|entry| is_rejection(entry)).count()
 }
 
 async fn provider_says(world: &World, name: &str, reason: Reason) {
@@ -34,46 +40,77 @@ async fn provider_says(world: &World, name: &str, reason: Reason) {
     .await;
 }
 
-/// A wrong secret key, in the Secrets of three providers: three calls at most go out with it, every object and provider says
-/// so, and once the Secrets are right all become Ready without a touch.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_shared_by_many_fails_three_times_at_most() {
+/// Applies 30 objects that use these providers in turn, all with a wrong secret key.
+async fn with_wrong_keys(names: &[&str]) -> World {
     let world = World::new("breaker").await;
-    let names = ["default", "second", "third"];
     for name in names {
         world.create(&secret(&format!("key-{name}"), &[("accessKey", ACCESS_KEY), ("secretKey", "wrong")])).await;
         let mut provider = provider(&world.endpoint);
-        provider.metadata.name = Some(name.to_owned());
+        provider.metadata.name = Some((*name).to_owned());
         provider.spec.access.auth.access_key.as_mut().unwrap().secret_ref.name = format!("key-{name}");
         world.create(&provider).await;
     }
-    let _operator = world.operator_with(&["--breaker-window=60s"]).start().await;
     for n in 0..OBJECTS {
         let mut object = on_cluster(n, obs(&format!("lake-{n}")));
         object.spec.provider_ref =
             Some(ProviderRef { kind: ProviderKind::DwsProvider, name: names[n % names.len()].to_owned() });
         world.create(&object).await;
     }
+    world
+}
+
+async fn all_say_rejected(world: &World, names: &[&str]) {
     for n in 0..OBJECTS {
         world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
     }
     for name in names {
-        provider_says(&world, name, Reason::CredentialsRejected).await;
+        provider_says(world, name, Reason::CredentialsRejected).await;
     }
+}
+
+async fn all_ready(world: &World, names: &[&str]) {
+    for n in 0..OBJECTS {
+        let object = world.ready(&format!("lake-{n}")).await;
+        assert_eq!(object.metadata.generation, Some(1), "nobody touched it");
+    }
+    for name in names {
+        provider_says(world, name, Reason::Available).await;
+    }
+    assert_eq!(world.effective(Call::Create), OBJECTS);
+}
+
+/// A wrong secret key is told on every object and on the provider, and once the Secret is right all become Ready at its next
+/// reading, long before the window of the breaker ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_secret_makes_all_ready_at_once() {
+    let names = ["default"];
+    let world = with_wrong_keys(&names).await;
+    let _operator = world.operator_with(&["--breaker-window=5m"]).start().await;
+    all_say_rejected(&world, &names).await;
+    correct(&world, "key-default").await;
+    all_ready(&world, &names).await;
     let rejected = rejections(&world);
     assert!((1..=3).contains(&rejected), "{rejected} calls with a wrong key");
+}
+
+/// Three wrong Secrets with the same access key fail three times together in a window; corrected, all are Ready after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_in_many_secrets_fails_three_times_at_most_in_a_window() {
+    const WINDOW: Duration = Duration::from_secs(10);
+    let names = ["default", "second", "third"];
+    let world = with_wrong_keys(&names).await;
+    let _operator = world.operator_with(&["--breaker-window=10s"]).start().await;
+    all_say_rejected(&world, &names).await;
     for name in names {
         correct(&world, &format!("key-{name}")).await;
     }
-    for n in 0..OBJECTS {
-        let object = world.ready(&format!("lake-{n}")).await;
-        assert_eq!(object.metadata.generation, Some(1));
+    all_ready(&world, &names).await;
+    let rejected: Vec<_> = world.cloud.log().into_iter().filter(is_rejection).map(|entry| entry.time).collect();
+    assert!(!rejected.is_empty());
+    for four in rejected.windows(4) {
+        let span = four[3].duration_since(four[0]).unsigned_abs();
+        assert!(span >= WINDOW, "four calls with a wrong key within {span:?}");
     }
-    for name in names {
-        provider_says(&world, name, Reason::Available).await;
-    }
-    assert!(rejections(&world) <= 3, "{} calls with a wrong key", rejections(&world));
-    assert_eq!(world.effective(Call::Create), OBJECTS);
 }
 
 /// A key that is revoked while its objects are Ready: the objects say so once they are compared, with three calls at most; a new

@@ -123,8 +123,10 @@ fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
         broken.push("FAIL0010: a generation is observed while Reconciling is True".to_owned());
     }
     if let Some(id) = previous["status"]["id"].as_str() {
-        let is_kept =
-            object["status"]["id"].is_string() || object["status"]["operation"]["oldID"] == id;
+        // A replacement names the id before it removes it from the cloud, and drops it after that.
+        let is_kept = object["status"]["id"].is_string()
+            || object["status"]["operation"]["oldID"] == id
+            || previous["status"]["operation"]["oldID"] == id;
         if !is_kept {
             broken.push(format!("the id {id} is forgotten"));
         }
