@@ -20,3 +20,24 @@ mod orphans;
 
 #[path = "stories/two_operators.rs"]
 mod two_operators;
+
+#[path = "stories/verdicts.rs"]
+mod verdicts;
+
+#[path = "stories/jobs.rs"]
+mod jobs;
+
+#[path = "stories/breaker.rs"]
+mod breaker;
+
+#[path = "stories/replace.rs"]
+mod replace;
+
+#[path = "stories/secrets.rs"]
+mod secrets;
+
+#[path = "stories/canary.rs"]
+mod canary;
+
+#[path = "stories/injection.rs"]
+mod injection;

@@ -6,7 +6,7 @@ use dws_operator::api::{Reason, names};
 use dws_simulator::{Call, SourceSeed};
 use jiff::Timestamp;
 
-use crate::world::{World, cluster, message, obs_in};
+use crate::world::{World, cluster, message, on_cluster, obs};
 
 /// A data source of that name which is not ours is refused, untouched, also by the object's end; when it goes away, the object
 /// is created.
@@ -31,7 +31,7 @@ async fn an_existing_data_source_is_refused_and_never_touched() {
     let before: Vec<_> = (0..cases.len()).map(|n| world.cloud.sources(&cluster(n))).collect();
     let _operator = world.operator().start().await;
     for (n, (object, ..)) in cases.iter().enumerate() {
-        world.create(&obs_in(n, object)).await;
+        world.create(&on_cluster(n, obs(object))).await;
     }
     for (n, (object, ..)) in cases.iter().enumerate() {
         let told = message(&world.stalled(object, Reason::AlreadyExists).await);
@@ -65,7 +65,7 @@ async fn a_data_source_that_the_list_does_not_show_yet_is_refused_too() {
     let late = Timestamp::now() + Duration::from_secs(4);
     assert!(world.cloud.edit_source(&cluster(0), &foreign, |source| source.visible_from = late));
     let _operator = world.operator().start().await;
-    world.create(&obs_in(0, "lake")).await;
+    world.create(&on_cluster(0, obs("lake"))).await;
     let first = world.cloud.wait_log(crate::world::SOON, |log| log.iter().any(|entry| entry.call == Call::Create && entry.status.is_some()));
     let log = first.await.expect("a create");
     let post = log.iter().find(|entry| entry.call == Call::Create).unwrap();

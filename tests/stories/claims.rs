@@ -9,11 +9,11 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 use std::time::Duration;
 
-use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, message, mrs, obs_in, provider, secret, verdict};
+use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, message, mrs, on_cluster, obs, provider, secret, verdict};
 
 /// An object of this name in the n-th DWS cluster, whose data source is called otherwise.
 fn named(n: usize, name: &str, data_source: &str) -> DwsDataSource {
-    let mut object = obs_in(n, name);
+    let mut object = on_cluster(n, obs(name));
     data_source.clone_into(&mut object.spec.data_source_name);
     object
 }

@@ -6,7 +6,7 @@ use dws_simulator::Call;
 use dws_testbed::{Action, Api, Rule, Stage};
 use serde_json::json;
 
-use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, obs_in};
+use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, on_cluster, obs};
 
 /// Takes the finalizers away and deletes the object.
 async fn force_delete(world: &World<'_>, name: &str) {
@@ -21,7 +21,7 @@ async fn an_orphan_is_told_with_its_coordinates_and_left_alone() {
     let world = World::new("orphans").await;
     world.with_provider().await;
     let operator = world.operator().start().await;
-    world.create(&obs_in(0, "lake")).await;
+    world.create(&on_cluster(0, obs("lake"))).await;
     let id = world.ready("lake").await.status.unwrap().id.unwrap();
     operator.pause();
     force_delete(&world, "lake").await;
@@ -32,7 +32,7 @@ async fn an_orphan_is_told_with_its_coordinates_and_left_alone() {
         assert!(note.contains(known), "{known} is not in: {note}");
     }
     // A later life shows that nothing more comes.
-    world.create(&obs_in(1, "later")).await;
+    world.create(&on_cluster(1, obs("later"))).await;
     world.ready("later").await;
     world.delete("later").await;
     world.gone("later").await;
@@ -54,7 +54,7 @@ async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
         let mut post = world.namespace.proxy().on(Rule::new(Stage::Applied, Action::Hold, move |call| {
             call.is(Api::Cloud, "POST", &of_this)
         }));
-        let mut object = obs_in(n, &name);
+        let mut object = on_cluster(n, obs(&name));
         object.spec.deletion_policy = Some(policy);
         world.create(&object).await;
         post.reached(SOON).await;
@@ -70,7 +70,7 @@ async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
             assert_eq!(world.cloud.sources(&cluster(n)), []);
         }
     }
-    world.create(&obs_in(2, "later")).await;
+    world.create(&on_cluster(2, obs("later"))).await;
     world.ready("later").await;
     assert_eq!(world.cloud.sources(&cluster(1)).len(), 1);
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (3, 1));
@@ -88,13 +88,13 @@ async fn an_object_created_again_at_once_has_a_life_of_its_own() {
         if !is_seen {
             operator.pause();
         }
-        let first = world.create(&obs_in(n, &name)).await;
+        let first = world.create(&on_cluster(n, obs(&name))).await;
         if is_seen {
             world.ready(&name).await;
         }
         world.delete(&name).await;
         world.gone(&name).await;
-        let second = world.create(&obs_in(n, &name)).await;
+        let second = world.create(&on_cluster(n, obs(&name))).await;
         if !is_seen {
             operator.resume();
         }

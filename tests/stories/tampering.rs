@@ -9,7 +9,7 @@ use dws_testbed::{Action, Api, Rule, Stage};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, cluster, message, obs_in};
+use crate::world::{SOON, World, cluster, message, on_cluster, obs};
 
 fn id(object: &DwsDataSource) -> String {
     object.status.as_ref().and_then(|status| status.id.clone()).expect("an id")
@@ -21,10 +21,10 @@ async fn a_copied_manifest_owns_nothing_of_the_original() {
     let world = World::new("tampering").await;
     world.with_provider().await;
     let mut operator = world.operator().start().await;
-    world.create(&obs_in(0, "lake")).await;
+    world.create(&on_cluster(0, obs("lake"))).await;
     let original = world.ready("lake").await;
     let copy = |name: &str, source: &str| {
-        let mut copy = obs_in(0, name);
+        let mut copy = on_cluster(0, obs(name));
         source.clone_into(&mut copy.spec.data_source_name);
         copy.metadata.annotations.clone_from(&original.metadata.annotations);
         copy.metadata.finalizers.clone_from(&original.metadata.finalizers);
@@ -67,8 +67,8 @@ async fn forge(is_deleted_meanwhile: bool) {
     let mut brownfields = Vec::new();
     for (n, case) in cases.iter().enumerate() {
         brownfields.push(world.cloud.put_source(&cluster(n), SourceSeed::default()));
-        world.create(&obs_in(n, case)).await;
-        world.create(&obs_in(n, &format!("{case}-2"))).await;
+        world.create(&on_cluster(n, obs(case))).await;
+        world.create(&on_cluster, obs(n, &format!("{case}-2"))).await;
     }
     let mut ids = Vec::new();
     for case in &cases {
@@ -130,7 +130,7 @@ async fn a_forged_id_is_put_right_at_the_next_resync() {
     world.with_provider().await;
     let _operator = world.operator().args(["--resync-period=1s"]).start().await;
     let foreign = world.cloud.put_source(&cluster(0), SourceSeed::default());
-    world.create(&obs_in(0, "lake")).await;
+    world.create(&on_cluster(0, obs("lake"))).await;
     let own = id(&world.ready("lake").await);
     world.patch("lake", true, json!({"status": {"id": foreign}})).await;
     world.until("lake", "its own id is recorded", |object| id(object) == own).await;
@@ -143,7 +143,7 @@ async fn a_stripped_finalizer_is_put_back() {
     let world = World::new("tampering").await;
     world.with_provider().await;
     let mut operator = world.operator().start().await;
-    world.create(&obs_in(0, "lake")).await;
+    world.create(&on_cluster(0, obs("lake"))).await;
     world.ready("lake").await;
     let has_finalizer = |object: &DwsDataSource| {
         object.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|it| it == FINALIZER))
@@ -176,7 +176,7 @@ async fn a_stripped_intent_neither_loses_nor_doubles_the_data_source() {
         let mut lost = world.namespace.proxy().on(Rule::new(Stage::Applied, Action::Cut, |call| {
             call.is(Api::Cloud, "POST", "/ext-data-sources")
         }));
-        world.create(&obs_in(0, "lake")).await;
+        world.create(&on_cluster(0, obs("lake"))).await;
         lost.reached(SOON).await;
         if is_restarted {
             operator.kill().await;

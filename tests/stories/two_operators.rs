@@ -4,7 +4,7 @@ use dws_operator::api::{ConditionType, DwsDataSource, Reason};
 use dws_simulator::{Call, DuplicateNames};
 use dws_testbed::{Action, Api, ControlPlane, Hit, Rule, Stage, TestNamespace};
 
-use crate::world::{SOON, World, cluster, obs_in, verdict};
+use crate::world::{SOON, World, cluster, on_cluster, obs, verdict};
 
 /// Both operators have seen an empty list and are about to send their POST.
 async fn both_posting(worlds: [&World<'_>; 2]) -> [Hit; 2] {
@@ -16,7 +16,7 @@ async fn both_posting(worlds: [&World<'_>; 2]) -> [Hit; 2] {
     });
     let [mut first, mut second] = held;
     for world in worlds {
-        world.create(&obs_in(0, "lake")).await;
+        world.create(&on_cluster(0, obs("lake"))).await;
     }
     first.reached(SOON).await;
     second.reached(SOON).await;

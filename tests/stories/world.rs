@@ -104,6 +104,13 @@ impl<'p> World<'p> {
         Operator::builder(&self.namespace).args(TIMINGS.iter().copied())
     }
 
+    /// An operator with the stories' waits, but for these flags.
+    pub fn operator_with(&self, flags: &[&str]) -> OperatorBuilder<'_> {
+        let name = |flag: &str| flag.split_once('=').map_or(flag.to_owned(), |(name, _)| name.to_owned());
+        let others = TIMINGS.iter().filter(|known| !flags.iter().any(|flag| name(flag) == name(known)));
+        Operator::builder(&self.namespace).args(others.copied()).args(flags.iter().copied())
+    }
+
     /// An operator with the default waits.
     pub fn unhurried_operator(&self) -> OperatorBuilder<'_> {
         Operator::builder(&self.namespace)
@@ -242,22 +249,19 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
         .map(|condition| (condition.type_, condition.reason))
 }
 
-/// The message of the verdict.
-pub fn message(object: &DwsDataSource) -> String {
-    let status = object.status.as_ref();
-    let mut conditions = status.into_iter().flat_map(|status| &status.conditions);
-    let ready = conditions.find(|condition| condition.type_ == ConditionType::Ready);
-    ready.map(|condition| condition.message.clone()).unwrap_or_default()
+/// What the verdict tells its reader.
+pub fn message(object: &DwsDataSource) -> &str {
+    let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    conditions.first().map_or("", |condition| &condition.message)
 }
 
-/// The n-th of several DWS clusters, for cases that shall not get into each other's way.
+/// The n-th of many DWS clusters.
 pub fn cluster(n: usize) -> String {
-    format!("{}{n:04}", &CLUSTER[..CLUSTER.len() - 4])
+    format!("4ca46bf1-5c61-48ff-b4f3-{n:012}")
 }
 
-/// An OBS data source of this name in the n-th DWS cluster.
-pub fn obs_in(n: usize, name: &str) -> DwsDataSource {
-    let mut object = obs(name);
+/// The same data source, on the n-th cluster.
+pub fn on_cluster(n: usize, mut object: DwsDataSource) -> DwsDataSource {
     object.spec.cluster_id = cluster(n);
     object
 }
