@@ -5,3 +5,6 @@ mod world;
 
 #[path = "stories/create.rs"]
 mod create;
+
+#[path = "stories/unknown.rs"]
+mod unknown;

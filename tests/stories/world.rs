@@ -12,8 +12,9 @@ use dws_operator::api::{ConditionStatus, ConditionType, Reason};
 use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, wait};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 
 /// A DWS cluster.
 pub const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -172,6 +173,27 @@ impl World {
         .await
     }
 
+    /// The reasons of the events about a data source, so far.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let events = self.api::<Event>().list(&ListParams::default()).await.expect("events can be listed");
+        let about = |event: &Event| event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name));
+        events.items.into_iter().filter(about).filter_map(|event| event.reason).collect()
+    }
+
+    /// Waits until there is an event about the data source with this reason.
+    pub async fn event(&self, name: &str, reason: &str) {
+        wait::until(SOON, &format!("{name}: event {reason}"), async || {
+            let events = self.events(name).await;
+            if events.iter().any(|event| event == reason) { Ok(()) } else { Err(events) }
+        })
+        .await;
+    }
+
+    /// The creates of one data source that the cloud has had so far.
+    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
+        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
+    }
+
     /// The calls of one kind that the cloud has had so far.
     pub fn calls(&self, call: Call) -> Vec<LogEntry> {
         self.cloud.log().into_iter().filter(|entry| entry.call == call).collect()
@@ -239,6 +261,11 @@ pub fn access(endpoint: &str, auth: Auth) -> Access {
         auth,
         ownership_marker: None,
     }
+}
+
+/// A DWS cluster of its own for each number.
+pub fn cluster(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
 }
 
 /// An OBS data source, named in the cloud like the object.
