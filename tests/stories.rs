@@ -8,3 +8,6 @@ mod create;
 
 #[path = "stories/unknown.rs"]
 mod unknown;
+
+#[path = "stories/retry.rs"]
+mod retry;
