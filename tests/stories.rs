@@ -11,3 +11,6 @@ mod unknown;
 
 #[path = "stories/retry.rs"]
 mod retry;
+
+#[path = "stories/kill.rs"]
+mod kill;
