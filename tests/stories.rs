@@ -14,3 +14,6 @@ mod retry;
 
 #[path = "stories/kill.rs"]
 mod kill;
+
+#[path = "stories/lease.rs"]
+mod lease;

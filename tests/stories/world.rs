@@ -214,6 +214,21 @@ impl World {
     }
 }
 
+/// Asks `/livez` or `/readyz` of an operator: the status and the text.
+pub async fn probe(operator: &Operator, path: &str) -> (u16, String) {
+    let answer = reqwest::get(operator.health_url().await + path).await.expect("the operator answers");
+    (answer.status().as_u16(), answer.text().await.expect("the answer is whole"))
+}
+
+/// Waits until the operator is ready.
+pub async fn operator_ready(operator: &Operator) {
+    wait::until(SOON, "the operator is ready", async || match probe(operator, "/readyz").await {
+        (200, _) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+}
+
 /// The verdict: the condition that is True, with its reason.
 pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
     let conditions = &object.status.as_ref()?.conditions;
