@@ -41,3 +41,15 @@ mod canary;
 
 #[path = "stories/injection.rs"]
 mod injection;
+
+#[path = "stories/unknown.rs"]
+mod unknown;
+
+#[path = "stories/retry.rs"]
+mod retry;
+
+#[path = "stories/kill.rs"]
+mod kill;
+
+#[path = "stories/lease.rs"]
+mod lease;

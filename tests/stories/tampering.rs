@@ -68,7 +68,7 @@ async fn forge(is_deleted_meanwhile: bool) {
     for (n, case) in cases.iter().enumerate() {
         brownfields.push(world.cloud.put_source(&cluster(n), SourceSeed::default()));
         world.create(&on_cluster(n, obs(case))).await;
-        world.create(&on_cluster, obs(n, &format!("{case}-2"))).await;
+        world.create(&on_cluster(n, obs(&format!("{case}-2")))).await;
     }
     let mut ids = Vec::new();
     for case in &cases {

@@ -193,6 +193,27 @@ impl<'p> World<'p> {
         .await
     }
 
+    /// The reasons of the events about a data source, so far.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let events = self.api::<Event>().list(&ListParams::default()).await.expect("events can be listed");
+        let about = |event: &Event| event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name));
+        events.items.into_iter().filter(about).filter_map(|event| event.reason).collect()
+    }
+
+    /// Waits until there is an event about the data source with this reason.
+    pub async fn event(&self, name: &str, reason: &str) {
+        wait::until(SOON, &format!("{name}: event {reason}"), async || {
+            let events = self.events(name).await;
+            if events.iter().any(|event| event == reason) { Ok(()) } else { Err(events) }
+        })
+        .await;
+    }
+
+    /// The creates of one data source that the cloud has had so far.
+    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
+        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
+    }
+
     /// The calls of one kind that the cloud has had so far.
     pub fn calls(&self, call: Call) -> Vec<LogEntry> {
         self.cloud.log().into_iter().filter(|entry| entry.call == call).collect()
@@ -237,6 +258,21 @@ impl<'p> World<'p> {
             .await
             .expect("the operator goes on comparing");
     }
+}
+
+/// Asks `/livez` or `/readyz` of an operator: the status and the text.
+pub async fn probe(operator: &Operator, path: &str) -> (u16, String) {
+    let answer = reqwest::get(operator.health_url().await + path).await.expect("the operator answers");
+    (answer.status().as_u16(), answer.text().await.expect("the answer is whole"))
+}
+
+/// Waits until the operator is ready.
+pub async fn operator_ready(operator: &Operator) {
+    wait::until(SOON, "the operator is ready", async || match probe(operator, "/readyz").await {
+        (200, _) => Ok(()),
+        other => Err(other),
+    })
+    .await;
 }
 
 /// The verdict: the condition that is True, with its reason.
@@ -303,6 +339,11 @@ pub fn access(endpoint: &str, auth: Auth) -> Access {
         auth,
         ownership_marker: None,
     }
+}
+
+/// A DWS cluster of its own for each number.
+pub fn cluster(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
 }
 
 /// An OBS data source, named in the cloud like the object.

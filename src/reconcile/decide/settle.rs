@@ -21,6 +21,7 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
             .status
             .retry
             .as_ref()
+            .filter(|_| o.generation_observed())
             .map_or(Duration::ZERO, |retry| until(o.now, retry.next_retry_time));
         if due.is_zero() {
             o.absence(settled_from.max(o.started), Duration::ZERO, false)
