@@ -12,8 +12,10 @@ use dws_operator::api::{ConditionStatus, ConditionType, Reason};
 use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, wait};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::Value;
 
 /// A DWS cluster.
 pub const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -182,6 +184,34 @@ impl World {
         self.calls(call).iter().filter(|entry| entry.took_effect).count()
     }
 
+    /// The create requests for a data source of this name, in the order of their arrival.
+    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
+        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
+    }
+
+    /// Changes a data source by a merge patch.
+    pub async fn edit(&self, name: &str, change: Value) -> DwsDataSource {
+        let api: Api<DwsDataSource> = self.api();
+        api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await.expect("the API server takes the change")
+    }
+
+    /// Waits until an event of this reason is told about the data source, and gives its text.
+    pub async fn event(&self, name: &str, reason: &str) -> String {
+        let events: Api<Event> = self.api();
+        wait::until(SOON, &format!("{name}: event {reason}"), async || {
+            let events = events.list(&ListParams::default()).await.expect("events can be listed").items;
+            let about: Vec<Event> = events
+                .into_iter()
+                .filter(|event| event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name)))
+                .collect();
+            let told = about.iter().find(|event| event.reason.as_deref() == Some(reason));
+            told.map(|event| event.note.clone().unwrap_or_default()).ok_or_else(|| {
+                about.iter().map(|event| event.reason.clone().unwrap_or_default()).collect::<Vec<_>>()
+            })
+        })
+        .await
+    }
+
     /// Waits for this many more lists: what does not happen until then does not happen.
     pub async fn lists_later(&self, lists: usize) {
         let before = self.calls(Call::List).len();
@@ -259,6 +289,18 @@ pub fn obs(name: &str) -> DwsDataSource {
             deletion_policy: None,
         },
     )
+}
+
+/// The n-th of further DWS clusters.
+pub fn cluster(n: usize) -> String {
+    format!("5db57c02-6d72-59aa-8c05-{n:012x}")
+}
+
+/// An OBS data source in the n-th of further DWS clusters.
+pub fn obs_in(n: usize, name: &str) -> DwsDataSource {
+    let mut object = obs(name);
+    object.spec.cluster_id = cluster(n);
+    object
 }
 
 /// An MRS data source, with the password of the Secret `mrs-account`.
