@@ -137,7 +137,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         timings: args.timings,
         resync_period: args.resync_period,
         providers: Arc::new(Providers::new(access, process.clock, args.timings, cluster_kind)),
-        snapshots: Snapshots::default(),
+        snapshots: Snapshots::new(process.clock, process.metrics.clone()),
         lanes,
         claims: Claims::default(),
         memories: Memories::default(),
@@ -182,6 +182,8 @@ async fn pulse(ctx: Arc<Context>) {
     loop {
         beats.tick().await;
         ctx.health.beat("work", PULSE * 12);
-        ctx.metrics.set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
+        ctx.metrics
+            .set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
+        ctx.metrics.set_breakers_open(ctx.providers.refused());
     }
 }

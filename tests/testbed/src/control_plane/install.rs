@@ -31,9 +31,7 @@ pub(super) async fn install(client: &Client) -> Result<()> {
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());
         tokio::time::timeout(ESTABLISHED, established)
             .await
-            .with_context(|| {
-                format!("the CRD {name} is not established after {ESTABLISHED:?}")
-            })??;
+            .with_context(|| format!("the CRD {name} is not established after {ESTABLISHED:?}"))??;
     }
     Ok(())
 }
