@@ -17,7 +17,7 @@ use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster
 /// How many objects share the key.
 const OBJECTS: usize = 30;
 
-async fn correct(world: &World, name: &str) {
+async fn correct(world: &World<'_>, name: &str) {
     let secrets: Api<Secret> = world.api();
     let right = json!({"stringData": {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}});
     secrets.patch(name, &PatchParams::default(), &Patch::Merge(right)).await.expect("the Secret exists");
@@ -27,11 +27,11 @@ fn is_rejection(entry: &LogEntry) -> bool {
     entry.error_code.as_deref() == Some("APIGW.0301")
 }
 
-fn rejections(world: &World) -> usize {
+fn rejections(world: &World<'_>) -> usize {
     world.cloud.log().iter().filter(|entry| is_rejection(entry)).count()
 }
 
-async fn provider_says(world: &World, name: &str, reason: Reason) {
+async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
     let providers: Api<DwsProvider> = world.api();
     wait::until(SOON, &format!("the provider {name} says {reason}"), async || {
         let status = providers.get(name).await.ok().and_then(|provider| provider.status).unwrap_or_default();
@@ -41,7 +41,7 @@ async fn provider_says(world: &World, name: &str, reason: Reason) {
 }
 
 /// Applies 30 objects that use these providers in turn, all with a wrong secret key.
-async fn with_wrong_keys(names: &[&str]) -> World {
+async fn with_wrong_keys(names: &[&str]) -> World<'static> {
     let world = World::new("breaker").await;
     for name in names {
         world.create(&secret(&format!("key-{name}"), &[("accessKey", ACCESS_KEY), ("secretKey", "wrong")])).await;
@@ -59,7 +59,7 @@ async fn with_wrong_keys(names: &[&str]) -> World {
     world
 }
 
-async fn all_say_rejected(world: &World, names: &[&str]) {
+async fn all_say_rejected(world: &World<'_>, names: &[&str]) {
     for n in 0..OBJECTS {
         world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
     }
@@ -68,7 +68,7 @@ async fn all_say_rejected(world: &World, names: &[&str]) {
     }
 }
 
-async fn all_ready(world: &World, names: &[&str]) {
+async fn all_ready(world: &World<'_>, names: &[&str]) {
     for n in 0..OBJECTS {
         let object = world.ready(&format!("lake-{n}")).await;
         assert_eq!(object.metadata.generation, Some(1), "nobody touched it");

@@ -16,7 +16,7 @@ use crate::world::{PROJECT, World, cluster, message, mrs, obs, on_cluster, secre
 const EVIL: &str = "../../v3/projects?a#b%2f..%2F@host:80/ \u{e9}\u{4e16}\u{202e}\\\"{}";
 
 /// Every request went to the endpoint, to a path of the API with plain ids in it, with no header but the operator's own.
-fn check_requests(world: &World) {
+fn check_requests(world: &World<'_>) {
     let host = world.endpoint.trim_start_matches("http://");
     let known = [
         "accept", "authorization", "content-length", "content-type", "host", "user-agent", "x-project-id", "x-sdk-date",
@@ -40,7 +40,7 @@ fn check_requests(world: &World) {
     }
 }
 
-async fn annotate(world: &World, name: &str, key: &str, value: &str) {
+async fn annotate(world: &World<'_>, name: &str, key: &str, value: &str) {
     let api: Api<DwsDataSource> = world.api();
     let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
     api.patch(name, &PatchParams::default(), &patch).await.expect("the API server takes annotations");

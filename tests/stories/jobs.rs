@@ -14,7 +14,7 @@ fn fails() -> JobOutcome {
     }
 }
 
-fn ends(world: &World, name: &str, outcome: JobOutcome) {
+fn ends(world: &World<'_>, name: &str, outcome: JobOutcome) {
     let settings = NameSettings { create_outcome: Some(outcome), ..NameSettings::default() };
     world.cloud.update_settings(|all| drop(all.by_name.insert(name.to_owned(), settings)));
 }

@@ -34,7 +34,7 @@ fn is_renewal(call: &Call) -> bool {
 }
 
 /// Waits until this replica holds the Lease.
-async fn leads(world: &World, identity: &str) {
+async fn leads(world: &World<'_>, identity: &str) {
     let leases = world.api::<Lease>();
     wait::until(SOON * 2, &format!("{identity} leads"), async || {
         let holder = leases.get_opt(LEASE).await.ok().flatten().and_then(|lease| lease.spec?.holder_identity);
@@ -44,7 +44,7 @@ async fn leads(world: &World, identity: &str) {
 }
 
 /// Ready, with one data source in the cloud that is the recorded one.
-async fn is_whole(world: &World, name: &str) -> DwsDataSource {
+async fn is_whole(world: &World<'_>, name: &str) -> DwsDataSource {
     let object = world.ready(name).await;
     wait::until(SOON, "one data source is left", async || {
         let sources = world.cloud.sources(CLUSTER);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::world::{CLUSTER, SOON, World, cluster, mrs, obs, on_cluster, verdict};
 
-async fn with_failing_creates(hint: &str) -> World {
+async fn with_failing_creates(hint: &str) -> World<'static> {
     let world = World::new(hint).await;
     world.with_provider().await;
     let fail = JobOutcome::Fail { code: "CreateTask-fail:DWS.5172".to_owned(), detail: "no such database".to_owned() };
@@ -19,11 +19,11 @@ async fn with_failing_creates(hint: &str) -> World {
     world
 }
 
-fn mend(world: &World) {
+fn mend(world: &World<'_>) {
     world.cloud.update_settings(|settings| settings.create_outcome = JobOutcome::Success);
 }
 
-async fn edit(world: &World, name: &str, spec: Value) -> kube::Result<DwsDataSource> {
+async fn edit(world: &World<'_>, name: &str, spec: Value) -> kube::Result<DwsDataSource> {
     let api: Api<DwsDataSource> = world.api();
     api.patch(name, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec }))).await
 }

@@ -1,9 +1,8 @@
 //! Secrets and providers that are missing or wrong are waited for, named, and used as soon as they are right.
 
-use std::time::Duration;
 
 use dws_operator::api::data_source::{ProviderKind, ProviderRef};
-use dws_operator::api::provider::{Auth, DwsProvider, SecretRef};
+use dws_operator::api::provider::{DwsProvider, SecretRef};
 use dws_operator::api::{ClusterDwsProvider, ConditionType, DwsDataSource, Reason};
 use dws_simulator::{AccessKey, Call, DEFAULT_PASSWORD, Settings, Simulator};
 use dws_testbed::{Api as Side, ControlPlane, TestNamespace, wait};
@@ -14,12 +13,12 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::world::{
-    ACCESS_KEY, PASSWORD, PROJECT, SECRET_KEY, SOON, World, access, cluster, message, mrs, obs, on_cluster,
+    ACCESS_KEY, PASSWORD, PROJECT, SECRET_KEY, SOON, World, cluster, message, mrs, obs, on_cluster,
     password_provider, provider, secret, verdict,
 };
 
 /// Makes the Secret hold exactly this.
-async fn put(world: &World, object: Secret) {
+async fn put(world: &World<'_>, object: Secret) {
     let secrets: Api<Secret> = world.api();
     let name = object.metadata.name.clone().expect("a name");
     if secrets.get_opt(&name).await.expect("the API server answers").is_some() {
@@ -29,7 +28,7 @@ async fn put(world: &World, object: Secret) {
     }
 }
 
-async fn patch_provider(world: &World, name: &str, spec: Value) {
+async fn patch_provider(world: &World<'_>, name: &str, spec: Value) {
     let providers: Api<DwsProvider> = world.api();
     let patch = Patch::Merge(json!({ "spec": spec }));
     providers.patch(name, &PatchParams::default(), &patch).await.expect("the API server takes the change");
@@ -41,7 +40,7 @@ fn uses(mut object: DwsDataSource, kind: ProviderKind, name: &str) -> DwsDataSou
 }
 
 /// Waits until the operator has read the Secret this often.
-async fn read(world: &World, name: &str, times: usize) {
+async fn read(world: &World<'_>, name: &str, times: usize) {
     let part = format!("/secrets/{name}");
     let what = format!("the Secret {name} is read {times} times");
     let enough = |calls: &[dws_testbed::Call]| {

@@ -51,7 +51,7 @@ fn both(name: &str, answer: &Answer, without: Rule) -> [Case; 2] {
 }
 
 /// Creates one data source for each case, each on a cluster of its own, and holds what comes of it against its rule.
-async fn all_end_well(world: &World, cases: &[Case]) {
+async fn all_end_well(world: &World<'_>, cases: &[Case]) {
     for (number, case) in cases.iter().enumerate() {
         world.cloud.add_fault(case.fault.clone().cluster(&cluster(number)).times(1));
     }
@@ -65,7 +65,7 @@ async fn all_end_well(world: &World, cases: &[Case]) {
     .await;
 }
 
-async fn ends_well(world: &World, source: &DwsDataSource, rule: Rule) {
+async fn ends_well(world: &World<'_>, source: &DwsDataSource, rule: Rule) {
     let name = source.metadata.name.as_deref().unwrap();
     let ready = world.ready(name).await;
     let status = ready.status.unwrap();

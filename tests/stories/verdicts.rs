@@ -68,7 +68,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-fn creates(world: &World, name: &str) -> Vec<LogEntry> {
+fn creates(world: &World<'_>, name: &str) -> Vec<LogEntry> {
     world.calls(Call::Create).into_iter().filter(|entry| entry.name.as_deref() == Some(name)).collect()
 }
 

@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::Value;
 
 /// A DWS cluster.
 pub const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -200,20 +201,6 @@ impl<'p> World<'p> {
         events.items.into_iter().filter(about).filter_map(|event| event.reason).collect()
     }
 
-    /// Waits until there is an event about the data source with this reason.
-    pub async fn event(&self, name: &str, reason: &str) {
-        wait::until(SOON, &format!("{name}: event {reason}"), async || {
-            let events = self.events(name).await;
-            if events.iter().any(|event| event == reason) { Ok(()) } else { Err(events) }
-        })
-        .await;
-    }
-
-    /// The creates of one data source that the cloud has had so far.
-    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
-        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
-    }
-
     /// The calls of one kind that the cloud has had so far.
     pub fn calls(&self, call: Call) -> Vec<LogEntry> {
         self.cloud.log().into_iter().filter(|entry| entry.call == call).collect()
@@ -222,6 +209,16 @@ impl<'p> World<'p> {
     /// The calls of one kind that took effect.
     pub fn effective(&self, call: Call) -> usize {
         self.calls(call).iter().filter(|entry| entry.took_effect).count()
+    }
+
+    /// The create requests for a data source of this name, in the order of their arrival.
+    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
+        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
+    }
+
+    /// Changes a data source by a merge patch.
+    pub async fn edit(&self, name: &str, change: Value) -> DwsDataSource {
+        self.patch(name, false, change).await
     }
 
     /// Changes an object as an administrator may, by a merge patch of the object or of its status.
@@ -286,9 +283,9 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
 }
 
 /// What the verdict tells its reader.
-pub fn message(object: &DwsDataSource) -> &str {
+pub fn message(object: &DwsDataSource) -> String {
     let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    conditions.first().map_or("", |condition| &condition.message)
+    conditions.first().map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
 /// The n-th of many DWS clusters.
@@ -339,11 +336,6 @@ pub fn access(endpoint: &str, auth: Auth) -> Access {
         auth,
         ownership_marker: None,
     }
-}
-
-/// A DWS cluster of its own for each number.
-pub fn cluster(number: usize) -> String {
-    format!("00000000-0000-4000-8000-{number:012x}")
 }
 
 /// An OBS data source, named in the cloud like the object.
