@@ -108,7 +108,7 @@ impl Pass {
     /// Takes a newer state of the object.
     pub fn renew(&mut self, ctx: &Context, object: DwsDataSource) {
         self.observation.object = fold_object(&object);
-        for freed in ctx.claims.note(&object) {
+        for freed in ctx.claims.renew(&object) {
             ctx.wakes.wake(&freed);
         }
         self.object = object;

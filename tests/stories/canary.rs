@@ -70,8 +70,11 @@ async fn secrets_stay_where_they_belong() {
         world.delete(name).await;
         world.gone(name).await;
     }
-    let audit = plane.environment().expect("the control plane says where its audit log is");
-    let audit = std::fs::read(&audit[AUDIT_LOG_VARIABLE]).expect("the audit log");
+    let audit = std::env::var(AUDIT_LOG_VARIABLE).unwrap_or_else(|_| {
+        let own = plane.environment().expect("a control plane of this process");
+        own[AUDIT_LOG_VARIABLE].clone()
+    });
+    let audit = std::fs::read(audit).expect("the audit log");
     let simulator = serde_json::to_vec(&world.cloud.log()).expect("JSON");
     let log = operator.log();
     assert!(log.contains("\"level\":\"TRACE\""), "the log is at trace level");

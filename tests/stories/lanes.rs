@@ -6,7 +6,7 @@ use dws_operator::api::{DwsDataSource, Reason};
 use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
 use kube::ResourceExt;
 
-use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster};
+use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster, verdict};
 
 /// The error codes of a busy DWS cluster.
 const BUSY: [&str; 2] = ["DWS.7023", "DWS.0011"];
@@ -46,6 +46,8 @@ async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
     let names: Vec<String> = (0..50).map(|n| format!("lake-{n:02}")).collect();
     for name in &names {
         world.create(&obs(name)).await;
+        // It has come when the operator has said something about it.
+        world.until(name, "noticed", |object| verdict(object).is_some()).await;
     }
     for name in &names {
         match name.as_str() {

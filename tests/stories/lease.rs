@@ -182,7 +182,7 @@ async fn cannot_renew(trouble: Trouble) {
     };
     let renewed = |calls: &[Call]| -> Timestamp {
         let accepted = |call: &&Call| is_renewal(call) || call.is(ApiSide::Kube, "POST", "/leases");
-        calls.iter().filter(accepted).filter(|call| call.status == Some(200)).map(|call| call.started).last().unwrap()
+        calls.iter().filter(accepted).filter(|call| matches!(call.status, Some(200 | 201))).map(|call| call.started).last().unwrap()
     };
     if refused.is_some() {
         // The create comes when the rest of the lease no longer covers it.

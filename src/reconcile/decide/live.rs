@@ -329,6 +329,10 @@ fn gone(o: &Observation, meanwhile: Draft<'_>) -> Plan {
 
 /// Takes a data source of ours from the list into the status.
 pub fn adopt(o: &Observation, item: &Item, at: Coordinates, attempt: Option<&Intent>) -> Plan {
+    if !o.object.finalizer && !o.object.deleting {
+        // Somebody took it away; without it the object could vanish and leave the data source behind.
+        return Plan::Act(Step::PutFinalizer);
+    }
     let draft = Draft::new(o)
         .edit(|status| {
             status.id = Some(item.id.clone());

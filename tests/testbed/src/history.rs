@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::conditions::{generation, is_true, observed_generation};
+use crate::conditions::{condition, generation, is_true, observed_generation};
 use crate::{Kstatus, flux_violations, kstatus};
 
 /// One version of an object.
@@ -105,7 +105,9 @@ fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
     if let Some(id) = previous["status"]["id"].as_str() {
         // A replacement writes down what it removes before it does.
         let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
-        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object);
+        // Two lists have proven that the data source is gone from the cloud.
+        let is_gone = condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering");
+        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object) || is_gone;
         if !is_kept {
             broken.push(format!("the id {id} is forgotten"));
         }
