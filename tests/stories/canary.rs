@@ -8,7 +8,7 @@ use dws_simulator::{AccessKey, Answer, Body, Call, Fault};
 use dws_testbed::{AUDIT_LOG_VARIABLE, ControlPlane, etcd_dump};
 use uuid::Uuid;
 
-use crate::world::{World, mrs, on_cluster, password_provider, provider, secret};
+use crate::world::{cluster, World, mrs, on_cluster, password_provider, provider, secret};
 
 /// The forms in which a value could leak.
 fn forms(value: &str) -> [Vec<u8>; 2] {
@@ -42,15 +42,18 @@ async fn secrets_stay_where_they_belong() {
     by_password.metadata.name = Some("by-password".to_owned());
     world.create(&by_password).await;
 
-    let all = format!("user_pwd {{password}} with {access}, {key}, {token}, {iam}");
-    let echo = |status, name| Fault::on(Call::Create, Answer::error(status, "DWS.5199", &all)).name(name);
-    world.cloud.add_fault(echo(400, "refused").times(1));
-    world.cloud.add_fault(echo(400, "by_password").times(1));
-    let html = Body::Text { content_type: "text/html".to_owned(), text: format!("<p>{all}</p>") };
+    // Each answer repeats what its request could have carried.
+    let by_key = format!("{access}, {key}, {token}");
+    let created_by_key = format!("user_pwd {{password}} with {by_key}");
+    let created_by_user = format!("user_pwd {{password}} with {iam}");
+    let echo = |text: &str, name| Fault::on(Call::Create, Answer::error(400, "DWS.5199", text)).name(name).times(1);
+    world.cloud.add_fault(echo(&created_by_key, "refused"));
+    world.cloud.add_fault(echo(&created_by_user, "by_password"));
+    let html = Body::Text { content_type: "text/html".to_owned(), text: format!("<p>{created_by_key}</p>") };
     world.cloud.add_fault(Fault::on(Call::Create, Answer::with_body(503, html)).name("unknown").times(1));
-    world.cloud.add_fault(Fault::on(Call::List, Answer::error(500, "DWS.0005", &all)).times(2));
+    world.cloud.add_fault(Fault::on(Call::List, Answer::error(500, "DWS.0005", &by_key)).cluster(&cluster(1)).times(2));
     // A refusal of the login repeats the IAM user's password.
-    world.cloud.add_fault(Fault::on(Call::Token, Answer::error(503, "APIGW.0613", &all)).times(1));
+    world.cloud.add_fault(Fault::on(Call::Token, Answer::error(503, "APIGW.0613", &iam)).times(1));
 
     let operator = world.operator().args(["--log-level=trace"]).start().await;
     world.create(&uses(on_cluster(1, mrs("refused")), "default")).await;
