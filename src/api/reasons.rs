@@ -184,7 +184,10 @@ mod tests {
     fn every_reason_has_its_row_in_the_troubleshooting_guide() {
         let guide = include_str!("../../docs/troubleshooting.md");
         for reason in Reason::ALL {
-            assert!(guide.contains(&format!("| `{reason}` |")), "{reason} has no row in docs/troubleshooting.md");
+            assert!(
+                guide.contains(&format!("| `{reason}` |")),
+                "{reason} has no row in docs/troubleshooting.md"
+            );
         }
     }
 

@@ -20,7 +20,10 @@ const OBJECTS: usize = 30;
 async fn correct(world: &World<'_>, name: &str) {
     let secrets: Api<Secret> = world.api();
     let right = json!({"stringData": {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}});
-    secrets.patch(name, &PatchParams::default(), &Patch::Merge(right)).await.expect("the Secret exists");
+    secrets
+        .patch(name, &PatchParams::default(), &Patch::Merge(right))
+        .await
+        .expect("the Secret exists");
 }
 
 fn is_rejection(entry: &LogEntry) -> bool {
@@ -34,8 +37,17 @@ fn rejections(world: &World<'_>) -> usize {
 async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
     let providers: Api<DwsProvider> = world.api();
     wait::until(SOON, &format!("the provider {name} says {reason}"), async || {
-        let status = providers.get(name).await.ok().and_then(|provider| provider.status).unwrap_or_default();
-        if status.conditions.iter().any(|condition| condition.reason == reason) { Ok(()) } else { Err(status) }
+        let status = providers
+            .get(name)
+            .await
+            .ok()
+            .and_then(|provider| provider.status)
+            .unwrap_or_default();
+        if status.conditions.iter().any(|condition| condition.reason == reason) {
+            Ok(())
+        } else {
+            Err(status)
+        }
     })
     .await;
 }
@@ -44,7 +56,12 @@ async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
 async fn with_wrong_keys(names: &[&str]) -> World<'static> {
     let world = World::new("breaker").await;
     for name in names {
-        world.create(&secret(&format!("key-{name}"), &[("accessKey", ACCESS_KEY), ("secretKey", "wrong")])).await;
+        world
+            .create(&secret(
+                &format!("key-{name}"),
+                &[("accessKey", ACCESS_KEY), ("secretKey", "wrong")],
+            ))
+            .await;
         let mut provider = provider(&world.endpoint);
         provider.metadata.name = Some((*name).to_owned());
         provider.spec.access.auth.access_key.as_mut().unwrap().secret_ref.name = format!("key-{name}");
@@ -52,8 +69,10 @@ async fn with_wrong_keys(names: &[&str]) -> World<'static> {
     }
     for n in 0..OBJECTS {
         let mut object = on_cluster(n, obs(&format!("lake-{n}")));
-        object.spec.provider_ref =
-            Some(ProviderRef { kind: ProviderKind::DwsProvider, name: names[n % names.len()].to_owned() });
+        object.spec.provider_ref = Some(ProviderRef {
+            kind: ProviderKind::DwsProvider,
+            name: names[n % names.len()].to_owned(),
+        });
         world.create(&object).await;
     }
     world
@@ -105,7 +124,13 @@ async fn a_wrong_key_in_many_secrets_fails_three_times_at_most_in_a_window() {
         correct(&world, &format!("key-{name}")).await;
     }
     all_ready(&world, &names).await;
-    let rejected: Vec<_> = world.cloud.log().into_iter().filter(is_rejection).map(|entry| entry.time).collect();
+    let rejected: Vec<_> = world
+        .cloud
+        .log()
+        .into_iter()
+        .filter(is_rejection)
+        .map(|entry| entry.time)
+        .collect();
     assert!(!rejected.is_empty());
     for four in rejected.windows(4) {
         let span = four[3].duration_since(four[0]).unsigned_abs();
@@ -119,7 +144,11 @@ async fn a_wrong_key_in_many_secrets_fails_three_times_at_most_in_a_window() {
 async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
     let world = World::new("breaker").await;
     world.with_provider().await;
-    let _operator = world.operator_with(&["--breaker-window=60s", "--ready-grace=1s"]).args(["--resync-period=2s"]).start().await;
+    let _operator = world
+        .operator_with(&["--breaker-window=60s", "--ready-grace=1s"])
+        .args(["--resync-period=2s"])
+        .start()
+        .await;
     for n in 0..OBJECTS {
         world.create(&on_cluster(n, obs(&format!("lake-{n}")))).await;
     }
@@ -134,10 +163,15 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
     let rejected = rejections(&world);
     assert!((1..=3).contains(&rejected), "{rejected} calls with a revoked key");
 
-    world.cloud.add_access_key(AccessKey::permanent("AKEXAMPLE0000000NEXT", "SKnext"));
+    world
+        .cloud
+        .add_access_key(AccessKey::permanent("AKEXAMPLE0000000NEXT", "SKnext"));
     let secrets: Api<Secret> = world.api();
     let next = json!({"stringData": {"accessKey": "AKEXAMPLE0000000NEXT", "secretKey": "SKnext"}});
-    secrets.patch("dws-access-key", &PatchParams::default(), &Patch::Merge(next)).await.expect("the Secret exists");
+    secrets
+        .patch("dws-access-key", &PatchParams::default(), &Patch::Merge(next))
+        .await
+        .expect("the Secret exists");
     for n in 0..OBJECTS {
         world.ready(&format!("lake-{n}")).await;
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);

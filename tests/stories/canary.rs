@@ -8,7 +8,7 @@ use dws_simulator::{AccessKey, Answer, Body, Call, Fault};
 use dws_testbed::{AUDIT_LOG_VARIABLE, ControlPlane, etcd_dump};
 use uuid::Uuid;
 
-use crate::world::{cluster, World, mrs, on_cluster, password_provider, provider, secret};
+use crate::world::{World, cluster, mrs, on_cluster, password_provider, provider, secret};
 
 /// The forms in which a value could leak.
 fn forms(value: &str) -> [Vec<u8>; 2] {
@@ -16,11 +16,16 @@ fn forms(value: &str) -> [Vec<u8>; 2] {
 }
 
 fn holds(haystack: &[u8], value: &str) -> bool {
-    forms(value).iter().any(|needle| haystack.windows(needle.len()).any(|window| window == needle))
+    forms(value)
+        .iter()
+        .any(|needle| haystack.windows(needle.len()).any(|window| window == needle))
 }
 
 fn uses(mut object: DwsDataSource, provider: &str) -> DwsDataSource {
-    object.spec.provider_ref = Some(ProviderRef { kind: ProviderKind::DwsProvider, name: provider.to_owned() });
+    object.spec.provider_ref = Some(ProviderRef {
+        kind: ProviderKind::DwsProvider,
+        name: provider.to_owned(),
+    });
     object
 }
 
@@ -35,7 +40,12 @@ async fn secrets_stay_where_they_belong() {
     world.cloud.add_access_key(AccessKey::temporary(&access, &key, &token));
     world.cloud.set_user("example", "operator", &iam);
     world.create(&secret("mrs-account", &[("password", &password)])).await;
-    world.create(&secret("dws-access-key", &[("accessKey", &access), ("secretKey", &key), ("securityToken", &token)])).await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", &access), ("secretKey", &key), ("securityToken", &token)],
+        ))
+        .await;
     world.create(&provider(&world.endpoint)).await;
     world.create(&secret("iam-user", &[("password", &iam)])).await;
     let mut by_password = password_provider(&world.endpoint);
@@ -46,27 +56,54 @@ async fn secrets_stay_where_they_belong() {
     let by_key = format!("{access}, {key}, {token}");
     let created_by_key = format!("user_pwd {{password}} with {by_key}");
     let created_by_user = format!("user_pwd {{password}} with {iam}");
-    let echo = |text: &str, name| Fault::on(Call::Create, Answer::error(400, "DWS.5199", text)).name(name).times(1);
+    let echo = |text: &str, name| {
+        Fault::on(Call::Create, Answer::error(400, "DWS.5199", text))
+            .name(name)
+            .times(1)
+    };
     world.cloud.add_fault(echo(&created_by_key, "refused"));
     world.cloud.add_fault(echo(&created_by_user, "by_password"));
-    let html = Body::Text { content_type: "text/html".to_owned(), text: format!("<p>{created_by_key}</p>") };
-    world.cloud.add_fault(Fault::on(Call::Create, Answer::with_body(503, html)).name("unknown").times(1));
-    world.cloud.add_fault(Fault::on(Call::List, Answer::error(500, "DWS.0005", &by_key)).cluster(&cluster(1)).times(2));
+    let html = Body::Text {
+        content_type: "text/html".to_owned(),
+        text: format!("<p>{created_by_key}</p>"),
+    };
+    world.cloud.add_fault(
+        Fault::on(Call::Create, Answer::with_body(503, html))
+            .name("unknown")
+            .times(1),
+    );
+    world.cloud.add_fault(
+        Fault::on(Call::List, Answer::error(500, "DWS.0005", &by_key))
+            .cluster(&cluster(1))
+            .times(2),
+    );
     // A refusal of the login repeats the IAM user's password.
-    world.cloud.add_fault(Fault::on(Call::Token, Answer::error(503, "APIGW.0613", &iam)).times(1));
+    world
+        .cloud
+        .add_fault(Fault::on(Call::Token, Answer::error(503, "APIGW.0613", &iam)).times(1));
 
     let operator = world.operator().args(["--log-level=trace"]).start().await;
     world.create(&uses(on_cluster(1, mrs("refused")), "default")).await;
-    world.create(&uses(on_cluster(2, mrs("by-password")), "by-password")).await;
+    world
+        .create(&uses(on_cluster(2, mrs("by-password")), "by-password"))
+        .await;
     world.create(&uses(on_cluster(3, mrs("unknown")), "default")).await;
     let refused = world.stalled("refused", Reason::InvalidSpec).await;
-    assert!(crate::world::message(&refused).contains("[redacted]"), "{}", crate::world::message(&refused));
+    assert!(
+        crate::world::message(&refused).contains("[redacted]"),
+        "{}",
+        crate::world::message(&refused)
+    );
     for name in ["refused", "by-password", "unknown"] {
         world.ready(name).await;
     }
 
     let metrics = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let metrics = metrics.get(format!("{}/metrics", operator.metrics_url().await)).send().await.expect("metrics");
+    let metrics = metrics
+        .get(format!("{}/metrics", operator.metrics_url().await))
+        .send()
+        .await
+        .expect("metrics");
     let metrics = metrics.text().await.expect("text");
     let etcd = etcd_dump(plane).await;
     for name in ["refused", "by-password", "unknown"] {
@@ -81,13 +118,23 @@ async fn secrets_stay_where_they_belong() {
     let simulator = serde_json::to_vec(&world.cloud.log()).expect("JSON");
     let log = operator.log();
     assert!(log.contains("\"level\":\"TRACE\""), "the log is at trace level");
-    for (what, value) in
-        [("password", &password), ("access key", &access), ("secret key", &key), ("token", &token), ("IAM password", &iam)]
-    {
-        let hits: Vec<&str> =
-            etcd.iter().filter(|entry| holds(&entry.value, value)).map(|entry| entry.key.as_str()).collect();
+    for (what, value) in [
+        ("password", &password),
+        ("access key", &access),
+        ("secret key", &key),
+        ("token", &token),
+        ("IAM password", &iam),
+    ] {
+        let hits: Vec<&str> = etcd
+            .iter()
+            .filter(|entry| holds(&entry.value, value))
+            .map(|entry| entry.key.as_str())
+            .collect();
         assert!(!hits.is_empty(), "the search finds the {what} in its Secret");
-        assert!(hits.iter().all(|key| key.starts_with("/registry/secrets/")), "the {what} is in {hits:?}");
+        assert!(
+            hits.iter().all(|key| key.starts_with("/registry/secrets/")),
+            "the {what} is in {hits:?}"
+        );
         let line = log.lines().find(|line| holds(line.as_bytes(), value));
         assert!(line.is_none(), "the {what} is in the log: {}", line.unwrap_or_default());
         assert!(!holds(metrics.as_bytes(), value), "the {what} is in the metrics");
@@ -97,6 +144,14 @@ async fn secrets_stay_where_they_belong() {
     for value in [&password, &key, &token, &iam] {
         assert!(!holds(&simulator, value));
     }
-    let sent = world.calls(Call::Create).into_iter().filter_map(|entry| entry.body).collect::<Vec<_>>();
-    assert!(sent.iter().all(|body| body["user_pwd"] == world.cloud.digest(&password).as_str()), "each create carries it");
+    let sent = world
+        .calls(Call::Create)
+        .into_iter()
+        .filter_map(|entry| entry.body)
+        .collect::<Vec<_>>();
+    assert!(
+        sent.iter()
+            .all(|body| body["user_pwd"] == world.cloud.digest(&password).as_str()),
+        "each create carries it"
+    );
 }

@@ -9,7 +9,9 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 use std::time::Duration;
 
-use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, message, mrs, on_cluster, obs, provider, secret, verdict};
+use crate::world::{
+    ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, message, mrs, obs, on_cluster, provider, secret, verdict,
+};
 
 /// An object of this name in the n-th DWS cluster, whose data source is called otherwise.
 fn named(n: usize, name: &str, data_source: &str) -> DwsDataSource {
@@ -52,7 +54,9 @@ async fn the_next_object_follows_a_deleted_holder() {
     world.ready("first").await;
     world.create(&named(0, "second", "Lake")).await;
     world.stalled("second", Reason::DuplicateOwner).await;
-    world.cloud.update_settings(|settings| settings.job_duration = Duration::from_secs(3));
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(3));
     world.delete("first").await;
     let told = message(&world.reconciling("second", Reason::WaitingForOwner).await);
     assert!(told.contains(&format!("{}/first", world.namespace.name())), "{told}");
@@ -62,7 +66,10 @@ async fn the_next_object_follows_a_deleted_holder() {
     assert_eq!(sources.len(), 1);
     assert_eq!(Some(&sources[0].id), second.status.unwrap().id.as_ref());
     assert_eq!(sources[0].name, "Lake");
-    assert_eq!((world.calls(Call::Create).len(), world.calls(Call::Delete).len()), (2, 1));
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (2, 1)
+    );
 }
 
 /// A holder whose create failed may take another name; the name that it leaves goes to the other.
@@ -70,9 +77,15 @@ async fn the_next_object_follows_a_deleted_holder() {
 async fn a_holder_that_changes_its_name_sets_the_other_free() {
     let world = World::new("claims").await;
     world.with_provider().await;
-    let failed = JobOutcome::Fail { code: "DWS.6000".to_owned(), detail: "no route".to_owned() };
+    let failed = JobOutcome::Fail {
+        code: "DWS.6000".to_owned(),
+        detail: "no route".to_owned(),
+    };
     world.cloud.update_settings(|settings| {
-        let create = NameSettings { create_outcome: Some(failed), ..NameSettings::default() };
+        let create = NameSettings {
+            create_outcome: Some(failed),
+            ..NameSettings::default()
+        };
         settings.by_name.insert("lake".to_owned(), create);
     });
     let _operator = world.operator().start().await;
@@ -80,10 +93,17 @@ async fn a_holder_that_changes_its_name_sets_the_other_free() {
     world.stalled("first", Reason::CreateFailed).await;
     world.create(&named(0, "second", "LAKE")).await;
     world.stalled("second", Reason::DuplicateOwner).await;
-    world.patch("first", false, json!({"spec": {"dataSourceName": "pond"}})).await;
+    world
+        .patch("first", false, json!({"spec": {"dataSourceName": "pond"}}))
+        .await;
     world.ready("first").await;
     world.ready("second").await;
-    let mut names: Vec<String> = world.cloud.sources(&cluster(0)).into_iter().map(|source| source.name).collect();
+    let mut names: Vec<String> = world
+        .cloud
+        .sources(&cluster(0))
+        .into_iter()
+        .map(|source| source.name)
+        .collect();
     names.sort();
     assert_eq!(names, ["LAKE", "pond"]);
 }
@@ -123,10 +143,19 @@ async fn an_object_in_another_namespace_may_hold_the_name() {
     other.metadata.name = Some("other".to_owned());
     let posting = PostParams::default();
     Api::all(admin.clone()).create(&posting, &other).await.unwrap();
-    let key = secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)]);
-    Api::<Secret>::namespaced(admin.clone(), "other").create(&posting, &key).await.unwrap();
+    let key = secret(
+        "dws-access-key",
+        &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+    );
+    Api::<Secret>::namespaced(admin.clone(), "other")
+        .create(&posting, &key)
+        .await
+        .unwrap();
     let same = provider(&world.endpoint);
-    Api::<DwsProvider>::namespaced(admin.clone(), "other").create(&posting, &same).await.unwrap();
+    Api::<DwsProvider>::namespaced(admin.clone(), "other")
+        .create(&posting, &same)
+        .await
+        .unwrap();
     let lakes: Api<DwsDataSource> = Api::namespaced(admin, "other");
     lakes.create(&posting, &named(0, "lake", "Lake")).await.unwrap();
     let told = wait::until(SOON, "other/lake is a duplicate", async || {
@@ -139,10 +168,15 @@ async fn an_object_in_another_namespace_may_hold_the_name() {
     .await;
     assert!(told.contains(&format!("{}/lake", world.namespace.name())), "{told}");
     lakes.delete("lake", &DeleteParams::default()).await.unwrap();
-    wait::until(SOON, "other/lake is gone", async || match lakes.get_opt("lake").await.unwrap() {
-        None => Ok(()),
-        Some(lake) => Err(lake.status),
+    wait::until(SOON, "other/lake is gone", async || {
+        match lakes.get_opt("lake").await.unwrap() {
+            None => Ok(()),
+            Some(lake) => Err(lake.status),
+        }
     })
     .await;
-    assert_eq!((world.calls(Call::Create).len(), world.calls(Call::Delete).len()), (1, 0));
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (1, 0)
+    );
 }

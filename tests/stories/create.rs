@@ -55,7 +55,11 @@ async fn the_body_is_the_documented_one_with_the_marker() {
 
 /// Whether each create request for the name asked for a restart of the DWS cluster.
 fn restarts_asked(world: &World<'_>, name: &str) -> Vec<bool> {
-    let asks = |post: &LogEntry| post.body.as_ref().is_some_and(|body| body.get("reboot") == Some(&Value::Bool(true)));
+    let asks = |post: &LogEntry| {
+        post.body
+            .as_ref()
+            .is_some_and(|body| body.get("reboot") == Some(&Value::Bool(true)))
+    };
     world.posts(name).iter().map(asks).collect()
 }
 
@@ -70,21 +74,51 @@ async fn a_restart_is_asked_for_with_the_first_accepted_create_and_only_then() {
         ("accepted", Some(true), vec![], &[true], 1),
         ("not_wanted", Some(false), vec![], &[false], 0),
         ("not_said", None, vec![], &[false], 0),
-        ("busy", Some(true), vec![Fault::on(Call::Create, busy()).times(2)], &[true, true, true], 1),
-        ("answered_500", Some(true), vec![Fault::on(Call::Create, failure()).times(1)], &[true, false], 0),
-        ("reset_before", Some(true), vec![Fault::on(Call::Create, reset()).times(1)], &[true, false], 0),
-        ("reset_after", Some(true), vec![Fault::on(Call::Create, reset()).times(1).applied()], &[true], 1),
+        (
+            "busy",
+            Some(true),
+            vec![Fault::on(Call::Create, busy()).times(2)],
+            &[true, true, true],
+            1,
+        ),
+        (
+            "answered_500",
+            Some(true),
+            vec![Fault::on(Call::Create, failure()).times(1)],
+            &[true, false],
+            0,
+        ),
+        (
+            "reset_before",
+            Some(true),
+            vec![Fault::on(Call::Create, reset()).times(1)],
+            &[true, false],
+            0,
+        ),
+        (
+            "reset_after",
+            Some(true),
+            vec![Fault::on(Call::Create, reset()).times(1).applied()],
+            &[true],
+            1,
+        ),
         (
             "busy_then_500",
             Some(true),
-            vec![Fault::on(Call::Create, busy()).times(1), Fault::on(Call::Create, failure()).times(1)],
+            vec![
+                Fault::on(Call::Create, busy()).times(1),
+                Fault::on(Call::Create, failure()).times(1),
+            ],
             &[true, true, false],
             0,
         ),
         (
             "500_then_busy",
             Some(true),
-            vec![Fault::on(Call::Create, failure()).times(1), Fault::on(Call::Create, busy()).times(1)],
+            vec![
+                Fault::on(Call::Create, failure()).times(1),
+                Fault::on(Call::Create, busy()).times(1),
+            ],
             &[true, false, false],
             0,
         ),
@@ -125,7 +159,11 @@ async fn creating_again_never_restarts_the_cluster_again() {
     assert!(world.cloud.remove_source(CLUSTER, &id));
     world
         .until("lake", "created again", |object| {
-            object.status.as_ref().and_then(|status| status.id.as_ref()).is_some_and(|now| *now != id)
+            object
+                .status
+                .as_ref()
+                .and_then(|status| status.id.as_ref())
+                .is_some_and(|now| *now != id)
         })
         .await;
     world.ready("lake").await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dws_operator::api::data_source::DwsDataSource;
 use dws_operator::api::Reason;
+use dws_operator::api::data_source::DwsDataSource;
 use dws_simulator::{Answer, Body, Call, Fault, Settings, Simulator};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -19,8 +19,17 @@ const EVIL: &str = "../../v3/projects?a#b%2f..%2F@host:80/ \u{e9}\u{4e16}\u{202e
 fn check_requests(world: &World<'_>) {
     let host = world.endpoint.trim_start_matches("http://");
     let known = [
-        "accept", "authorization", "content-length", "content-type", "host", "user-agent", "x-project-id", "x-sdk-date",
-        "accept-encoding", "x-auth-token", "x-security-token",
+        "accept",
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "x-project-id",
+        "x-sdk-date",
+        "accept-encoding",
+        "x-auth-token",
+        "x-security-token",
     ];
     for entry in world.cloud.log() {
         assert_eq!(entry.header("host"), Some(host), "{entry}");
@@ -33,7 +42,11 @@ fn check_requests(world: &World<'_>) {
             _ => false,
         };
         assert!(fits, "{entry}");
-        assert!(["", "type=OBS", "type=MRS"].contains(&entry.query.as_str()), "{entry}?{}", entry.query);
+        assert!(
+            ["", "type=OBS", "type=MRS"].contains(&entry.query.as_str()),
+            "{entry}?{}",
+            entry.query
+        );
         for (name, _) in &entry.headers {
             assert!(known.contains(&name.as_str()), "{entry}: {name}");
         }
@@ -43,7 +56,9 @@ fn check_requests(world: &World<'_>) {
 async fn annotate(world: &World<'_>, name: &str, key: &str, value: &str) {
     let api: Api<DwsDataSource> = world.api();
     let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
-    api.patch(name, &PatchParams::default(), &patch).await.expect("the API server takes annotations");
+    api.patch(name, &PatchParams::default(), &patch)
+        .await
+        .expect("the API server takes annotations");
 }
 
 /// Text in every field that takes any goes out as text in the body; passwords with a line break do not go out at all.
@@ -53,7 +68,9 @@ async fn text_from_users_stays_text() {
     world.with_provider().await;
     let text = EVIL.replace('\u{202e}', "");
     world.create(&secret("mrs-account", &[("password", &text)])).await;
-    world.create(&secret("crlf", &[("password", "12345678\r\nX-Evil: 1")])).await;
+    world
+        .create(&secret("crlf", &[("password", "12345678\r\nX-Evil: 1")]))
+        .await;
     let mut strange = on_cluster(1, obs("strange"));
     strange.spec.description = Some(text.clone());
     strange.spec.connect_info = Some(text.clone());
@@ -65,17 +82,40 @@ async fn text_from_users_stays_text() {
     world.create(&crlf).await;
     let _operator = world.operator().start().await;
     let object = world.stalled("crlf", Reason::InvalidSpec).await;
-    assert!(message(&object).contains("control character") && !message(&object).contains("Evil"), "{}", message(&object));
+    assert!(
+        message(&object).contains("control character") && !message(&object).contains("Evil"),
+        "{}",
+        message(&object)
+    );
     world.ready("password").await;
-    assert_eq!(world.cloud.sources(&cluster(2))[0].password, Some(world.cloud.digest(&text)));
+    assert_eq!(
+        world.cloud.sources(&cluster(2))[0].password,
+        Some(world.cloud.digest(&text))
+    );
     let created = |log: &[dws_simulator::LogEntry]| {
-        log.iter().any(|entry| entry.call == Call::Create && entry.name.as_deref() == Some("strange"))
+        log.iter()
+            .any(|entry| entry.call == Call::Create && entry.name.as_deref() == Some("strange"))
     };
-    let log = world.cloud.wait_log(crate::world::SOON, created).await.expect("it is sent");
-    let body = log.iter().find(|entry| entry.name.as_deref() == Some("strange")).unwrap().body.clone().unwrap();
+    let log = world
+        .cloud
+        .wait_log(crate::world::SOON, created)
+        .await
+        .expect("it is sent");
+    let body = log
+        .iter()
+        .find(|entry| entry.name.as_deref() == Some("strange"))
+        .unwrap()
+        .body
+        .clone()
+        .unwrap();
     assert_eq!(body["connect_info"], text.as_str());
     assert!(body["description"].as_str().unwrap().starts_with(&text));
-    assert!(world.calls(Call::Create).iter().all(|entry| entry.name.as_deref() != Some("crlf")));
+    assert!(
+        world
+            .calls(Call::Create)
+            .iter()
+            .all(|entry| entry.name.as_deref() != Some("crlf"))
+    );
     check_requests(&world);
 }
 
@@ -84,19 +124,32 @@ async fn text_from_users_stays_text() {
 async fn an_edited_status_or_intent_leads_nowhere() {
     let world = World::new("injection").await;
     world.with_provider().await;
-    let _operator = world.operator_with(&["--stalled-recheck=1s"]).args(["--resync-period=1s"]).start().await;
+    let _operator = world
+        .operator_with(&["--stalled-recheck=1s"])
+        .args(["--resync-period=1s"])
+        .start()
+        .await;
     world.create(&on_cluster(1, obs("id"))).await;
     world.create(&on_cluster(2, obs("intent"))).await;
     let real = world.ready("id").await.status.unwrap().id;
     world.ready("intent").await;
     let api: Api<DwsDataSource> = world.api();
     let patch = Patch::Merge(json!({"status": {"id": EVIL, "jobID": EVIL}}));
-    api.patch_status("id", &PatchParams::default(), &patch).await.expect("the schema takes it");
+    api.patch_status("id", &PatchParams::default(), &patch)
+        .await
+        .expect("the schema takes it");
     let intent = api.get("intent").await.unwrap().metadata.annotations.unwrap();
-    let (key, value) = intent.iter().find(|(_, value)| value.contains(&cluster(2))).expect("the intent");
+    let (key, value) = intent
+        .iter()
+        .find(|(_, value)| value.contains(&cluster(2)))
+        .expect("the intent");
     annotate(&world, "intent", key, &value.replace(&cluster(2), "../../v3/projects")).await;
     world.lists_later(4).await;
-    world.until("id", "the real id again", |object| object.status.as_ref().is_some_and(|status| status.id == real)).await;
+    world
+        .until("id", "the real id again", |object| {
+            object.status.as_ref().is_some_and(|status| status.id == real)
+        })
+        .await;
     for name in ["id", "intent"] {
         world.delete(name).await;
         world.gone(name).await;
@@ -112,9 +165,14 @@ async fn an_id_from_the_cloud_that_is_none_enters_no_path() {
     world.with_provider().await;
     let ids = ["../../../v3/projects", "a/b", "..", "x\r\nX-Evil: 1", "", "%2e%2e"];
     for (n, id) in ids.into_iter().enumerate() {
-        let evil = Fault::on(Call::Create, Answer::Ids(id.to_owned())).cluster(&cluster(n)).times(1);
+        let evil = Fault::on(Call::Create, Answer::Ids(id.to_owned()))
+            .cluster(&cluster(n))
+            .times(1);
         world.cloud.add_fault(evil);
-        let evil = Fault::on(Call::List, Answer::Ids(id.to_owned())).cluster(&cluster(n)).skip(1).times(1);
+        let evil = Fault::on(Call::List, Answer::Ids(id.to_owned()))
+            .cluster(&cluster(n))
+            .skip(1)
+            .times(1);
         world.cloud.add_fault(evil);
     }
     let _operator = world.operator().start().await;
@@ -124,7 +182,12 @@ async fn an_id_from_the_cloud_that_is_none_enters_no_path() {
     for n in 0..ids.len() {
         let id = world.ready(&format!("lake-{n}")).await.status.unwrap().id;
         let sources = world.cloud.sources(&cluster(n));
-        assert_eq!(sources.iter().map(|source| Some(source.id.clone())).collect::<Vec<_>>(), [id], "{:?}", ids[n]);
+        assert_eq!(
+            sources.iter().map(|source| Some(source.id.clone())).collect::<Vec<_>>(),
+            [id],
+            "{:?}",
+            ids[n]
+        );
     }
     assert_eq!(world.calls(Call::Create).len(), ids.len());
     check_requests(&world);
@@ -135,11 +198,15 @@ async fn an_id_from_the_cloud_that_is_none_enters_no_path() {
 async fn redirects_are_not_followed() {
     let world = World::new("injection").await;
     world.with_provider().await;
-    let trap = Simulator::start(Settings::default()).await.expect("the simulator starts");
+    let trap = Simulator::start(Settings::default())
+        .await
+        .expect("the simulator starts");
     for (n, call) in [Call::List, Call::Create, Call::Job].into_iter().enumerate() {
         for status in [302, 307] {
             let there = Answer::with_body(status, Body::Empty).header("Location", &format!("{}/v1.0/trap", trap.url()));
-            world.cloud.add_fault(Fault::on(call, there).cluster(&cluster(n)).times(1));
+            world
+                .cloud
+                .add_fault(Fault::on(call, there).cluster(&cluster(n)).times(1));
         }
     }
     let _operator = world.operator_with(&["--stalled-recheck=1s"]).start().await;
@@ -167,7 +234,9 @@ async fn error_texts_come_out_short_and_printable() {
         "\u{202e}gnp.exe \u{200b}\u{2028}next line".to_owned(),
     ];
     for (n, text) in texts.iter().enumerate() {
-        world.cloud.add_fault(Fault::on(Call::Create, Answer::error(400, "DWS.0001", text)).cluster(&cluster(n)));
+        world
+            .cloud
+            .add_fault(Fault::on(Call::Create, Answer::error(400, "DWS.0001", text)).cluster(&cluster(n)));
     }
     let operator = world.operator().start().await;
     for n in 0..texts.len() {
@@ -176,9 +245,13 @@ async fn error_texts_come_out_short_and_printable() {
     for n in 0..texts.len() {
         let object = world.stalled(&format!("lake-{n}"), Reason::InvalidSpec).await;
         let message = message(&object);
-        let (_, said) = message.split_once("DWS.0001: ").expect("the code, then the cloud's words");
+        let (_, said) = message
+            .split_once("DWS.0001: ")
+            .expect("the code, then the cloud's words");
         assert!(said.chars().count() <= 256, "{}", said.chars().count());
-        let odd = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let odd = |c: char| {
+            c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
         assert!(!message.contains(odd), "{message:?}");
     }
     assert!(!operator.log().contains('\u{1b}'));
@@ -190,7 +263,10 @@ async fn hostile_bodies_hurt_nobody_else() {
     const OTHERS: usize = 5;
     let world = World::new("injection").await;
     world.with_provider().await;
-    let text = |text: String| Body::Text { content_type: "application/json".to_owned(), text };
+    let text = |text: String| Body::Text {
+        content_type: "application/json".to_owned(),
+        text,
+    };
     let bodies = [
         Answer::with_body(200, Body::Oversized(50 << 20)),
         Answer::with_body(200, Body::Endless),
@@ -200,7 +276,9 @@ async fn hostile_bodies_hurt_nobody_else() {
     ];
     let count = bodies.len();
     for (n, answer) in bodies.into_iter().enumerate() {
-        world.cloud.add_fault(Fault::on(Call::List, answer).cluster(&cluster(n)));
+        world
+            .cloud
+            .add_fault(Fault::on(Call::List, answer).cluster(&cluster(n)));
     }
     let operator = world.operator().start().await;
     for n in 0..count {
@@ -218,7 +296,10 @@ async fn hostile_bodies_hurt_nobody_else() {
     }
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid())).expect("the operator runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of its memory");
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("the peak of its memory");
     let kilobytes: u64 = peak.trim().trim_end_matches("kB").trim().parse().expect("a number");
     assert!(kilobytes < 150_000, "{kilobytes} kB");
     world.cloud.clear_faults();

@@ -13,7 +13,12 @@ const BUSY: [&str; 2] = ["DWS.7023", "DWS.0011"];
 
 /// How often the cloud refused a request since it was busy.
 fn busy_answers(world: &World<'_>) -> usize {
-    world.cloud.log().iter().filter(|entry| entry.error_code.as_deref().is_some_and(|code| BUSY.contains(&code))).count()
+    world
+        .cloud
+        .log()
+        .iter()
+        .filter(|entry| entry.error_code.as_deref().is_some_and(|code| BUSY.contains(&code)))
+        .count()
 }
 
 /// The names of the first create requests, in the order of their arrival.
@@ -35,8 +40,14 @@ async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
     let world = World::new("lane").await;
     world.cloud.update_settings(|settings| {
         settings.job_duration = Duration::from_millis(30);
-        let fails = JobOutcome::Fail { code: "CreateTask-fail:DWS.0114".to_owned(), detail: "No route.".to_owned() };
-        let fails = NameSettings { create_outcome: Some(fails), ..NameSettings::default() };
+        let fails = JobOutcome::Fail {
+            code: "CreateTask-fail:DWS.0114".to_owned(),
+            detail: "No route.".to_owned(),
+        };
+        let fails = NameSettings {
+            create_outcome: Some(fails),
+            ..NameSettings::default()
+        };
         settings.by_name.insert("lake_20".to_owned(), fails);
     });
     let refused = Answer::error(400, "DWS.5130", "The agency does not exist.");
@@ -56,7 +67,10 @@ async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
             _ => world.ready(name).await,
         };
     }
-    assert_eq!(order_of_posts(&world), names.iter().map(|name| name.replace('-', "_")).collect::<Vec<_>>());
+    assert_eq!(
+        order_of_posts(&world),
+        names.iter().map(|name| name.replace('-', "_")).collect::<Vec<_>>()
+    );
     assert_eq!(world.effective(Call::Create), 49);
     assert_eq!(world.cloud.sources(CLUSTER).len(), 49);
     assert_eq!(busy_answers(&world), 0, "no two operations at once");
@@ -70,10 +84,14 @@ async fn deletions_go_first() {
     let _operator = world.operator().start().await;
     world.create(&obs("old")).await;
     world.ready("old").await;
-    world.cloud.update_settings(|settings| settings.create_outcome = JobOutcome::Never);
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Never);
     world.create(&obs("running")).await;
     let running = world.until("running", "its job", |object| job(object).is_some()).await;
-    world.cloud.update_settings(|settings| settings.create_outcome = JobOutcome::Success);
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Success);
     for name in ["first", "second"] {
         world.create(&obs(name)).await;
         world.reconciling(name, Reason::Creating).await;
@@ -112,7 +130,9 @@ fn job(object: &DwsDataSource) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_clusters_do_not_wait_for_each_other() {
     let world = World::new("parallel").await;
-    world.cloud.update_settings(|settings| settings.job_duration = Duration::from_secs(1));
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(1));
     world.with_provider().await;
     let _operator = world.operator().start().await;
     let begun = Instant::now();
@@ -123,14 +143,20 @@ async fn two_hundred_clusters_do_not_wait_for_each_other() {
     for n in 0..200 {
         world.ready(&format!("lake-{n}")).await;
     }
-    println!("200 data sources on 200 clusters: applied in {applied:?}, Ready after {:?}", begun.elapsed());
+    println!(
+        "200 data sources on 200 clusters: applied in {applied:?}, Ready after {:?}",
+        begun.elapsed()
+    );
     assert_eq!(world.calls(Call::Create).len(), 200);
     for n in 0..200 {
         let posts = world.posts(&format!("lake_{n}"));
         assert_eq!((posts.len(), posts[0].cluster.clone()), (1, Some(cluster(n))));
     }
     let overlap = world.cloud.log();
-    let first_ready = overlap.iter().position(|entry| entry.call == Call::Job && entry.time > overlap[0].time).unwrap();
+    let first_ready = overlap
+        .iter()
+        .position(|entry| entry.call == Call::Job && entry.time > overlap[0].time)
+        .unwrap();
     let last_post = overlap.iter().rposition(|entry| entry.call == Call::Create).unwrap();
     assert!(first_ready < last_post, "jobs are followed while others are created");
 }
@@ -143,7 +169,9 @@ async fn a_cluster_that_is_busy_with_another_operation_is_waited_for() {
     let rows = [(403, "DWS.7023"), (409, "DWS.0011")];
     for (n, (status, code)) in rows.into_iter().enumerate() {
         let busy = Answer::error(status, code, "Another operation is running.");
-        world.cloud.add_fault(Fault::on(Call::Create, busy).cluster(&cluster(n)));
+        world
+            .cloud
+            .add_fault(Fault::on(Call::Create, busy).cluster(&cluster(n)));
     }
     let _operator = world.operator().args(["--busy-deadline=2s"]).start().await;
     let names = ["forbidden", "conflict"];
@@ -161,7 +189,10 @@ async fn a_cluster_that_is_busy_with_another_operation_is_waited_for() {
         world
             .cloud
             .wait_log(SOON, |log| {
-                log.iter().filter(|entry| entry.call == Call::Create && entry.name.as_deref() == Some(name)).count() > tries
+                log.iter()
+                    .filter(|entry| entry.call == Call::Create && entry.name.as_deref() == Some(name))
+                    .count()
+                    > tries
             })
             .await
             .expect("it goes on trying");

@@ -6,11 +6,13 @@ use dws_simulator::Call;
 use dws_testbed::{Action, Api, Rule, Stage};
 use serde_json::json;
 
-use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, on_cluster, obs};
+use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, obs, on_cluster};
 
 /// Takes the finalizers away and deletes the object.
 async fn force_delete(world: &World<'_>, name: &str) {
-    world.patch(name, false, json!({"metadata": {"finalizers": null}})).await;
+    world
+        .patch(name, false, json!({"metadata": {"finalizers": null}}))
+        .await;
     world.delete(name).await;
 }
 
@@ -37,7 +39,11 @@ async fn an_orphan_is_told_with_its_coordinates_and_left_alone() {
     world.delete("later").await;
     world.gone("later").await;
     assert_eq!(world.cloud.sources(&cluster(0)).len(), 1);
-    let touched: Vec<_> = world.calls(Call::Delete).into_iter().filter(|call| call.cluster.as_deref() != Some(&cluster(1))).collect();
+    let touched: Vec<_> = world
+        .calls(Call::Delete)
+        .into_iter()
+        .filter(|call| call.cluster.as_deref() != Some(&cluster(1)))
+        .collect();
     assert_eq!(touched, []);
 }
 
@@ -47,13 +53,20 @@ async fn an_orphan_is_told_with_its_coordinates_and_left_alone() {
 async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
     let world = World::new("orphans").await;
     world.with_provider().await;
-    let _operator = world.operator().args(["--write-deadline=4s", "--lease=10s"]).start().await;
+    let _operator = world
+        .operator()
+        .args(["--write-deadline=4s", "--lease=10s"])
+        .start()
+        .await;
     for (n, policy) in [DeletionPolicy::Delete, DeletionPolicy::Retain].into_iter().enumerate() {
         let name = format!("lake-{n}");
         let of_this = cluster(n);
-        let mut post = world.namespace.proxy().on(Rule::new(Stage::Applied, Action::Hold, move |call| {
-            call.is(Api::Cloud, "POST", &of_this)
-        }));
+        let mut post = world
+            .namespace
+            .proxy()
+            .on(Rule::new(Stage::Applied, Action::Hold, move |call| {
+                call.is(Api::Cloud, "POST", &of_this)
+            }));
         let mut object = on_cluster(n, obs(&name));
         object.spec.deletion_policy = Some(policy);
         world.create(&object).await;
@@ -65,7 +78,9 @@ async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
         let note = world.event(&name, "Orphaned").await;
         assert!(note.contains(&cluster(n)) && note.contains(PROJECT), "{note}");
         if policy == DeletionPolicy::Delete {
-            let removed = world.cloud.wait_log(SOON, |log| log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect));
+            let removed = world.cloud.wait_log(SOON, |log| {
+                log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect)
+            });
             removed.await.expect("the orphan is deleted");
             assert_eq!(world.cloud.sources(&cluster(n)), []);
         }
@@ -103,9 +118,15 @@ async fn an_object_created_again_at_once_has_a_life_of_its_own() {
         assert_ne!(first.metadata.uid, second.metadata.uid);
         let sources = world.cloud.sources(&cluster(n));
         assert_eq!(sources.len(), 1);
-        assert_eq!(sources[0].description, Some(names::marker(second.metadata.uid.as_deref().unwrap())));
+        assert_eq!(
+            sources[0].description,
+            Some(names::marker(second.metadata.uid.as_deref().unwrap()))
+        );
         assert_eq!(ready.status.unwrap().id.as_ref(), Some(&sources[0].id));
     }
-    assert_eq!((world.calls(Call::Create).len(), world.calls(Call::Delete).len()), (3, 1));
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (3, 1)
+    );
     assert_eq!(world.cloud.sources(CLUSTER), []);
 }

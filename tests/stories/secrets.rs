@@ -1,6 +1,5 @@
 //! Secrets and providers that are missing or wrong are waited for, named, and used as soon as they are right.
 
-
 use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::provider::{DwsProvider, SecretRef};
 use dws_operator::api::{ClusterDwsProvider, ConditionType, DwsDataSource, Reason};
@@ -13,8 +12,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::world::{
-    ACCESS_KEY, PASSWORD, PROJECT, SECRET_KEY, SOON, World, cluster, message, mrs, obs, on_cluster,
-    password_provider, provider, secret, verdict,
+    ACCESS_KEY, PASSWORD, PROJECT, SECRET_KEY, SOON, World, cluster, message, mrs, obs, on_cluster, password_provider,
+    provider, secret, verdict,
 };
 
 /// Makes the Secret hold exactly this.
@@ -22,7 +21,10 @@ async fn put(world: &World<'_>, object: Secret) {
     let secrets: Api<Secret> = world.api();
     let name = object.metadata.name.clone().expect("a name");
     if secrets.get_opt(&name).await.expect("the API server answers").is_some() {
-        secrets.replace(&name, &PostParams::default(), &object).await.expect("the API server takes the Secret");
+        secrets
+            .replace(&name, &PostParams::default(), &object)
+            .await
+            .expect("the API server takes the Secret");
     } else {
         world.create(&object).await;
     }
@@ -31,11 +33,17 @@ async fn put(world: &World<'_>, object: Secret) {
 async fn patch_provider(world: &World<'_>, name: &str, spec: Value) {
     let providers: Api<DwsProvider> = world.api();
     let patch = Patch::Merge(json!({ "spec": spec }));
-    providers.patch(name, &PatchParams::default(), &patch).await.expect("the API server takes the change");
+    providers
+        .patch(name, &PatchParams::default(), &patch)
+        .await
+        .expect("the API server takes the change");
 }
 
 fn uses(mut object: DwsDataSource, kind: ProviderKind, name: &str) -> DwsDataSource {
-    object.spec.provider_ref = Some(ProviderRef { kind, name: name.to_owned() });
+    object.spec.provider_ref = Some(ProviderRef {
+        kind,
+        name: name.to_owned(),
+    });
     object
 }
 
@@ -43,9 +51,8 @@ fn uses(mut object: DwsDataSource, kind: ProviderKind, name: &str) -> DwsDataSou
 async fn read(world: &World<'_>, name: &str, times: usize) {
     let part = format!("/secrets/{name}");
     let what = format!("the Secret {name} is read {times} times");
-    let enough = |calls: &[dws_testbed::Call]| {
-        calls.iter().filter(|call| call.is(Side::Kube, "GET", &part)).count() >= times
-    };
+    let enough =
+        |calls: &[dws_testbed::Call]| calls.iter().filter(|call| call.is(Side::Kube, "GET", &part)).count() >= times;
     world.namespace.proxy().wait_calls(SOON, &what, enough).await;
 }
 
@@ -62,11 +69,31 @@ async fn a_wrong_password_is_told_and_then_used_once_right() {
     };
     let rows: [(&str, Option<Secret>, Reason, &str); 6] = [
         ("absent", None, Reason::WaitingForSecret, "does not exist; create it"),
-        ("other-key", Some(secret("other-key", &[("pasword", PASSWORD)])), Reason::InvalidSpec, "no key \"password\""),
-        ("short", Some(secret("short", &[("password", "short7!")])), Reason::InvalidSpec, "fewer than 8 characters"),
+        (
+            "other-key",
+            Some(secret("other-key", &[("pasword", PASSWORD)])),
+            Reason::InvalidSpec,
+            "no key \"password\"",
+        ),
+        (
+            "short",
+            Some(secret("short", &[("password", "short7!")])),
+            Reason::InvalidSpec,
+            "fewer than 8 characters",
+        ),
         ("empty", bytes("empty", Vec::new()), Reason::InvalidSpec, "is empty"),
-        ("binary", bytes("binary", vec![0xff; 16]), Reason::InvalidSpec, "not UTF-8"),
-        ("huge", bytes("huge", vec![b'x'; 1_000_000]), Reason::InvalidSpec, "more than"),
+        (
+            "binary",
+            bytes("binary", vec![0xff; 16]),
+            Reason::InvalidSpec,
+            "not UTF-8",
+        ),
+        (
+            "huge",
+            bytes("huge", vec![b'x'; 1_000_000]),
+            Reason::InvalidSpec,
+            "more than",
+        ),
     ];
     let _operator = world.operator().start().await;
     for (n, (name, secret, ..)) in rows.iter().enumerate() {
@@ -82,7 +109,11 @@ async fn a_wrong_password_is_told_and_then_used_once_right() {
             Reason::WaitingForSecret => world.reconciling(name, *reason).await,
             _ => world.stalled(name, *reason).await,
         };
-        assert!(message(&object).contains(name) && message(&object).contains(text), "{name}: {}", message(&object));
+        assert!(
+            message(&object).contains(name) && message(&object).contains(text),
+            "{name}: {}",
+            message(&object)
+        );
         assert!(!message(&object).contains("short7!"));
         read(&world, name, 3).await;
     }
@@ -93,7 +124,11 @@ async fn a_wrong_password_is_told_and_then_used_once_right() {
     for (n, (name, ..)) in rows.iter().enumerate() {
         let object = world.ready(name).await;
         assert_eq!(object.metadata.generation, Some(1));
-        assert_eq!(world.cloud.sources(&cluster(n))[0].password, Some(world.cloud.digest(PASSWORD)), "{name}");
+        assert_eq!(
+            world.cloud.sources(&cluster(n))[0].password,
+            Some(world.cloud.digest(PASSWORD)),
+            "{name}"
+        );
     }
     assert_eq!(world.calls(Call::Create).len(), rows.len());
 }
@@ -131,7 +166,9 @@ async fn a_provider_that_is_wrong_is_waited_for() {
     ];
     let _operator = world.operator().start().await;
     for (n, (name, ..)) in rows.iter().enumerate() {
-        world.create(&uses(on_cluster(n, obs(name)), ProviderKind::DwsProvider, name)).await;
+        world
+            .create(&uses(on_cluster(n, obs(name)), ProviderKind::DwsProvider, name))
+            .await;
     }
     for (name, reason, text) in rows {
         let object = world.reconciling(name, reason).await;
@@ -156,7 +193,12 @@ async fn a_provider_that_is_wrong_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_project_is_looked_up_and_must_be_one() {
     let world = World::new("secrets").await;
-    world.create(&secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)])).await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
     let two = vec![PROJECT.to_owned(), "11112222333344445555666677778888".to_owned()];
     world.cloud.set_projects("two-1", two);
     for (name, region) in [("one", "eu-west-101"), ("none", "none-1"), ("two", "two-1")] {
@@ -168,13 +210,22 @@ async fn the_project_is_looked_up_and_must_be_one() {
     }
     let _operator = world.operator().start().await;
     for (n, name) in ["one", "none", "two"].into_iter().enumerate() {
-        world.create(&uses(on_cluster(n, obs(name)), ProviderKind::DwsProvider, name)).await;
+        world
+            .create(&uses(on_cluster(n, obs(name)), ProviderKind::DwsProvider, name))
+            .await;
     }
     let status = world.ready("one").await.status.unwrap();
     assert_eq!(status.cloud.unwrap().project_id, PROJECT);
-    for (name, text) in [("none", "0 usable projects named none-1"), ("two", "2 usable projects named two-1")] {
+    for (name, text) in [
+        ("none", "0 usable projects named none-1"),
+        ("two", "2 usable projects named two-1"),
+    ] {
         let object = world.reconciling(name, Reason::WaitingForProvider).await;
-        assert!(message(&object).contains(text) && message(&object).contains("set projectID"), "{}", message(&object));
+        assert!(
+            message(&object).contains(text) && message(&object).contains("set projectID"),
+            "{}",
+            message(&object)
+        );
     }
     assert_eq!(world.calls(Call::Create).len(), 1);
     world.cloud.set_projects("none-1", vec![PROJECT.to_owned()]);
@@ -188,7 +239,9 @@ async fn the_project_is_looked_up_and_must_be_one() {
 async fn one_login_serves_many_objects() {
     const OBJECTS: usize = 12;
     let world = World::new("secrets").await;
-    world.create(&secret("iam-user", &[("password", DEFAULT_PASSWORD)])).await;
+    world
+        .create(&secret("iam-user", &[("password", DEFAULT_PASSWORD)]))
+        .await;
     world.create(&password_provider(&world.endpoint)).await;
     let _operator = world.operator().args(["--resync-period=2s"]).start().await;
     for n in 0..OBJECTS {
@@ -209,8 +262,21 @@ async fn one_login_serves_many_objects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_key_needs_its_token() {
     let world = World::new("secrets").await;
-    world.cloud.add_access_key(AccessKey::temporary("AKTEMPORARY000000001", "SKtemporary", "right/token+=="));
-    let key = |token| secret("dws-access-key", &[("accessKey", "AKTEMPORARY000000001"), ("secretKey", "SKtemporary"), ("securityToken", token)]);
+    world.cloud.add_access_key(AccessKey::temporary(
+        "AKTEMPORARY000000001",
+        "SKtemporary",
+        "right/token+==",
+    ));
+    let key = |token| {
+        secret(
+            "dws-access-key",
+            &[
+                ("accessKey", "AKTEMPORARY000000001"),
+                ("secretKey", "SKtemporary"),
+                ("securityToken", token),
+            ],
+        )
+    };
     world.create(&key("wrong")).await;
     world.create(&provider(&world.endpoint)).await;
     let _operator = world.operator().start().await;
@@ -219,7 +285,10 @@ async fn a_temporary_key_needs_its_token() {
     put(&world, key("right/token+==")).await;
     world.ready("lake").await;
     let post = world.calls(Call::Create).pop().unwrap();
-    assert_eq!(post.header("x-security-token"), Some(world.cloud.digest("right/token+==").as_str()));
+    assert_eq!(
+        post.header("x-security-token"),
+        Some(world.cloud.digest("right/token+==").as_str())
+    );
 }
 
 /// A provider that moves to another endpoint is not followed there: its data sources say so until it is back.
@@ -227,7 +296,9 @@ async fn a_temporary_key_needs_its_token() {
 async fn a_provider_that_moves_is_not_followed() {
     let world = World::new("secrets").await;
     world.with_provider().await;
-    let other = Simulator::start(Settings::default()).await.expect("the simulator starts");
+    let other = Simulator::start(Settings::default())
+        .await
+        .expect("the simulator starts");
     let other_endpoint = world.namespace.proxy().cloud(&other.url());
     let _operator = world.operator().args(["--resync-period=1s"]).start().await;
     world.create(&obs("lake")).await;
@@ -253,10 +324,19 @@ async fn a_cluster_provider_is_lent_to_whom_it_names() {
     let admin = world.namespace.admin();
     let namespaces: Api<Namespace> = Api::all(admin.clone());
     for (name, labels) in [("tenant", json!({"dws": "yes"})), ("stranger", json!({}))] {
-        let namespace = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).expect("a namespace");
-        namespaces.create(&PostParams::default(), &namespace).await.expect("the API server takes it");
+        let namespace =
+            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).expect("a namespace");
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .expect("the API server takes it");
     }
-    world.create(&secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)])).await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
     let lent = provider(&world.endpoint).spec.access;
     let mut spec = serde_json::to_value(lent).expect("JSON");
     spec["namespaceSelector"] = json!({"matchLabels": {"dws": "yes"}});
@@ -267,19 +347,33 @@ async fn a_cluster_provider_is_lent_to_whom_it_names() {
     }))
     .expect("a provider");
     let providers: Api<ClusterDwsProvider> = Api::all(admin.clone());
-    providers.create(&PostParams::default(), &object).await.expect("the API server takes it");
+    providers
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("the API server takes it");
     let _operator = world.operator().start().await;
 
     let tenant: Api<DwsDataSource> = Api::namespaced(admin.clone(), "tenant");
     let stranger: Api<DwsDataSource> = Api::namespaced(admin.clone(), "stranger");
     let post = PostParams::default();
-    tenant.create(&post, &on_cluster(1, obs("admitted"))).await.expect("taken");
-    tenant.create(&post, &on_cluster(2, obs("other-cluster"))).await.expect("taken");
-    stranger.create(&post, &on_cluster(1, obs("not-admitted"))).await.expect("taken");
+    tenant
+        .create(&post, &on_cluster(1, obs("admitted")))
+        .await
+        .expect("taken");
+    tenant
+        .create(&post, &on_cluster(2, obs("other-cluster")))
+        .await
+        .expect("taken");
+    stranger
+        .create(&post, &on_cluster(1, obs("not-admitted")))
+        .await
+        .expect("taken");
     let becomes = async |api: &Api<DwsDataSource>, name: &str, wanted: (ConditionType, Reason)| {
-        wait::until(SOON, &format!("{name}: {wanted:?}"), async || match api.get(name).await {
-            Ok(object) if verdict(&object) == Some(wanted) => Ok(object),
-            other => Err(other.map(|object| object.status)),
+        wait::until(SOON, &format!("{name}: {wanted:?}"), async || {
+            match api.get(name).await {
+                Ok(object) if verdict(&object) == Some(wanted) => Ok(object),
+                other => Err(other.map(|object| object.status)),
+            }
         })
         .await
     };
@@ -288,14 +382,28 @@ async fn a_cluster_provider_is_lent_to_whom_it_names() {
     let status = becomes(&tenant, "admitted", ready).await.status.unwrap();
     assert_eq!(status.cloud.unwrap().provider, "ClusterDwsProvider/default");
     let object = becomes(&tenant, "other-cluster", denied).await;
-    assert!(message(&object).contains("clusterIDs do not name it"), "{}", message(&object));
+    assert!(
+        message(&object).contains("clusterIDs do not name it"),
+        "{}",
+        message(&object)
+    );
     let object = becomes(&stranger, "not-admitted", denied).await;
-    assert!(message(&object).contains("namespaceSelector does not match"), "{}", message(&object));
+    assert!(
+        message(&object).contains("namespaceSelector does not match"),
+        "{}",
+        message(&object)
+    );
     assert_eq!(world.calls(Call::Create).len(), 1);
 
     // The namespace's own default comes before the cluster's.
-    let key = secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)]);
-    Api::<Secret>::namespaced(admin.clone(), "stranger").create(&post, &key).await.expect("taken");
+    let key = secret(
+        "dws-access-key",
+        &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+    );
+    Api::<Secret>::namespaced(admin.clone(), "stranger")
+        .create(&post, &key)
+        .await
+        .expect("taken");
     let own: Api<DwsProvider> = Api::namespaced(admin.clone(), "stranger");
     own.create(&post, &provider(&world.endpoint)).await.expect("taken");
     let object = becomes(&stranger, "not-admitted", ready).await;
@@ -303,14 +411,27 @@ async fn a_cluster_provider_is_lent_to_whom_it_names() {
 
     // The loan ends: what exists is still deleted.
     let nobody = Patch::Merge(json!({"spec": {"namespaceSelector": {"matchLabels": {"dws": "no"}}}}));
-    providers.patch("default", &PatchParams::default(), &nobody).await.expect("taken");
-    tenant.create(&post, &on_cluster(3, obs("too-late"))).await.expect("taken");
+    providers
+        .patch("default", &PatchParams::default(), &nobody)
+        .await
+        .expect("taken");
+    tenant
+        .create(&post, &on_cluster(3, obs("too-late")))
+        .await
+        .expect("taken");
     becomes(&tenant, "too-late", denied).await;
-    for (api, name) in [(&tenant, "admitted"), (&tenant, "other-cluster"), (&tenant, "too-late"), (&stranger, "not-admitted")] {
+    for (api, name) in [
+        (&tenant, "admitted"),
+        (&tenant, "other-cluster"),
+        (&tenant, "too-late"),
+        (&stranger, "not-admitted"),
+    ] {
         api.delete(name, &DeleteParams::default()).await.expect("it exists");
-        wait::until(SOON, &format!("{name} is gone"), async || match api.get_opt(name).await {
-            Ok(None) => Ok(()),
-            other => Err(other),
+        wait::until(SOON, &format!("{name} is gone"), async || {
+            match api.get_opt(name).await {
+                Ok(None) => Ok(()),
+                other => Err(other),
+            }
         })
         .await;
     }
@@ -321,21 +442,34 @@ async fn a_cluster_provider_is_lent_to_whom_it_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_bundle_is_waited_for() {
     let world = World::new("secrets").await;
-    world.create(&secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)])).await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
     let mut object = provider(&world.endpoint);
-    object.spec.access.ca_bundle_secret_ref = Some(SecretRef { name: "roots".to_owned() });
+    object.spec.access.ca_bundle_secret_ref = Some(SecretRef {
+        name: "roots".to_owned(),
+    });
     world.create(&object).await;
     let _operator = world.operator().start().await;
     world.create(&obs("lake")).await;
     let waiting = world.reconciling("lake", Reason::WaitingForSecret).await;
-    assert!(message(&waiting).contains("Secret roots does not exist"), "{}", message(&waiting));
+    assert!(
+        message(&waiting).contains("Secret roots does not exist"),
+        "{}",
+        message(&waiting)
+    );
     world.create(&secret("roots", &[("other", "x")])).await;
     let waiting = world.reconciling("lake", Reason::WaitingForProvider).await;
     assert!(message(&waiting).contains("no key ca.crt"), "{}", message(&waiting));
     put(&world, secret("roots", &[("ca.crt", "no certificate")])).await;
-    world.until("lake", "the certificates cannot be read", |object| {
-        verdict(object) == Some((ConditionType::Reconciling, Reason::WaitingForProvider)) && !message(object).contains("no key")
-    })
-    .await;
+    world
+        .until("lake", "the certificates cannot be read", |object| {
+            verdict(object) == Some((ConditionType::Reconciling, Reason::WaitingForProvider))
+                && !message(object).contains("no key")
+        })
+        .await;
     assert!(world.cloud.log().is_empty());
 }

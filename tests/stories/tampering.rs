@@ -9,10 +9,14 @@ use dws_testbed::{Action, Api, Rule, Stage};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, cluster, message, on_cluster, obs};
+use crate::world::{SOON, World, cluster, message, obs, on_cluster};
 
 fn id(object: &DwsDataSource) -> String {
-    object.status.as_ref().and_then(|status| status.id.clone()).expect("an id")
+    object
+        .status
+        .as_ref()
+        .and_then(|status| status.id.clone())
+        .expect("an id")
 }
 
 /// A copy of a manifest brings another object's finalizer and intent along; they give it no right to what is the other's.
@@ -28,7 +32,12 @@ async fn a_copied_manifest_owns_nothing_of_the_original() {
         source.clone_into(&mut copy.spec.data_source_name);
         copy.metadata.annotations.clone_from(&original.metadata.annotations);
         copy.metadata.finalizers.clone_from(&original.metadata.finalizers);
-        assert!(copy.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(INTENT_ANNOTATION)));
+        assert!(
+            copy.metadata
+                .annotations
+                .as_ref()
+                .is_some_and(|all| all.contains_key(INTENT_ANNOTATION))
+        );
         copy
     };
     world.create(&copy("same", "lake")).await;
@@ -43,7 +52,10 @@ async fn a_copied_manifest_owns_nothing_of_the_original() {
     world.gone("same").await;
     world.gone("other").await;
     let sources = world.cloud.sources(&cluster(0));
-    assert_eq!(sources.iter().map(|source| source.id.clone()).collect::<Vec<_>>(), [id(&original)]);
+    assert_eq!(
+        sources.iter().map(|source| source.id.clone()).collect::<Vec<_>>(),
+        [id(&original)]
+    );
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (2, 1));
 }
 
@@ -53,7 +65,10 @@ fn forgeries(brownfield: &str, neighbour: &str) -> Vec<(&'static str, Value)> {
         ("brownfield", json!({"status": {"id": brownfield}})),
         ("neighbour", json!({"status": {"id": neighbour}})),
         ("nonsense", json!({"status": {"id": "../../etc"}})),
-        ("unknown", json!({"status": {"id": "11111111-2222-3333-4444-555555555555"}})),
+        (
+            "unknown",
+            json!({"status": {"id": "11111111-2222-3333-4444-555555555555"}}),
+        ),
         ("wiped", json!({"status": null})),
     ]
 }
@@ -79,7 +94,13 @@ async fn forge(is_deleted_meanwhile: bool) {
     for (n, case) in cases.iter().enumerate() {
         let forgery = forgeries(&brownfields[n], &ids[n].1).swap_remove(n).1;
         let api: kube::Api<DwsDataSource> = world.api();
-        let forged = api.patch_status(case, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(forgery)).await;
+        let forged = api
+            .patch_status(
+                case,
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(forgery),
+            )
+            .await;
         assert!(forged.is_ok() || *case == "nonsense", "{case}: {forged:?}");
         if is_deleted_meanwhile {
             world.delete(case).await;
@@ -89,15 +110,21 @@ async fn forge(is_deleted_meanwhile: bool) {
     for (n, case) in cases.iter().enumerate() {
         if !is_deleted_meanwhile {
             let own = ids[n].0.clone();
-            world.until(case, "its own id is recorded", |object| {
-                object.status.as_ref().and_then(|status| status.id.as_ref()) == Some(&own)
-            })
-            .await;
+            world
+                .until(case, "its own id is recorded", |object| {
+                    object.status.as_ref().and_then(|status| status.id.as_ref()) == Some(&own)
+                })
+                .await;
             world.ready(case).await;
             world.delete(case).await;
         }
         world.gone(case).await;
-        let mut left: Vec<String> = world.cloud.sources(&cluster(n)).into_iter().map(|source| source.id).collect();
+        let mut left: Vec<String> = world
+            .cloud
+            .sources(&cluster(n))
+            .into_iter()
+            .map(|source| source.id)
+            .collect();
         let mut theirs = vec![brownfields[n].clone(), ids[n].1.clone()];
         left.sort();
         theirs.sort();
@@ -133,8 +160,13 @@ async fn a_forged_id_is_put_right_at_the_next_resync() {
     world.create(&on_cluster(0, obs("lake"))).await;
     let own = id(&world.ready("lake").await);
     world.patch("lake", true, json!({"status": {"id": foreign}})).await;
-    world.until("lake", "its own id is recorded", |object| id(object) == own).await;
-    assert_eq!((world.calls(Call::Create).len(), world.calls(Call::Delete).len()), (1, 0));
+    world
+        .until("lake", "its own id is recorded", |object| id(object) == own)
+        .await;
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (1, 0)
+    );
 }
 
 /// A finalizer that somebody takes away is put back while the object lives, also one taken away while the operator was down.
@@ -146,13 +178,19 @@ async fn a_stripped_finalizer_is_put_back() {
     world.create(&on_cluster(0, obs("lake"))).await;
     world.ready("lake").await;
     let has_finalizer = |object: &DwsDataSource| {
-        object.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|it| it == FINALIZER))
+        object
+            .metadata
+            .finalizers
+            .as_ref()
+            .is_some_and(|all| all.iter().any(|it| it == FINALIZER))
     };
     for is_down in [false, true] {
         if is_down {
             operator.kill().await;
         }
-        world.patch("lake", false, json!({"metadata": {"finalizers": null}})).await;
+        world
+            .patch("lake", false, json!({"metadata": {"finalizers": null}}))
+            .await;
         if is_down {
             operator.restart().await;
         }
@@ -172,10 +210,15 @@ async fn a_stripped_intent_neither_loses_nor_doubles_the_data_source() {
         let world = World::new("tampering").await;
         world.with_provider().await;
         let mut operator = world.operator().start().await;
-        world.cloud.update_settings(|settings| settings.list_lag = Duration::from_secs(2));
-        let mut lost = world.namespace.proxy().on(Rule::new(Stage::Applied, Action::Cut, |call| {
-            call.is(Api::Cloud, "POST", "/ext-data-sources")
-        }));
+        world
+            .cloud
+            .update_settings(|settings| settings.list_lag = Duration::from_secs(2));
+        let mut lost = world
+            .namespace
+            .proxy()
+            .on(Rule::new(Stage::Applied, Action::Cut, |call| {
+                call.is(Api::Cloud, "POST", "/ext-data-sources")
+            }));
         world.create(&on_cluster(0, obs("lake"))).await;
         lost.reached(SOON).await;
         if is_restarted {
@@ -198,11 +241,18 @@ async fn a_stripped_intent_neither_loses_nor_doubles_the_data_source() {
         if !is_deleted {
             let object = world.ready("lake").await;
             let sources = world.cloud.sources(&cluster(0));
-            assert_eq!(sources.iter().map(|source| source.id.clone()).collect::<Vec<_>>(), [id(&object)]);
+            assert_eq!(
+                sources.iter().map(|source| source.id.clone()).collect::<Vec<_>>(),
+                [id(&object)]
+            );
             world.delete("lake").await;
         }
         world.gone("lake").await;
-        assert_eq!(world.cloud.sources(&cluster(0)), [], "restarted: {is_restarted}, deleted: {is_deleted}");
+        assert_eq!(
+            world.cloud.sources(&cluster(0)),
+            [],
+            "restarted: {is_restarted}, deleted: {is_deleted}"
+        );
         assert_eq!(world.effective(Call::Create), 1);
     }
 }

@@ -4,7 +4,7 @@ use dws_operator::api::{ConditionType, DwsDataSource, Reason};
 use dws_simulator::{Call, DuplicateNames};
 use dws_testbed::{Action, Api, ControlPlane, Hit, Rule, Stage, TestNamespace};
 
-use crate::world::{SOON, World, cluster, on_cluster, obs, verdict};
+use crate::world::{SOON, World, cluster, obs, on_cluster, verdict};
 
 /// Both operators have seen an empty list and are about to send their POST.
 async fn both_posting(worlds: [&World<'_>; 2]) -> [Hit; 2] {
@@ -12,7 +12,9 @@ async fn both_posting(worlds: [&World<'_>; 2]) -> [Hit; 2] {
         world
             .namespace
             .proxy()
-            .on(Rule::new(Stage::Before, Action::Hold, |call| call.is(Api::Cloud, "POST", "/ext-data-sources")))
+            .on(Rule::new(Stage::Before, Action::Hold, |call| {
+                call.is(Api::Cloud, "POST", "/ext-data-sources")
+            }))
     });
     let [mut first, mut second] = held;
     for world in worlds {
@@ -74,7 +76,8 @@ async fn with_duplicate_names_each_operator_deletes_its_own() {
     let plane = ControlPlane::start().await;
     let one = World::new("racing").await;
     let other = one.beside(TestNamespace::create(&plane, "racing").await);
-    one.cloud.update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    one.cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
     let worlds = [&one, &other];
     for world in worlds {
         world.with_provider().await;
@@ -91,7 +94,12 @@ async fn with_duplicate_names_each_operator_deletes_its_own() {
     assert_eq!(one.effective(Call::Create), 2);
     one.delete("lake").await;
     one.gone("lake").await;
-    let left: Vec<String> = one.cloud.sources(&cluster(0)).into_iter().map(|source| source.id).collect();
+    let left: Vec<String> = one
+        .cloud
+        .sources(&cluster(0))
+        .into_iter()
+        .map(|source| source.id)
+        .collect();
     assert_eq!(left, [ids[1].clone()]);
     other.delete("lake").await;
     other.gone("lake").await;

@@ -29,11 +29,27 @@ const FIRST_WAIT: Duration = Duration::from_millis(120);
 
 impl Row {
     fn stalled(name: &'static str, answer: Answer, reason: Reason, code: &'static str, advice: &'static str) -> Self {
-        Row { name, answer, condition: ConditionType::Stalled, reason, code, advice, pause: RECHECK }
+        Row {
+            name,
+            answer,
+            condition: ConditionType::Stalled,
+            reason,
+            code,
+            advice,
+            pause: RECHECK,
+        }
     }
 
     fn retried(name: &'static str, answer: Answer, reason: Reason, code: &'static str, advice: &'static str) -> Self {
-        Row { name, answer, condition: ConditionType::Reconciling, reason, code, advice, pause: FIRST_WAIT }
+        Row {
+            name,
+            answer,
+            condition: ConditionType::Reconciling,
+            reason,
+            code,
+            advice,
+            pause: FIRST_WAIT,
+        }
     }
 }
 
@@ -46,30 +62,124 @@ fn rows() -> Vec<Row> {
     let shaped = |status, shape, code| Answer::shaped(status, shape, code, "The cloud's own words.");
     let bare = |status| Answer::with_body(status, Body::Empty);
     vec![
-        Row::stalled("parameter", shaped(400, Shape::ErrorCode, "DWS.0001"), InvalidSpec, "DWS.0001", spec),
-        Row::stalled("old_shape", shaped(400, Shape::ErrCode, "DWS.5130"), InvalidSpec, "DWS.5130", spec),
-        Row::stalled("both_shapes", shaped(400, Shape::Both, "DWS.5198"), InvalidSpec, "DWS.5198", spec),
-        Row::stalled("in_base64", shaped(400, Shape::Base64, "DWS.5199"), InvalidSpec, "DWS.5199", spec),
-        Row::stalled("success_400", shaped(200, Shape::Success, "DWS.5206"), InvalidSpec, "DWS.5206", spec),
+        Row::stalled(
+            "parameter",
+            shaped(400, Shape::ErrorCode, "DWS.0001"),
+            InvalidSpec,
+            "DWS.0001",
+            spec,
+        ),
+        Row::stalled(
+            "old_shape",
+            shaped(400, Shape::ErrCode, "DWS.5130"),
+            InvalidSpec,
+            "DWS.5130",
+            spec,
+        ),
+        Row::stalled(
+            "both_shapes",
+            shaped(400, Shape::Both, "DWS.5198"),
+            InvalidSpec,
+            "DWS.5198",
+            spec,
+        ),
+        Row::stalled(
+            "in_base64",
+            shaped(400, Shape::Base64, "DWS.5199"),
+            InvalidSpec,
+            "DWS.5199",
+            spec,
+        ),
+        Row::stalled(
+            "success_400",
+            shaped(200, Shape::Success, "DWS.5206"),
+            InvalidSpec,
+            "DWS.5206",
+            spec,
+        ),
         Row::stalled("unnamed_400", bare(400), InvalidSpec, "HTTP 400", spec),
-        Row::stalled("bare_401", bare(401), CredentialsRejected, "HTTP 401", "correct its Secret"),
+        Row::stalled(
+            "bare_401",
+            bare(401),
+            CredentialsRejected,
+            "HTTP 401",
+            "correct its Secret",
+        ),
         Row::stalled("bare_403", bare(403), AccessDenied, "HTTP 403", permission),
-        Row::stalled("iam_403", shaped(403, Shape::Iam, "403"), AccessDenied, "The cloud's own words.", permission),
-        Row::stalled("gateway_403", shaped(403, Shape::Gateway, "APIGW.0302"), AccessDenied, "APIGW.0302", permission),
-        Row::stalled("denied", shaped(403, Shape::ErrorCode, "DWS.0032"), AccessDenied, "DWS.0032", permission),
-        Row::stalled("denied_or_gone", shaped(404, Shape::ErrorCode, "DWS.0015"), AccessDenied, "DWS.0015", permission),
-        Row::retried("gone", shaped(404, Shape::ErrorCode, "DWS.0047"), WaitingForCluster, "DWS.0047", cluster),
+        Row::stalled(
+            "iam_403",
+            shaped(403, Shape::Iam, "403"),
+            AccessDenied,
+            "The cloud's own words.",
+            permission,
+        ),
+        Row::stalled(
+            "gateway_403",
+            shaped(403, Shape::Gateway, "APIGW.0302"),
+            AccessDenied,
+            "APIGW.0302",
+            permission,
+        ),
+        Row::stalled(
+            "denied",
+            shaped(403, Shape::ErrorCode, "DWS.0032"),
+            AccessDenied,
+            "DWS.0032",
+            permission,
+        ),
+        Row::stalled(
+            "denied_or_gone",
+            shaped(404, Shape::ErrorCode, "DWS.0015"),
+            AccessDenied,
+            "DWS.0015",
+            permission,
+        ),
+        Row::retried(
+            "gone",
+            shaped(404, Shape::ErrorCode, "DWS.0047"),
+            WaitingForCluster,
+            "DWS.0047",
+            cluster,
+        ),
         Row::retried("bare_404", bare(404), WaitingForCluster, "HTTP 404", cluster),
-        Row::retried("busy_409", shaped(409, Shape::ErrorCode, "DWS.0011"), Retrying, "DWS.0011", busy),
-        Row::retried("busy_403", shaped(403, Shape::Both, "DWS.7023"), Retrying, "DWS.7023", busy),
+        Row::retried(
+            "busy_409",
+            shaped(409, Shape::ErrorCode, "DWS.0011"),
+            Retrying,
+            "DWS.0011",
+            busy,
+        ),
+        Row::retried(
+            "busy_403",
+            shaped(403, Shape::Both, "DWS.7023"),
+            Retrying,
+            "DWS.7023",
+            busy,
+        ),
         Row::retried("busy_417", bare(417), Retrying, "HTTP 417", busy),
-        Row::stalled("unknown_409", shaped(409, Shape::ErrCode, "DWS.4711"), AlreadyExists, "DWS.4711", "choose another"),
-        Row::stalled("exists", shaped(400, Shape::ErrorCode, "DWS.0031"), AlreadyExists, "DWS.0031", "choose another"),
+        Row::stalled(
+            "unknown_409",
+            shaped(409, Shape::ErrCode, "DWS.4711"),
+            AlreadyExists,
+            "DWS.4711",
+            "choose another",
+        ),
+        Row::stalled(
+            "exists",
+            shaped(400, Shape::ErrorCode, "DWS.0031"),
+            AlreadyExists,
+            "DWS.0031",
+            "choose another",
+        ),
     ]
 }
 
 fn creates(world: &World<'_>, name: &str) -> Vec<LogEntry> {
-    world.calls(Call::Create).into_iter().filter(|entry| entry.name.as_deref() == Some(name)).collect()
+    world
+        .calls(Call::Create)
+        .into_iter()
+        .filter(|entry| entry.name.as_deref() == Some(name))
+        .collect()
 }
 
 /// Each refusal has its condition, its reason and its way out; it is repeated no sooner than announced; and once the cloud
@@ -80,7 +190,9 @@ async fn a_refused_create_says_what_to_do_and_recovers_by_itself() {
     world.with_provider().await;
     let rows = rows();
     for row in &rows {
-        world.cloud.add_fault(Fault::on(Call::Create, row.answer.clone()).name(row.name));
+        world
+            .cloud
+            .add_fault(Fault::on(Call::Create, row.answer.clone()).name(row.name));
     }
     // The pause after refused credentials is the breaker's; here it is as long as the others.
     let _operator = world.operator_with(&["--breaker-window=4s"]).start().await;
@@ -92,9 +204,16 @@ async fn a_refused_create_says_what_to_do_and_recovers_by_itself() {
     for row in &rows {
         let name = row.name.replace('_', "-");
         let what = format!("{} {}", row.condition_name(), row.reason);
-        let object = world.until(&name, &what, |object| verdict(object) == Some((row.condition, row.reason))).await;
+        let object = world
+            .until(&name, &what, |object| {
+                verdict(object) == Some((row.condition, row.reason))
+            })
+            .await;
         let message = message(&object);
-        assert!(message.contains(row.code) && message.contains(row.advice), "{name}: {message}");
+        assert!(
+            message.contains(row.code) && message.contains(row.advice),
+            "{name}: {message}"
+        );
         assert!(!message.to_lowercase().contains("request id"), "{name}: {message}");
         let status = object.status.unwrap();
         assert!(status.id.is_none() && status.retry.is_some(), "{name}");
@@ -102,9 +221,16 @@ async fn a_refused_create_says_what_to_do_and_recovers_by_itself() {
     // By the third create of the slowest, a storm would show in any of them.
     for row in &rows {
         let third = |log: &[LogEntry]| {
-            log.iter().filter(|entry| entry.call == Call::Create && entry.name.as_deref() == Some(row.name)).count() >= 3
+            log.iter()
+                .filter(|entry| entry.call == Call::Create && entry.name.as_deref() == Some(row.name))
+                .count()
+                >= 3
         };
-        world.cloud.wait_log(crate::world::SOON, third).await.expect("it is tried again");
+        world
+            .cloud
+            .wait_log(crate::world::SOON, third)
+            .await
+            .expect("it is tried again");
     }
     for row in &rows {
         let creates = creates(&world, row.name);
@@ -112,10 +238,27 @@ async fn a_refused_create_says_what_to_do_and_recovers_by_itself() {
             let pause = pair[1].time.duration_since(pair[0].time).unsigned_abs();
             assert!(pause >= row.pause, "{}: a create {pause:?} after the last", row.name);
         }
-        let versions = world.namespace.recorder().versions("DwsDataSource", &row.name.replace('_', "-"));
-        let failed = versions.iter().filter(|version| kstatus(&version.object) == Kstatus::Failed).count();
-        assert_eq!(failed > 0, row.condition == ConditionType::Stalled, "{}: kstatus Failed {failed} times", row.name);
-        assert!(versions.iter().all(|version| kstatus(&version.object) != Kstatus::Current), "{}", row.name);
+        let versions = world
+            .namespace
+            .recorder()
+            .versions("DwsDataSource", &row.name.replace('_', "-"));
+        let failed = versions
+            .iter()
+            .filter(|version| kstatus(&version.object) == Kstatus::Failed)
+            .count();
+        assert_eq!(
+            failed > 0,
+            row.condition == ConditionType::Stalled,
+            "{}: kstatus Failed {failed} times",
+            row.name
+        );
+        assert!(
+            versions
+                .iter()
+                .all(|version| kstatus(&version.object) != Kstatus::Current),
+            "{}",
+            row.name
+        );
     }
     world.cloud.clear_faults();
     for (n, row) in rows.iter().enumerate() {
@@ -143,7 +286,11 @@ async fn a_cluster_that_stays_busy_is_waited_for() {
     world.create(&obs("lake")).await;
     world.reconciling("lake", Reason::Retrying).await;
     let object = world.reconciling("lake", Reason::WaitingForCluster).await;
-    assert!(message(&object).contains("look at its state") && message(&object).contains("DWS.7023"), "{}", message(&object));
+    assert!(
+        message(&object).contains("look at its state") && message(&object).contains("DWS.7023"),
+        "{}",
+        message(&object)
+    );
     world.cloud.clear_faults();
     world.ready("lake").await;
     assert_eq!(world.effective(Call::Create), 1);
@@ -154,12 +301,16 @@ async fn a_cluster_that_stays_busy_is_waited_for() {
 async fn a_database_that_appears_later_ends_the_refusal() {
     let world = World::new("verdicts").await;
     world.with_provider().await;
-    world.cloud.update_settings(|settings| settings.databases = vec!["postgres".to_owned()]);
+    world
+        .cloud
+        .update_settings(|settings| settings.databases = vec!["postgres".to_owned()]);
     let _operator = world.operator().start().await;
     world.create(&obs("lake")).await;
     let object = world.stalled("lake", Reason::InvalidSpec).await;
     assert!(message(&object).contains("DWS.5172"), "{}", message(&object));
-    world.cloud.update_settings(|settings| settings.databases.push("gaussdb".to_owned()));
+    world
+        .cloud
+        .update_settings(|settings| settings.databases.push("gaussdb".to_owned()));
     let object = world.ready("lake").await;
     assert_eq!(object.metadata.generation, Some(1));
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use dws_operator::api::data_source::{
     DataSourceType, DwsDataSource, DwsDataSourceSpec, ProviderRef, SecretKeyRef, UserPwd,
 };
-use dws_operator::api::provider::{
-    Access, AccessKeyAuth, Auth, DwsProvider, DwsProviderSpec, PasswordAuth, SecretRef,
-};
+use dws_operator::api::provider::{Access, AccessKeyAuth, Auth, DwsProvider, DwsProviderSpec, PasswordAuth, SecretRef};
 use dws_operator::api::{ConditionStatus, ConditionType, Reason};
 use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, wait};
@@ -79,13 +77,15 @@ impl World<'static> {
         let plane = ControlPlane::shared().await;
         Self::within(TestNamespace::create(plane, hint).await).await
     }
-
 }
 
 impl<'p> World<'p> {
     /// A world in a given namespace.
     pub async fn within(namespace: TestNamespace<'p>) -> Self {
-        let settings = Settings { job_duration: Duration::ZERO, ..Settings::default() };
+        let settings = Settings {
+            job_duration: Duration::ZERO,
+            ..Settings::default()
+        };
         let simulator = Simulator::start(settings).await.expect("the simulator starts");
         Self::before(namespace, Arc::new(simulator))
     }
@@ -97,7 +97,12 @@ impl<'p> World<'p> {
 
     fn before(namespace: TestNamespace<'p>, simulator: Arc<Simulator>) -> Self {
         let endpoint = namespace.proxy().cloud(&simulator.url());
-        World { cloud: simulator.admin(), endpoint, namespace, simulator }
+        World {
+            cloud: simulator.admin(),
+            endpoint,
+            namespace,
+            simulator,
+        }
     }
 
     /// An operator with the stories' waits; more flags may follow.
@@ -107,9 +112,16 @@ impl<'p> World<'p> {
 
     /// An operator with the stories' waits, but for these flags.
     pub fn operator_with(&self, flags: &[&str]) -> OperatorBuilder<'_> {
-        let name = |flag: &str| flag.split_once('=').map_or(flag.to_owned(), |(name, _)| name.to_owned());
-        let others = TIMINGS.iter().filter(|known| !flags.iter().any(|flag| name(flag) == name(known)));
-        Operator::builder(&self.namespace).args(others.copied()).args(flags.iter().copied())
+        let name = |flag: &str| {
+            flag.split_once('=')
+                .map_or(flag.to_owned(), |(name, _)| name.to_owned())
+        };
+        let others = TIMINGS
+            .iter()
+            .filter(|known| !flags.iter().any(|flag| name(flag) == name(known)));
+        Operator::builder(&self.namespace)
+            .args(others.copied())
+            .args(flags.iter().copied())
     }
 
     /// An operator with the default waits.
@@ -119,7 +131,11 @@ impl<'p> World<'p> {
 
     /// Applies the access key and the provider `default`.
     pub async fn with_provider(&self) {
-        self.create(&secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)])).await;
+        self.create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
         self.create(&provider(&self.endpoint)).await;
     }
 
@@ -146,21 +162,28 @@ impl<'p> World<'p> {
             + serde::Serialize
             + serde::de::DeserializeOwned,
     {
-        self.api().create(&PostParams::default(), object).await.expect("the API server takes the object")
+        self.api()
+            .create(&PostParams::default(), object)
+            .await
+            .expect("the API server takes the object")
     }
 
     /// Asks for the end of a data source; it may take its time.
     pub async fn delete(&self, name: &str) {
         let api: Api<DwsDataSource> = self.api();
-        api.delete(name, &DeleteParams::default()).await.expect("the object exists");
+        api.delete(name, &DeleteParams::default())
+            .await
+            .expect("the object exists");
     }
 
     /// Waits until the data source is gone from Kubernetes.
     pub async fn gone(&self, name: &str) {
         let api: Api<DwsDataSource> = self.api();
-        wait::until(SOON, &format!("{name} is gone"), async || match api.get_opt(name).await {
-            Ok(None) => Ok(()),
-            other => Err(other),
+        wait::until(SOON, &format!("{name} is gone"), async || {
+            match api.get_opt(name).await {
+                Ok(None) => Ok(()),
+                other => Err(other),
+            }
         })
         .await;
     }
@@ -177,13 +200,18 @@ impl<'p> World<'p> {
 
     /// Waits until the data source is Ready.
     pub async fn ready(&self, name: &str) -> DwsDataSource {
-        self.until(name, "Ready", |object| verdict(object) == Some((ConditionType::Ready, Reason::Available))).await
+        self.until(name, "Ready", |object| {
+            verdict(object) == Some((ConditionType::Ready, Reason::Available))
+        })
+        .await
     }
 
     /// Waits until the data source is Stalled for this reason.
     pub async fn stalled(&self, name: &str, reason: Reason) -> DwsDataSource {
-        self.until(name, &format!("Stalled, {reason}"), |object| verdict(object) == Some((ConditionType::Stalled, reason)))
-            .await
+        self.until(name, &format!("Stalled, {reason}"), |object| {
+            verdict(object) == Some((ConditionType::Stalled, reason))
+        })
+        .await
     }
 
     /// Waits until the data source is Reconciling for this reason.
@@ -196,14 +224,32 @@ impl<'p> World<'p> {
 
     /// The reasons of the events about a data source, so far.
     pub async fn events(&self, name: &str) -> Vec<String> {
-        let events = self.api::<Event>().list(&ListParams::default()).await.expect("events can be listed");
-        let about = |event: &Event| event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name));
-        events.items.into_iter().filter(about).filter_map(|event| event.reason).collect()
+        let events = self
+            .api::<Event>()
+            .list(&ListParams::default())
+            .await
+            .expect("events can be listed");
+        let about = |event: &Event| {
+            event
+                .regarding
+                .as_ref()
+                .is_some_and(|object| object.name.as_deref() == Some(name))
+        };
+        events
+            .items
+            .into_iter()
+            .filter(about)
+            .filter_map(|event| event.reason)
+            .collect()
     }
 
     /// The calls of one kind that the cloud has had so far.
     pub fn calls(&self, call: Call) -> Vec<LogEntry> {
-        self.cloud.log().into_iter().filter(|entry| entry.call == call).collect()
+        self.cloud
+            .log()
+            .into_iter()
+            .filter(|entry| entry.call == call)
+            .collect()
     }
 
     /// The calls of one kind that took effect.
@@ -213,7 +259,10 @@ impl<'p> World<'p> {
 
     /// The create requests for a data source of this name, in the order of their arrival.
     pub fn posts(&self, name: &str) -> Vec<LogEntry> {
-        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
+        self.calls(Call::Create)
+            .into_iter()
+            .filter(|post| post.name.as_deref() == Some(name))
+            .collect()
     }
 
     /// Changes a data source by a merge patch.
@@ -237,12 +286,23 @@ impl<'p> World<'p> {
     pub async fn event(&self, name: &str, reason: &str) -> String {
         let api: Api<Event> = self.api();
         wait::until(SOON, &format!("the event {reason} about {name}"), async || {
-            let events = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+            let events = api
+                .list(&ListParams::default())
+                .await
+                .map(|list| list.items)
+                .unwrap_or_default();
             let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(name);
-            let found = events.iter().find(|event| about(event) && event.reason.as_deref() == Some(reason));
-            found.map(|event| event.note.clone().unwrap_or_default()).ok_or_else(|| {
-                events.iter().map(|event| (event.reason.clone(), event.note.clone())).collect::<Vec<_>>()
-            })
+            let found = events
+                .iter()
+                .find(|event| about(event) && event.reason.as_deref() == Some(reason));
+            found
+                .map(|event| event.note.clone().unwrap_or_default())
+                .ok_or_else(|| {
+                    events
+                        .iter()
+                        .map(|event| (event.reason.clone(), event.note.clone()))
+                        .collect::<Vec<_>>()
+                })
         })
         .await
     }
@@ -251,7 +311,9 @@ impl<'p> World<'p> {
     pub async fn lists_later(&self, lists: usize) {
         let before = self.calls(Call::List).len();
         self.cloud
-            .wait_log(SOON, |log| log.iter().filter(|entry| entry.call == Call::List).count() >= before + lists)
+            .wait_log(SOON, |log| {
+                log.iter().filter(|entry| entry.call == Call::List).count() >= before + lists
+            })
             .await
             .expect("the operator goes on comparing");
     }
@@ -259,15 +321,22 @@ impl<'p> World<'p> {
 
 /// Asks `/livez` or `/readyz` of an operator: the status and the text.
 pub async fn probe(operator: &Operator, path: &str) -> (u16, String) {
-    let answer = reqwest::get(operator.health_url().await + path).await.expect("the operator answers");
-    (answer.status().as_u16(), answer.text().await.expect("the answer is whole"))
+    let answer = reqwest::get(operator.health_url().await + path)
+        .await
+        .expect("the operator answers");
+    (
+        answer.status().as_u16(),
+        answer.text().await.expect("the answer is whole"),
+    )
 }
 
 /// Waits until the operator is ready.
 pub async fn operator_ready(operator: &Operator) {
-    wait::until(SOON, "the operator is ready", async || match probe(operator, "/readyz").await {
-        (200, _) => Ok(()),
-        other => Err(other),
+    wait::until(SOON, "the operator is ready", async || {
+        match probe(operator, "/readyz").await {
+            (200, _) => Ok(()),
+            other => Err(other),
+        }
     })
     .await;
 }
@@ -285,7 +354,10 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
 /// What the verdict tells its reader.
 pub fn message(object: &DwsDataSource) -> String {
     let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    conditions.first().map(|condition| condition.message.clone()).unwrap_or_default()
+    conditions
+        .first()
+        .map(|condition| condition.message.clone())
+        .unwrap_or_default()
 }
 
 /// The n-th of many DWS clusters.
@@ -303,14 +375,26 @@ pub fn on_cluster(n: usize, mut object: DwsDataSource) -> DwsDataSource {
 pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
-    secret.string_data = Some(data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+    secret.string_data = Some(
+        data.iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    );
     secret
 }
 
 /// The provider `default`, with the access key of the Secret `dws-access-key`.
 pub fn provider(endpoint: &str) -> DwsProvider {
-    let secret_ref = SecretRef { name: "dws-access-key".to_owned() };
-    let access = access(endpoint, Auth { access_key: Some(AccessKeyAuth { secret_ref }), password: None });
+    let secret_ref = SecretRef {
+        name: "dws-access-key".to_owned(),
+    };
+    let access = access(
+        endpoint,
+        Auth {
+            access_key: Some(AccessKeyAuth { secret_ref }),
+            password: None,
+        },
+    );
     DwsProvider::new("default", DwsProviderSpec { access })
 }
 
@@ -319,9 +403,17 @@ pub fn password_provider(endpoint: &str) -> DwsProvider {
     let password = PasswordAuth {
         domain_name: "example".to_owned(),
         user_name: "operator".to_owned(),
-        secret_ref: SecretRef { name: "iam-user".to_owned() },
+        secret_ref: SecretRef {
+            name: "iam-user".to_owned(),
+        },
     };
-    let access = access(endpoint, Auth { access_key: None, password: Some(password) });
+    let access = access(
+        endpoint,
+        Auth {
+            access_key: None,
+            password: Some(password),
+        },
+    );
     DwsProvider::new("default", DwsProviderSpec { access })
 }
 
@@ -367,7 +459,10 @@ pub fn mrs(name: &str) -> DwsDataSource {
     spec.data_source_id = Some("0f3b7c52-9d1e-4a86-b1c4-2e5f60718293".to_owned());
     spec.user_name = "dws_user".to_owned();
     spec.user_pwd = Some(UserPwd {
-        secret_key_ref: SecretKeyRef { name: "mrs-account".to_owned(), key: "password".to_owned() },
+        secret_key_ref: SecretKeyRef {
+            name: "mrs-account".to_owned(),
+            key: "password".to_owned(),
+        },
     });
     object
 }
