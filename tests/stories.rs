@@ -1,5 +1,17 @@
 //! Stories on a real control plane, with the operator's own binary and rights and the simulated cloud.
 
+#![allow(clippy::unwrap_used, reason = "a story panics where it cannot go on")]
+#![allow(
+    clippy::items_after_statements,
+    reason = "the type of a table's row stands beside the table"
+)]
+#![allow(clippy::needless_range_loop, reason = "cases are numbered like their clusters")]
+#![allow(
+    clippy::large_stack_arrays,
+    reason = "worlds that run side by side are joined in an array"
+)]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one story")]
+
 #[path = "stories/world.rs"]
 mod world;
 

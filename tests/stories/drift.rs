@@ -50,16 +50,16 @@ async fn what_differs_is_told_and_left_alone() {
         .and_then(|status| status.id)
         .expect("an id");
     world.cloud.edit_source(&cluster(0), &id, |source| {
-        "OtherAgency".clone_into(&mut source.user_name)
+        "OtherAgency".clone_into(&mut source.user_name);
     });
     let told = crate::world::message(&world.stalled("lake", Reason::Drifted).await);
     assert!(told.contains("userName"), "{told}");
     world.cloud.edit_source(&cluster(0), &id, |source| {
-        "DWSAccessOBS".clone_into(&mut source.user_name)
+        "DWSAccessOBS".clone_into(&mut source.user_name);
     });
     world.ready("lake").await;
     world.cloud.edit_source(&cluster(0), &id, |source| {
-        "600".clone_into(&mut source.configure_status)
+        "600".clone_into(&mut source.configure_status);
     });
     world.stalled("lake", Reason::RebootRequired).await;
     assert_eq!(

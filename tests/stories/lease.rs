@@ -292,7 +292,7 @@ async fn a_failover_with_the_default_waits() {
     world.create(&obs("lake")).await;
     leads(&world, "b").await;
     let took = killed.elapsed();
-    let bounds = Duration::from_secs(30)..Duration::from_secs(60);
+    let bounds = Duration::from_secs(30)..Duration::from_mins(1);
     assert!(
         bounds.contains(&took),
         "neither before the lease ends nor long after: {took:?}"

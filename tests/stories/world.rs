@@ -27,7 +27,7 @@ pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 /// The password of an MRS account.
 pub const PASSWORD: &str = "Mrs-Passw0rd-1";
 /// How long anything in a story may take.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// The waits of the stories, in proportion to the defaults (design, Timings).
 const TIMINGS: &[&str] = &[
@@ -457,7 +457,7 @@ pub fn mrs(name: &str) -> DwsDataSource {
     spec.type_ = DataSourceType::Mrs;
     spec.connect_info = None;
     spec.data_source_id = Some("0f3b7c52-9d1e-4a86-b1c4-2e5f60718293".to_owned());
-    spec.user_name = "dws_user".to_owned();
+    "dws_user".clone_into(&mut spec.user_name);
     spec.user_pwd = Some(UserPwd {
         secret_key_ref: SecretKeyRef {
             name: "mrs-account".to_owned(),

@@ -211,7 +211,7 @@ impl Removal {
                     .find(|item| self.only.as_ref().is_none_or(|id| *id == item.id))
                 {
                     None => self.absent(o, proof.is_some()),
-                    Some(_) if self.lagging(o) => Err(self.wait(o, poll_interval(o))),
+                    Some(_) if Self::lagging(o) => Err(self.wait(o, poll_interval(o))),
                     Some(item) => Err(Plan::Act(Step::Delete {
                         id: item.id.clone(),
                         at: self.at.clone(),
@@ -286,7 +286,7 @@ impl Removal {
     }
 
     /// Without a job to follow, a delete that was accepted shows in the list after a while; it is not sent again meanwhile.
-    fn lagging(&self, o: &Observation) -> bool {
+    fn lagging(o: &Observation) -> bool {
         let accepted = o.object.status.operation.as_ref().is_some_and(|operation| {
             matches!(operation.type_, OperationType::Delete | OperationType::Replace) && operation.failed_code.is_none()
         });

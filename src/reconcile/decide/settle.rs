@@ -133,7 +133,7 @@ pub fn late_effects(o: &Observation) -> Option<Plan> {
                 .memory
                 .synced
                 .is_none_or(|synced| synced + o.timings.late_list <= o.uptime);
-            due.then(|| {
+            due.then_some({
                 Plan::Look(Look::List {
                     since: o.started,
                     at,
