@@ -27,8 +27,8 @@ use crate::runtime::lanes::Place;
 
 /// The shortest password that the cloud takes (dws-api §1, `minLength` of `user_pwd`).
 const PASSWORD_MIN: usize = 8;
-/// How many lists that lacked an object are remembered; two are needed.
-const ABSENCES_MAX: usize = 8;
+/// How many lists that lacked an object are remembered: as many as may come within the longest gap between the two that prove something.
+const ABSENCES_MAX: usize = 64;
 
 /// One pass over one object: what was read so far, and the handles that an observation cannot hold.
 pub struct Pass {

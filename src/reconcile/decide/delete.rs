@@ -75,6 +75,21 @@ fn retain(o: &Observation) -> Plan {
 /// Without an id and an open intent nothing of ours is in the cloud, unless a lost request shows an effect yet, or somebody took
 /// the intent away.
 fn nothing_recorded(o: &Observation) -> Plan {
+    if let (
+        Remote::Listed {
+            view: View::Ours { item, .. },
+            ..
+        },
+        Provider::Ready { coordinates, .. },
+    ) = (&o.remote, &o.provider)
+    {
+        let at = o
+            .object
+            .intent
+            .as_ref()
+            .map_or_else(|| coordinates.clone(), super::coordinates);
+        return live::adopt(o, item, at, None);
+    }
     if let Some(plan) = settle::late_effects(o) {
         return plan;
     }

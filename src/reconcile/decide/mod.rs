@@ -12,6 +12,8 @@ mod facts;
 mod job;
 mod live;
 mod outcome;
+#[cfg(test)]
+mod properties;
 mod reach;
 mod replace;
 mod settle;
