@@ -264,7 +264,7 @@ fn memories() -> impl Strategy<Value = Memory> {
                 AttemptState::Unsent
             } else {
                 AttemptState::Unknown {
-                    settled_from: Duration::from_secs(900),
+                    settled_from: Duration::from_mins(15),
                     answered: false,
                 }
             },
