@@ -103,37 +103,56 @@ fn nothing_recorded(o: &Observation) -> Plan {
     }
     // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: a look, where one is possible.
     let robbed = o.object.intent.is_none() && o.object.status.last_attempt.is_none();
-    if let (true, Provider::Ready { coordinates, .. }) = (robbed, &o.provider) {
-        match &o.remote {
-            Remote::Unknown => {
-                let type_ = o.object.spec.type_;
-                return Plan::Look(Look::List {
-                    since: o.started,
-                    at: coordinates.clone(),
-                    type_,
-                });
-            }
+    if robbed {
+        return robbed_of_its_intent(o);
+    }
+    Plan::Act(Step::DropFinalizer { note: None })
+}
+
+/// One look for what the object may have created, where one is possible; where none is, its deletion ends all the same and says so.
+fn robbed_of_its_intent(o: &Observation) -> Plan {
+    let type_ = o.object.spec.type_;
+    let note = match (&o.provider, &o.remote) {
+        (Provider::Ready { coordinates, .. }, Remote::Unknown) => {
+            return Plan::Look(Look::List {
+                since: o.started,
+                at: coordinates.clone(),
+                type_,
+            });
+        }
+        (
+            Provider::Ready { coordinates, .. },
             Remote::Listed {
                 view: View::Ours { item, .. } | View::Leaving { item, ours: true },
                 ..
-            } => {
-                return live::adopt(o, item, coordinates.clone(), None);
-            }
+            },
+        ) => return live::adopt(o, item, coordinates.clone(), None),
+        (Provider::Ready { .. }, Remote::Listed { .. }) => {
             // The list lags behind a create that was accepted just before.
-            Remote::Listed { .. } => {
-                if let Err(due) = o.absence(Duration::ZERO, o.timings.list_lag, false) {
-                    return Draft::new(o)
-                        .reconciling(
-                            Reason::Deleting,
-                            "Somebody removed what the operator knew of this object; watching the list for what it may have created.",
-                        )
-                        .wait(due.max(o.timings.job_poll_min));
-                }
+            if let Err(due) = o.absence(Duration::ZERO, o.timings.list_lag, false) {
+                return Draft::new(o)
+                    .reconciling(
+                        Reason::Deleting,
+                        "Somebody removed what the operator knew of this object; watching the list for what it may have created.",
+                    )
+                    .wait(due.max(o.timings.job_poll_min));
             }
-            Remote::Failed { .. } => {}
+            None
         }
-    }
-    Plan::Act(Step::DropFinalizer { note: None })
+        (Provider::Ready { .. }, Remote::Failed { .. }) | (Provider::Absent { .. } | Provider::NotReady { .. }, _) => {
+            let spec = &o.object.spec;
+            let text = format!(
+                "The object carried the operator's finalizer but no trace of a create, and the cloud could not be asked; if it created data source {} in DWS cluster {}, that stays there.",
+                spec.data_source_name, spec.cluster_id
+            );
+            Some(Note {
+                warning: true,
+                reason: "Orphaned",
+                text,
+            })
+        }
+    };
+    Plan::Act(Step::DropFinalizer { note })
 }
 
 fn recorded(o: &Observation) -> Plan {

@@ -44,6 +44,10 @@ impl Running<'_> {
             return Err(Plan::Look(Look::Lane(Rank::Resume)));
         }
         let Some(view) = o.job.as_ref().filter(|view| view.id == id) else {
+            // A read that failed is due again when its retry is, whatever else wakes the object.
+            if let Some(gate) = trouble::gate(o) {
+                return Err(gate);
+            }
             return Err(match o.memory.wake_at {
                 Some(wake) if o.memory.polls > 0 && wake > o.uptime => {
                     self.wait(o, Draft::new(o), wake.saturating_sub(o.uptime))
