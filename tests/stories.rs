@@ -17,3 +17,6 @@ mod kill;
 
 #[path = "stories/lease.rs"]
 mod lease;
+
+#[path = "stories/shutdown.rs"]
+mod shutdown;

@@ -59,19 +59,28 @@ impl Step {
 
 /// The status in a JSON patch.
 fn written_status(patch: &Value) -> Option<&Value> {
-    patch.as_array()?.iter().find(|operation| operation["path"] == "/status").map(|operation| &operation["value"])
+    patch
+        .as_array()?
+        .iter()
+        .find(|operation| operation["path"] == "/status")
+        .map(|operation| &operation["value"])
 }
 
 fn is_ready(status: &Value) -> bool {
     let conditions = status["conditions"].as_array();
-    conditions.is_some_and(|all| all.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True"))
+    conditions.is_some_and(|all| {
+        all.iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    })
 }
 
 /// A world in which jobs take long enough to be followed, so that every write of the sequences is one of its own.
 async fn world(step: Step, stage: Stage) -> World {
     let world = World::new(&format!("kill-{stage:?}-{step:?}").to_lowercase()).await;
     world.with_provider().await;
-    world.cloud.update_settings(|settings| settings.job_duration = Duration::from_millis(500));
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_millis(500));
     world
 }
 
@@ -79,7 +88,10 @@ async fn world(step: Step, stage: Stage) -> World {
 async fn create(step: Step, stage: Stage) {
     let gap = format!("killed at {step:?}, {stage:?}");
     let world = world(step, stage).await;
-    let mut hit = world.namespace.proxy().on(Rule::new(stage, Action::Hold, move |call| step.is(call)));
+    let mut hit = world
+        .namespace
+        .proxy()
+        .on(Rule::new(stage, Action::Hold, move |call| step.is(call)));
     // A delete waits for the late effects of a create that got no answer.
     let mut operator = world.operator().args(["--late-effects=4s"]).start().await;
     world.create(&obs(NAME)).await;
@@ -99,7 +111,10 @@ async fn delete(step: Step, stage: Stage) {
     let mut operator = world.operator().start().await;
     world.create(&obs(NAME)).await;
     is_whole(&world, &gap).await;
-    let mut hit = world.namespace.proxy().on(Rule::new(stage, Action::Hold, move |call| step.is(call)));
+    let mut hit = world
+        .namespace
+        .proxy()
+        .on(Rule::new(stage, Action::Hold, move |call| step.is(call)));
     world.delete(NAME).await;
     hit.reached(SOON).await;
     operator.kill().await;
@@ -113,9 +128,17 @@ async fn is_whole(world: &World, gap: &str) {
     let object: DwsDataSource = world.ready(NAME).await;
     let sources = world.cloud.sources(CLUSTER);
     assert_eq!(sources.len(), 1, "{gap}: {sources:#?}");
-    assert_eq!(object.status.unwrap().id.as_deref(), Some(sources[0].id.as_str()), "{gap}");
+    assert_eq!(
+        object.status.unwrap().id.as_deref(),
+        Some(sources[0].id.as_str()),
+        "{gap}"
+    );
     assert_eq!(world.effective(CloudCall::Create), 1, "{gap}: one create took effect");
-    assert_eq!(world.calls(CloudCall::Create).len(), 1, "{gap}: a create that arrived is not sent again");
+    assert_eq!(
+        world.calls(CloudCall::Create).len(),
+        1,
+        "{gap}: a create that arrived is not sent again"
+    );
     assert_eq!(world.calls(CloudCall::Delete).len(), 0, "{gap}");
 }
 
@@ -127,9 +150,16 @@ async fn ends_empty(world: &World, gap: &str) {
         if sources.is_empty() { Ok(()) } else { Err(sources) }
     })
     .await;
-    assert_eq!(world.effective(CloudCall::Create), 1, "{gap}: nothing was created again");
+    assert_eq!(
+        world.effective(CloudCall::Create),
+        1,
+        "{gap}: nothing was created again"
+    );
     assert_eq!(world.effective(CloudCall::Delete), 1, "{gap}: one delete took effect");
-    assert!(!world.events(NAME).await.contains(&"Orphaned".to_owned()), "{gap}: nothing was lost");
+    assert!(
+        !world.events(NAME).await.contains(&"Orphaned".to_owned()),
+        "{gap}: nothing was lost"
+    );
 }
 
 /// The write never arrives.

@@ -11,14 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::json;
 
-use crate::world::{CLUSTER, SOON, World, operator_ready, obs, probe};
+use crate::world::{CLUSTER, SOON, World, obs, operator_ready, probe};
 
 /// The name of the Lease.
 const LEASE: &str = "dws-operator";
-/// How long the lease lasts in the stories.
-const TERM: SignedDuration = SignedDuration::from_secs(6);
-/// What must be left of it for a create to start: the write deadline and the margin.
-const FLOOR: SignedDuration = SignedDuration::from_secs(3);
 
 fn is_create(call: &Call) -> bool {
     call.is(ApiSide::Cloud, "POST", "/ext-data-sources")
@@ -37,8 +33,17 @@ fn is_renewal(call: &Call) -> bool {
 async fn leads(world: &World, identity: &str) {
     let leases = world.api::<Lease>();
     wait::until(SOON * 2, &format!("{identity} leads"), async || {
-        let holder = leases.get_opt(LEASE).await.ok().flatten().and_then(|lease| lease.spec?.holder_identity);
-        if holder.as_deref() == Some(identity) { Ok(()) } else { Err(holder) }
+        let holder = leases
+            .get_opt(LEASE)
+            .await
+            .ok()
+            .flatten()
+            .and_then(|lease| lease.spec?.holder_identity);
+        if holder.as_deref() == Some(identity) {
+            Ok(())
+        } else {
+            Err(holder)
+        }
     })
     .await;
 }
@@ -66,13 +71,23 @@ async fn one_works_and_the_other_stands_by() {
     leads(&world, "a").await;
     let b = world.operator().identity("b").through(&others).start().await;
     operator_ready(&b).await;
-    let renewals = |calls: &[Call]| calls.iter().filter(|call| call.is(ApiSide::Kube, "GET", "/leases/")).count();
+    let renewals = |calls: &[Call]| {
+        calls
+            .iter()
+            .filter(|call| call.is(ApiSide::Kube, "GET", "/leases/"))
+            .count()
+    };
     world.create(&obs("lake")).await;
     let object = is_whole(&world, "lake").await;
     assert_eq!(intent::of(&object).unwrap().holder, "a");
     let seen = renewals(&others.calls());
-    let calls = others.wait_calls(SOON, "the standby looks again", |calls| renewals(calls) >= seen + 3).await;
-    let strange: Vec<_> = calls.iter().filter(|call| !call.is(ApiSide::Kube, "GET", "/leases/")).collect();
+    let calls = others
+        .wait_calls(SOON, "the standby looks again", |calls| renewals(calls) >= seen + 3)
+        .await;
+    let strange: Vec<_> = calls
+        .iter()
+        .filter(|call| !call.is(ApiSide::Kube, "GET", "/leases/"))
+        .collect();
     assert!(strange.is_empty(), "a standby only reads the Lease: {strange:?}");
     assert_eq!((probe(&a, "/readyz").await.0, probe(&b, "/readyz").await.0), (200, 200));
     assert_eq!(world.posts("lake").len(), 1);
@@ -83,7 +98,10 @@ async fn one_works_and_the_other_stands_by() {
 async fn the_standby_finishes_the_create_of_a_killed_leader() {
     let world = World::new("lease-kill").await;
     world.with_provider().await;
-    let mut post = world.namespace.proxy().on(Rule::new(Stage::Applied, Action::Hold, is_create));
+    let mut post = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Applied, Action::Hold, is_create));
     let a = world.operator().identity("a").start().await;
     leads(&world, "a").await;
     let others = world.namespace.another_proxy();
@@ -104,8 +122,13 @@ async fn the_standby_finishes_the_create_of_a_killed_leader() {
 async fn a_leader_that_wakes_up_after_its_lease_sends_nothing() {
     let world = World::new("lease-stop").await;
     world.with_provider().await;
-    world.cloud.update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
-    let mut intent = world.namespace.proxy().on(Rule::new(Stage::Applied, Action::Hold, is_intent));
+    world
+        .cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    let mut intent = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Applied, Action::Hold, is_intent));
     let a = world.operator().identity("a").start().await;
     leads(&world, "a").await;
     let others = world.namespace.another_proxy();
@@ -129,8 +152,13 @@ async fn a_leader_that_wakes_up_after_its_lease_sends_nothing() {
 async fn a_create_that_arrives_after_a_failover_leaves_no_duplicate() {
     let world = World::new("lease-late").await;
     world.with_provider().await;
-    world.cloud.update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
-    let mut post = world.namespace.proxy().on(Rule::new(Stage::Before, Action::Hold, is_create));
+    world
+        .cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    let mut post = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Before, Action::Hold, is_create));
     let a = world.operator().identity("a").start().await;
     leads(&world, "a").await;
     let others = world.namespace.another_proxy();
@@ -143,7 +171,10 @@ async fn a_create_that_arrives_after_a_failover_leaves_no_duplicate() {
     post.release();
     world.event("lake", "DuplicateRemoved").await;
     is_whole(&world, "lake").await;
-    assert_eq!((world.effective(CloudCall::Create), world.effective(CloudCall::Delete)), (2, 1));
+    assert_eq!(
+        (world.effective(CloudCall::Create), world.effective(CloudCall::Delete)),
+        (2, 1)
+    );
     a.resume();
     assert!(!a.exited(SOON).await.success());
     is_whole(&world, "lake").await;
@@ -166,32 +197,50 @@ async fn a_leader_that_cannot_renew_stops_in_time() {
 }
 
 async fn cannot_renew(trouble: Trouble) {
+    const TERM: SignedDuration = SignedDuration::from_secs(9);
+    // What must be left of the lease for a create to start: the write deadline and the margin.
+    const FLOOR: SignedDuration = SignedDuration::from_secs(5);
     let world = World::new("lease-unwritable").await;
     world.with_provider().await;
-    let mut operator = world.operator().identity("a").start().await;
-    operator_ready(&operator).await;
-    world.create(&obs("before")).await;
-    world.ready("before").await;
+    let mut operator = world
+        .operator()
+        .identity("a")
+        .args(["--lease=9s", "--write-deadline=4s"])
+        .start()
+        .await;
     let proxy = world.namespace.proxy();
+    operator_ready(&operator).await;
+    proxy
+        .wait_calls(SOON, "the first renewal", |calls| {
+            calls.iter().any(|call| is_renewal(call) && call.status == Some(200))
+        })
+        .await;
     let refused = match trouble {
         Trouble::Answer(code) => {
-            let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "no"});
+            let body =
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "no"});
             Some(proxy.on(Rule::new(Stage::Before, Action::Answer(code, body), is_renewal).always()))
         }
         Trouble::Unreachable => None,
     };
     let renewed = |calls: &[Call]| -> Timestamp {
-        let accepted = |call: &&Call| is_renewal(call) || call.is(ApiSide::Kube, "POST", "/leases");
-        calls.iter().filter(accepted).filter(|call| call.status == Some(200)).map(|call| call.started).last().unwrap()
+        let accepted = |call: &&Call| is_renewal(call) && call.status == Some(200);
+        calls.iter().rfind(accepted).expect("the lease was renewed").started
     };
     if refused.is_some() {
         // The create comes when the rest of the lease no longer covers it.
         let is_short = |calls: &[Call]| {
-            let last = calls.iter().filter(|call| is_renewal(call)).map(|call| call.started).last();
-            last.is_some_and(|last| last > renewed(calls) + (TERM - FLOOR))
+            calls
+                .iter()
+                .rfind(|call| is_renewal(call))
+                .is_some_and(|last| last.started > renewed(calls) + (TERM - FLOOR))
         };
         proxy.wait_calls(SOON, "the lease runs out", is_short).await;
         world.create(&obs("after")).await;
+        // Everything but the lease allows the create.
+        proxy
+            .wait_calls(SOON, "the intent", |calls| calls.iter().any(is_intent))
+            .await;
     } else {
         proxy.block(ApiSide::Kube, true);
         world.create(&obs("after")).await;
@@ -200,7 +249,11 @@ async fn cannot_renew(trouble: Trouble) {
     let lasted = Timestamp::now().duration_since(renewed(&proxy.calls()));
     assert!(!status.success(), "{trouble:?}: {status}");
     assert!(lasted < TERM, "{trouble:?}: it ended {lasted:#} after its last renewal");
-    assert_eq!(world.posts("after").len(), 0, "{trouble:?}: no create goes out that the lease does not cover");
+    assert_eq!(
+        world.posts("after").len(),
+        0,
+        "{trouble:?}: no create goes out that the lease does not cover"
+    );
 
     drop(refused);
     proxy.block(ApiSide::Kube, false);
@@ -243,7 +296,10 @@ async fn a_failover_with_the_default_waits() {
     leads(&world, "b").await;
     let took = killed.elapsed();
     let bounds = Duration::from_secs(30)..Duration::from_secs(60);
-    assert!(bounds.contains(&took), "neither before the lease ends nor long after: {took:?}");
+    assert!(
+        bounds.contains(&took),
+        "neither before the lease ends nor long after: {took:?}"
+    );
     is_whole(&world, "lake").await;
     assert_eq!(world.posts("lake").len(), 1);
 }

@@ -51,7 +51,9 @@ fn retries(world: &World, name: &str) -> Vec<Retry> {
 
 async fn patch(world: &World, name: &str, patch: serde_json::Value) -> DwsDataSource {
     let api = world.api::<DwsDataSource>();
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("the object takes the patch")
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .expect("the object takes the patch")
 }
 
 /// A failure that never ends is retried within seconds, ever more slowly, each object in its own rhythm, and the status tells when
@@ -73,35 +75,60 @@ async fn a_permanent_server_error_is_retried_ever_more_slowly() {
     let mut fractions = Vec::new();
     for (name, code) in [("broken", "DWS.9999"), ("down", "DWS.0005")] {
         let sent = posts(&world, name, TRIES).await;
-        let object = world.until(name, "the last try is told", |object| retry(object).is_some_and(|retry| retry.attempts >= 6)).await;
+        let object = world
+            .until(name, "the last try is told", |object| {
+                retry(object).is_some_and(|retry| retry.attempts >= 6)
+            })
+            .await;
         let told = retry(&object).unwrap();
         assert_eq!(told.class, RetryClass::Transient);
-        assert_eq!((told.last_error_code.as_deref(), told.last_request_id.as_deref()), (Some(code), Some(REQUEST_ID)));
+        assert_eq!(
+            (told.last_error_code.as_deref(), told.last_request_id.as_deref()),
+            (Some(code), Some(REQUEST_ID))
+        );
         world.reconciling(name, Reason::Retrying).await;
 
         let told = retries(&world, name);
         let mut full = BACKOFF.0;
         for (try_, retry) in told.iter().take(TRIES).enumerate() {
-            assert_eq!(retry.attempts, i32::try_from(try_).unwrap() + 1, "{name}: every try is told");
+            assert_eq!(
+                retry.attempts,
+                i32::try_from(try_).unwrap() + 1,
+                "{name}: every try is told"
+            );
             assert_eq!(retry.since, told[0].since, "{name}: the beginning of the trouble stays");
             // The wait is told in the status; it was counted from the answer, shortly after the request.
             let wait = retry.next_retry_time.duration_since(sent[try_]);
-            assert!(wait >= full / 2, "{name}: wait {try_} is {wait:#}, less than half of {full:#}");
-            assert!(wait <= full + SignedDuration::from_secs(1), "{name}: wait {try_} is {wait:#}, more than {full:#}");
+            assert!(
+                wait >= full / 2,
+                "{name}: wait {try_} is {wait:#}, less than half of {full:#}"
+            );
+            assert!(
+                wait <= full + SignedDuration::from_secs(1),
+                "{name}: wait {try_} is {wait:#}, more than {full:#}"
+            );
             if let Some(next) = sent.get(try_ + 1) {
-                assert!(*next >= retry.next_retry_time, "{name}: try {try_} came before its time");
+                assert!(
+                    *next >= retry.next_retry_time,
+                    "{name}: try {try_} came before its time"
+                );
             }
             fractions.push(wait.as_secs_f64() / full.as_secs_f64());
             full = (full * 2).min(BACKOFF.1);
         }
     }
-    let spread = fractions.iter().copied().fold(f64::MIN, f64::max) - fractions.iter().copied().fold(f64::MAX, f64::min);
+    let spread =
+        fractions.iter().copied().fold(f64::MIN, f64::max) - fractions.iter().copied().fold(f64::MAX, f64::min);
     assert!(spread > 0.05, "the waits are spread: {fractions:?}");
     assert_eq!(world.effective(Call::Create), 0);
 
     world.cloud.clear_faults();
     for name in ["broken", "down"] {
-        assert_eq!(retry(&world.ready(name).await), None, "{name}: nothing is left to retry");
+        assert_eq!(
+            retry(&world.ready(name).await),
+            None,
+            "{name}: nothing is left to retry"
+        );
     }
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (2, 0));
 }
@@ -112,20 +139,40 @@ async fn the_backoff_survives_a_restart() {
     let world = World::new("retry-restart").await;
     world.with_provider().await;
     world.cloud.add_fault(never_found().times(2));
-    let mut operator = world.operator().args(["--backoff-min=8s", "--backoff-max=16s", "--busy-max=16s"]).start().await;
+    let mut operator = world
+        .operator()
+        .args(["--backoff-min=8s", "--backoff-max=16s", "--busy-max=16s"])
+        .start()
+        .await;
     world.create(&obs("lake")).await;
-    let object = world.until("lake", "the first failure is told", |object| retry(object).is_some()).await;
+    let object = world
+        .until("lake", "the first failure is told", |object| retry(object).is_some())
+        .await;
     let first = retry(&object).unwrap().clone();
     operator.restart().await;
     let sent = posts(&world, "lake", 2).await;
-    assert!(sent[1] >= first.next_retry_time, "{} is before {}", sent[1], first.next_retry_time);
-    let object = world.until("lake", "the second failure is told", |object| retry(object).is_some_and(|retry| retry.attempts == 2)).await;
+    assert!(
+        sent[1] >= first.next_retry_time,
+        "{} is before {}",
+        sent[1],
+        first.next_retry_time
+    );
+    let object = world
+        .until("lake", "the second failure is told", |object| {
+            retry(object).is_some_and(|retry| retry.attempts == 2)
+        })
+        .await;
     let second = retry(&object).unwrap();
     assert_eq!(second.since, first.since);
     operator.restart().await;
     world.ready("lake").await;
     let sent = posts(&world, "lake", 3).await;
-    assert!(sent[2] >= second.next_retry_time, "{} is before {}", sent[2], second.next_retry_time);
+    assert!(
+        sent[2] >= second.next_retry_time,
+        "{} is before {}",
+        sent[2],
+        second.next_retry_time
+    );
     assert_eq!((sent.len(), world.cloud.sources(CLUSTER).len()), (3, 1));
 }
 
@@ -138,12 +185,18 @@ async fn an_edit_of_the_spec_is_tried_at_once() {
     let slow = ["--backoff-min=5m", "--backoff-max=10m", "--busy-max=10m"];
     let _operator = world.operator().args(slow).start().await;
     world.create(&obs("lake")).await;
-    let object = world.until("lake", "the failure is told", |object| retry(object).is_some()).await;
+    let object = world
+        .until("lake", "the failure is told", |object| retry(object).is_some())
+        .await;
     let told = retry(&object).unwrap().clone();
     patch(&world, "lake", json!({"spec": {"userName": "DWSAccessLake"}})).await;
     assert_eq!(retry(&world.ready("lake").await), None);
     let sent = posts(&world, "lake", 2).await;
-    assert!(sent[1] < told.next_retry_time, "the edit does not wait until {}", told.next_retry_time);
+    assert!(
+        sent[1] < told.next_retry_time,
+        "the edit does not wait until {}",
+        told.next_retry_time
+    );
     assert_eq!(world.cloud.sources(CLUSTER)[0].user_name, "DWSAccessLake");
     assert_eq!(sent.len(), 2);
 }
@@ -154,25 +207,59 @@ async fn other_changes_of_the_object_do_not_shorten_the_backoff() {
     let world = World::new("retry-labels").await;
     world.with_provider().await;
     world.cloud.add_fault(never_found().times(1));
-    let _operator = world.operator().args(["--backoff-min=8s", "--backoff-max=16s", "--busy-max=16s"]).start().await;
+    let _operator = world
+        .operator()
+        .args(["--backoff-min=8s", "--backoff-max=16s", "--busy-max=16s"])
+        .start()
+        .await;
     world.create(&obs("lake")).await;
-    let object = world.until("lake", "the failure is told", |object| retry(object).is_some()).await;
+    let object = world
+        .until("lake", "the failure is told", |object| retry(object).is_some())
+        .await;
     let told = retry(&object).unwrap().clone();
     let finalizers = object.metadata.finalizers.clone().unwrap();
-    let more: Vec<_> = finalizers.iter().cloned().chain(["example.com/other".to_owned()]).collect();
+    let more: Vec<_> = finalizers
+        .iter()
+        .cloned()
+        .chain(["example.com/other".to_owned()])
+        .collect();
     for round in 0..5 {
-        patch(&world, "lake", json!({"metadata": {"labels": {"round": round.to_string()}, "finalizers": more}})).await;
-        patch(&world, "lake", json!({"metadata": {"annotations": {"example.com/round": round.to_string()}, "finalizers": finalizers}})).await;
+        patch(
+            &world,
+            "lake",
+            json!({"metadata": {"labels": {"round": round.to_string()}, "finalizers": more}}),
+        )
+        .await;
+        patch(
+            &world,
+            "lake",
+            json!({"metadata": {"annotations": {"example.com/round": round.to_string()}, "finalizers": finalizers}}),
+        )
+        .await;
     }
     // The object of another cluster shows that the operator is at work meanwhile.
     let mut other = obs("other");
     other.spec.cluster_id = cluster(1);
     world.create(&other).await;
     world.ready("other").await;
-    assert_eq!(retry(&world.reconciling("lake", Reason::Retrying).await), Some(&told), "nothing has changed");
+    assert_eq!(
+        retry(&world.reconciling("lake", Reason::Retrying).await),
+        Some(&told),
+        "nothing has changed"
+    );
     world.ready("lake").await;
     let sent = posts(&world, "lake", 2).await;
-    assert!(sent[1] >= told.next_retry_time, "{} is before {}", sent[1], told.next_retry_time);
-    assert!(sent[1] <= told.next_retry_time + Duration::from_secs(3), "{} is long after {}", sent[1], told.next_retry_time);
+    assert!(
+        sent[1] >= told.next_retry_time,
+        "{} is before {}",
+        sent[1],
+        told.next_retry_time
+    );
+    assert!(
+        sent[1] <= told.next_retry_time + Duration::from_secs(3),
+        "{} is long after {}",
+        sent[1],
+        told.next_retry_time
+    );
     assert_eq!(sent.len(), 2);
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 use dws_operator::api::data_source::{
     DataSourceType, DwsDataSource, DwsDataSourceSpec, ProviderRef, SecretKeyRef, UserPwd,
 };
-use dws_operator::api::provider::{
-    Access, AccessKeyAuth, Auth, DwsProvider, DwsProviderSpec, PasswordAuth, SecretRef,
-};
+use dws_operator::api::provider::{Access, AccessKeyAuth, Auth, DwsProvider, DwsProviderSpec, PasswordAuth, SecretRef};
 use dws_operator::api::{ConditionStatus, ConditionType, Reason};
 use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, wait};
@@ -80,10 +78,18 @@ impl World {
 
     /// A world in a given namespace.
     pub async fn within(namespace: TestNamespace<'static>) -> Self {
-        let settings = Settings { job_duration: Duration::ZERO, ..Settings::default() };
+        let settings = Settings {
+            job_duration: Duration::ZERO,
+            ..Settings::default()
+        };
         let simulator = Simulator::start(settings).await.expect("the simulator starts");
         let endpoint = namespace.proxy().cloud(&simulator.url());
-        World { cloud: simulator.admin(), endpoint, namespace, _simulator: simulator }
+        World {
+            cloud: simulator.admin(),
+            endpoint,
+            namespace,
+            _simulator: simulator,
+        }
     }
 
     /// An operator with the stories' waits; more flags may follow.
@@ -98,7 +104,11 @@ impl World {
 
     /// Applies the access key and the provider `default`.
     pub async fn with_provider(&self) {
-        self.create(&secret("dws-access-key", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)])).await;
+        self.create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
         self.create(&provider(&self.endpoint)).await;
     }
 
@@ -125,21 +135,28 @@ impl World {
             + serde::Serialize
             + serde::de::DeserializeOwned,
     {
-        self.api().create(&PostParams::default(), object).await.expect("the API server takes the object")
+        self.api()
+            .create(&PostParams::default(), object)
+            .await
+            .expect("the API server takes the object")
     }
 
     /// Asks for the end of a data source; it may take its time.
     pub async fn delete(&self, name: &str) {
         let api: Api<DwsDataSource> = self.api();
-        api.delete(name, &DeleteParams::default()).await.expect("the object exists");
+        api.delete(name, &DeleteParams::default())
+            .await
+            .expect("the object exists");
     }
 
     /// Waits until the data source is gone from Kubernetes.
     pub async fn gone(&self, name: &str) {
         let api: Api<DwsDataSource> = self.api();
-        wait::until(SOON, &format!("{name} is gone"), async || match api.get_opt(name).await {
-            Ok(None) => Ok(()),
-            other => Err(other),
+        wait::until(SOON, &format!("{name} is gone"), async || {
+            match api.get_opt(name).await {
+                Ok(None) => Ok(()),
+                other => Err(other),
+            }
         })
         .await;
     }
@@ -156,13 +173,18 @@ impl World {
 
     /// Waits until the data source is Ready.
     pub async fn ready(&self, name: &str) -> DwsDataSource {
-        self.until(name, "Ready", |object| verdict(object) == Some((ConditionType::Ready, Reason::Available))).await
+        self.until(name, "Ready", |object| {
+            verdict(object) == Some((ConditionType::Ready, Reason::Available))
+        })
+        .await
     }
 
     /// Waits until the data source is Stalled for this reason.
     pub async fn stalled(&self, name: &str, reason: Reason) -> DwsDataSource {
-        self.until(name, &format!("Stalled, {reason}"), |object| verdict(object) == Some((ConditionType::Stalled, reason)))
-            .await
+        self.until(name, &format!("Stalled, {reason}"), |object| {
+            verdict(object) == Some((ConditionType::Stalled, reason))
+        })
+        .await
     }
 
     /// Waits until the data source is Reconciling for this reason.
@@ -175,28 +197,53 @@ impl World {
 
     /// The reasons of the events about a data source, so far.
     pub async fn events(&self, name: &str) -> Vec<String> {
-        let events = self.api::<Event>().list(&ListParams::default()).await.expect("events can be listed");
-        let about = |event: &Event| event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name));
-        events.items.into_iter().filter(about).filter_map(|event| event.reason).collect()
+        let events = self
+            .api::<Event>()
+            .list(&ListParams::default())
+            .await
+            .expect("events can be listed");
+        let about = |event: &Event| {
+            event
+                .regarding
+                .as_ref()
+                .is_some_and(|object| object.name.as_deref() == Some(name))
+        };
+        events
+            .items
+            .into_iter()
+            .filter(about)
+            .filter_map(|event| event.reason)
+            .collect()
     }
 
     /// Waits until there is an event about the data source with this reason.
     pub async fn event(&self, name: &str, reason: &str) {
         wait::until(SOON, &format!("{name}: event {reason}"), async || {
             let events = self.events(name).await;
-            if events.iter().any(|event| event == reason) { Ok(()) } else { Err(events) }
+            if events.iter().any(|event| event == reason) {
+                Ok(())
+            } else {
+                Err(events)
+            }
         })
         .await;
     }
 
     /// The creates of one data source that the cloud has had so far.
     pub fn posts(&self, name: &str) -> Vec<LogEntry> {
-        self.calls(Call::Create).into_iter().filter(|post| post.name.as_deref() == Some(name)).collect()
+        self.calls(Call::Create)
+            .into_iter()
+            .filter(|post| post.name.as_deref() == Some(name))
+            .collect()
     }
 
     /// The calls of one kind that the cloud has had so far.
     pub fn calls(&self, call: Call) -> Vec<LogEntry> {
-        self.cloud.log().into_iter().filter(|entry| entry.call == call).collect()
+        self.cloud
+            .log()
+            .into_iter()
+            .filter(|entry| entry.call == call)
+            .collect()
     }
 
     /// The calls of one kind that took effect.
@@ -208,7 +255,9 @@ impl World {
     pub async fn lists_later(&self, lists: usize) {
         let before = self.calls(Call::List).len();
         self.cloud
-            .wait_log(SOON, |log| log.iter().filter(|entry| entry.call == Call::List).count() >= before + lists)
+            .wait_log(SOON, |log| {
+                log.iter().filter(|entry| entry.call == Call::List).count() >= before + lists
+            })
             .await
             .expect("the operator goes on comparing");
     }
@@ -216,15 +265,22 @@ impl World {
 
 /// Asks `/livez` or `/readyz` of an operator: the status and the text.
 pub async fn probe(operator: &Operator, path: &str) -> (u16, String) {
-    let answer = reqwest::get(operator.health_url().await + path).await.expect("the operator answers");
-    (answer.status().as_u16(), answer.text().await.expect("the answer is whole"))
+    let answer = reqwest::get(operator.health_url().await + path)
+        .await
+        .expect("the operator answers");
+    (
+        answer.status().as_u16(),
+        answer.text().await.expect("the answer is whole"),
+    )
 }
 
 /// Waits until the operator is ready.
 pub async fn operator_ready(operator: &Operator) {
-    wait::until(SOON, "the operator is ready", async || match probe(operator, "/readyz").await {
-        (200, _) => Ok(()),
-        other => Err(other),
+    wait::until(SOON, "the operator is ready", async || {
+        match probe(operator, "/readyz").await {
+            (200, _) => Ok(()),
+            other => Err(other),
+        }
     })
     .await;
 }
@@ -243,14 +299,26 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
 pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
-    secret.string_data = Some(data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+    secret.string_data = Some(
+        data.iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    );
     secret
 }
 
 /// The provider `default`, with the access key of the Secret `dws-access-key`.
 pub fn provider(endpoint: &str) -> DwsProvider {
-    let secret_ref = SecretRef { name: "dws-access-key".to_owned() };
-    let access = access(endpoint, Auth { access_key: Some(AccessKeyAuth { secret_ref }), password: None });
+    let secret_ref = SecretRef {
+        name: "dws-access-key".to_owned(),
+    };
+    let access = access(
+        endpoint,
+        Auth {
+            access_key: Some(AccessKeyAuth { secret_ref }),
+            password: None,
+        },
+    );
     DwsProvider::new("default", DwsProviderSpec { access })
 }
 
@@ -259,9 +327,17 @@ pub fn password_provider(endpoint: &str) -> DwsProvider {
     let password = PasswordAuth {
         domain_name: "example".to_owned(),
         user_name: "operator".to_owned(),
-        secret_ref: SecretRef { name: "iam-user".to_owned() },
+        secret_ref: SecretRef {
+            name: "iam-user".to_owned(),
+        },
     };
-    let access = access(endpoint, Auth { access_key: None, password: Some(password) });
+    let access = access(
+        endpoint,
+        Auth {
+            access_key: None,
+            password: Some(password),
+        },
+    );
     DwsProvider::new("default", DwsProviderSpec { access })
 }
 
@@ -312,7 +388,10 @@ pub fn mrs(name: &str) -> DwsDataSource {
     spec.data_source_id = Some("0f3b7c52-9d1e-4a86-b1c4-2e5f60718293".to_owned());
     spec.user_name = "dws_user".to_owned();
     spec.user_pwd = Some(UserPwd {
-        secret_key_ref: SecretKeyRef { name: "mrs-account".to_owned(), key: "password".to_owned() },
+        secret_key_ref: SecretKeyRef {
+            name: "mrs-account".to_owned(),
+            key: "password".to_owned(),
+        },
     });
     object
 }
