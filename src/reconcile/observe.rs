@@ -42,7 +42,6 @@ pub struct Pass {
     pub session: Option<Arc<Session>>,
     /// The password; it leaves this struct only with the request that needs it.
     pub password: Option<SecretString>,
-    lane: Option<(LaneKey, Duration)>,
 }
 
 impl Pass {
@@ -83,7 +82,6 @@ impl Pass {
             observation,
             session: None,
             password: None,
-            lane: None,
         }))
     }
 
@@ -110,7 +108,7 @@ impl Pass {
     /// Takes a newer state of the object.
     pub fn renew(&mut self, ctx: &Context, object: DwsDataSource) {
         self.observation.object = fold_object(&object);
-        for freed in ctx.claims.note(&object) {
+        for freed in ctx.claims.renew(&object) {
             ctx.wakes.wake(&freed);
         }
         self.object = object;
@@ -136,7 +134,6 @@ impl Pass {
                         Place::Held => LanePlace::Held { since },
                         Place::Waiting => LanePlace::Waiting,
                     });
-                    self.lane = Some((key, since));
                 }
                 self.compete(ctx);
             }
@@ -252,7 +249,7 @@ impl Pass {
 
     async fn read_list(&mut self, ctx: &Context, since: Duration, at: &Coordinates, type_: DataSourceType) {
         let Some(session) = &self.session else { return };
-        let snapshot = ctx.snapshots.list(session, at, type_, since, &ctx.clock).await;
+        let snapshot = ctx.snapshots.list(session, at, type_, since).await;
         let began = snapshot.began;
         self.observation.uptime = ctx.clock.uptime();
         self.observation.remote = match snapshot.result {
@@ -339,8 +336,9 @@ impl Pass {
 
     /// Gives the place in the lane back.
     pub fn leave_lane(&mut self, ctx: &Context) {
+        let was_ahead = ctx.lanes.position(&self.member).is_some() && self.observation.object.status.id.is_none();
         ctx.lanes.leave(&self.member);
-        if self.lane.take().is_some() && self.observation.object.status.id.is_none() {
+        if was_ahead {
             // Whoever was refused because this object was ahead may try now.
             for namesake in ctx.claims.namesakes(&self.member.uid) {
                 ctx.wakes.wake(&namesake);

@@ -50,7 +50,8 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
         Ok(Some(pass)) => {
             let slot = ctx.memories.of(&pass.member.uid);
             let mut remembered = slot.remembered.lock().await;
-            run(&ctx, pass, &slot, &mut remembered).await
+            // The pass lives on the heap: thousands of them may begin at once.
+            Box::pin(run(&ctx, pass, &slot, &mut remembered)).await
         }
         Err(error) => {
             tracing::warn!(namespace, name, %error, "the object could not be read");
@@ -74,7 +75,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     let object = pass.object.clone();
     let mut pass = pass;
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
-    match panic_guard::guard(turns).await {
+    match Box::pin(panic_guard::guard(turns)).await {
         Ok(ended) => {
             remembered.memory = pass.observation.memory.clone();
             if !matches!(ended, Ended::Failed(_)) {
@@ -119,7 +120,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
 }
 
 async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory) -> Ended {
-    for freed in ctx.claims.note(&pass.object) {
+    for freed in ctx.claims.renew(&pass.object) {
         ctx.wakes.wake(&freed);
     }
     pass.recall(ctx, memory).await;

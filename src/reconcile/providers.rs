@@ -218,6 +218,17 @@ impl Providers {
         (provider, Some(connected.session))
     }
 
+    /// How many providers have credentials that the cloud refused the last time they were used.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is being read just now is counted the next time.
+        let settled = known.values().filter_map(|slot| slot.try_lock().ok());
+        settled
+            .filter(|known| matches!(&known.standing, Some(Standing::Connected(connected)) if connected.refused()))
+            .count()
+    }
+
     /// The provider that an object uses: the recorded one, else the one it names, else the default of its namespace, else that of the cluster.
     async fn find(&self, asked: &Asked<'_>) -> (ProviderId, Known) {
         let recorded = asked.recorded.and_then(|text| ProviderId::parse(text, asked.namespace));

@@ -11,6 +11,7 @@ use super::context::LaneKey;
 use crate::api::data_source::{Coordinates, DataSourceType};
 use crate::cloud::{Dws, Failure, Item, Session};
 use crate::runtime::clock::Clock;
+use crate::runtime::metrics::Metrics;
 
 type Key = (LaneKey, DataSourceType);
 
@@ -23,23 +24,33 @@ pub struct Snapshot {
     pub result: Result<Arc<Vec<Item>>, Failure>,
 }
 
+/// The newest list of one type in one DWS cluster; its lock is held while a newer one is read.
+type Newest = Arc<tokio::sync::Mutex<Option<Snapshot>>>;
+
 /// The newest list of each type in each DWS cluster.
-#[derive(Debug, Default)]
-pub struct Snapshots(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Snapshot>>>>>);
+#[derive(Debug)]
+pub struct Snapshots {
+    clock: Clock,
+    metrics: Metrics,
+    newest: Mutex<HashMap<Key, Newest>>,
+}
 
 impl Snapshots {
+    /// With nothing listed yet.
+    #[must_use]
+    pub fn new(clock: Clock, metrics: Metrics) -> Self {
+        Snapshots {
+            clock,
+            metrics,
+            newest: Mutex::default(),
+        }
+    }
+
     /// A list begun at uptime `since` or later.
-    pub async fn list(
-        &self,
-        session: &Session,
-        at: &Coordinates,
-        type_: DataSourceType,
-        since: Duration,
-        clock: &Clock,
-    ) -> Snapshot {
-        let asked = clock.uptime();
+    pub async fn list(&self, session: &Session, at: &Coordinates, type_: DataSourceType, since: Duration) -> Snapshot {
+        let asked = self.clock.uptime();
         let slot = {
-            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry((LaneKey::from(at), type_)).or_default())
         };
         let mut newest = slot.lock().await;
@@ -53,12 +64,13 @@ impl Snapshots {
                 return snapshot.clone();
             }
         }
-        let began = clock.uptime();
+        let began = self.clock.uptime();
         let listing = session.list(&at.cluster_id, type_).await;
         if let Ok(listing) = &listing
             && let Some(count) = listing.count
             && count > listing.items.len() as u64
         {
+            self.metrics.list_was_short();
             tracing::warn!(
                 cluster = at.cluster_id,
                 ?type_,

@@ -19,14 +19,15 @@ pub enum Scope {
     Namespace(String),
 }
 
+/// The objects of a scope that somebody wakes.
+pub type Woken = BoxStream<'static, ObjectRef<DwsDataSource>>;
+
 /// The ways to wake the objects of each scope.
 pub struct Wakes(HashMap<Scope, UnboundedSender<ObjectRef<DwsDataSource>>>);
 
 impl Wakes {
     /// A way for each scope, and the streams at their ends.
-    pub fn new(
-        scopes: impl IntoIterator<Item = Scope>,
-    ) -> (Self, Vec<(Scope, BoxStream<'static, ObjectRef<DwsDataSource>>)>) {
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> (Self, Vec<(Scope, Woken)>) {
         let mut ways = HashMap::new();
         let mut streams = Vec::new();
         for scope in scopes {

@@ -8,11 +8,10 @@ use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::Config;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
 use kube::{Api, Resource, ResourceExt};
@@ -20,19 +19,19 @@ use serde::de::DeserializeOwned;
 
 use super::claims::Leftover;
 use super::context::{Context, Member};
-use super::wakes::Scope;
+use super::wakes::{Scope, Woken};
 use super::{claims, pass, report};
-use crate::api::names::INTENT_ANNOTATION;
 use crate::api::DwsDataSource;
+use crate::api::names::INTENT_ANNOTATION;
 
 /// Runs the data sources of one scope until the context's shutdown, and then until the passes that run have ended.
-pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: BoxStream<'static, ObjectRef<DwsDataSource>>) {
+pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
     let api = api_of::<DwsDataSource>(&ctx, &scope);
     let (reader, writer) = reflector::store();
     let mut roll = Roll::new(Arc::clone(&ctx), scope);
     let stream = decoded(
         watcher(api, watcher::Config::default()).default_backoff(),
-        move |event| roll.note(event),
+        move |noted| roll.note(&noted),
     )
     .modify(|object| {
         object.metadata.managed_fields = None;
@@ -40,7 +39,10 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: BoxStream<'sta
     })
     .reflect(writer)
     .applied_objects()
-    .predicate_filter(relevant, PredicateConfig::default());
+    .predicate_filter(
+        |object: &DwsDataSource| Some(relevant(object)),
+        PredicateConfig::default(),
+    );
     Controller::for_stream(stream, reader)
         .with_config(Config::default())
         .reconcile_on(wakes)
@@ -62,13 +64,13 @@ where
 }
 
 /// What a change of an object is about, for the operator: the spec, its end, its finalizers and the intent; never the status.
-fn relevant(object: &DwsDataSource) -> Option<u64> {
+fn relevant(object: &DwsDataSource) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.metadata.generation.hash(&mut hasher);
     object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
     object.finalizers().hash(&mut hasher);
     object.annotations().get(INTENT_ANNOTATION).hash(&mut hasher);
-    Some(hasher.finish())
+    hasher.finish()
 }
 
 /// Tells of each event that could be decoded and passes it on; the others are only told.
@@ -136,7 +138,7 @@ impl Roll {
         }
     }
 
-    fn note(&mut self, noted: Noted<'_, DwsDataSource>) {
+    fn note(&mut self, noted: &Noted<'_, DwsDataSource>) {
         match noted {
             Noted::Undecodable(invalid) => self.undecodable(invalid),
             Noted::Event(Event::Init) => self.listed.clear(),
@@ -212,7 +214,9 @@ impl Roll {
             };
             let note =
                 "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
-            self.ctx.events.publish(report::named(&member), true, "Undecodable", note);
+            self.ctx
+                .events
+                .publish(report::named(&member), true, "Undecodable", note);
         }
     }
 }

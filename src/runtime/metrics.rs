@@ -133,6 +133,11 @@ impl Metrics {
         self.0.duplicates_removed.inc();
     }
 
+    /// The cloud counted more data sources than it listed.
+    pub fn list_was_short(&self) {
+        self.0.short_lists.inc();
+    }
+
     /// What a request without an answer had created was found again.
     pub fn recovered(&self) {
         self.0.recoveries.inc();
@@ -143,7 +148,7 @@ impl Metrics {
         self.0.orphaned.inc();
     }
 
-    /// How many access keys are refused by the cloud and therefore not used.
+    /// How many providers have credentials that the cloud refuses and that are therefore held back.
     pub fn set_breakers_open(&self, open: usize) {
         self.0.breakers_open.set(as_gauge(open));
     }

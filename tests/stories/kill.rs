@@ -75,7 +75,7 @@ fn is_ready(status: &Value) -> bool {
 }
 
 /// A world in which jobs take long enough to be followed, so that every write of the sequences is one of its own.
-async fn world(step: Step, stage: Stage) -> World {
+async fn world(step: Step, stage: Stage) -> World<'static> {
     let world = World::new(&format!("kill-{stage:?}-{step:?}").to_lowercase()).await;
     world.with_provider().await;
     world
@@ -124,7 +124,7 @@ async fn delete(step: Step, stage: Stage) {
 }
 
 /// One data source, recorded and Ready.
-async fn is_whole(world: &World, gap: &str) {
+async fn is_whole(world: &World<'_>, gap: &str) {
     let object: DwsDataSource = world.ready(NAME).await;
     let sources = world.cloud.sources(CLUSTER);
     assert_eq!(sources.len(), 1, "{gap}: {sources:#?}");
@@ -143,7 +143,7 @@ async fn is_whole(world: &World, gap: &str) {
 }
 
 /// Nothing is left, in Kubernetes or in the cloud, and nothing comes back.
-async fn ends_empty(world: &World, gap: &str) {
+async fn ends_empty(world: &World<'_>, gap: &str) {
     world.gone(NAME).await;
     wait::until(SOON, &format!("{gap}: the cloud is empty"), async || {
         let sources = world.cloud.sources(CLUSTER);

@@ -27,7 +27,7 @@ fn retry(object: &DwsDataSource) -> Option<&Retry> {
 }
 
 /// Waits until so many creates were sent, and returns when.
-async fn posts(world: &World, name: &str, count: usize) -> Vec<Timestamp> {
+async fn posts(world: &World<'_>, name: &str, count: usize) -> Vec<Timestamp> {
     let of_name = |log: &[LogEntry]| -> Vec<Timestamp> {
         log.iter()
             .filter(|entry| entry.call == Call::Create && entry.name.as_deref() == Some(name) && entry.status.is_some())
@@ -39,7 +39,7 @@ async fn posts(world: &World, name: &str, count: usize) -> Vec<Timestamp> {
 }
 
 /// Every `status.retry` that the operator wrote, oldest first.
-fn retries(world: &World, name: &str) -> Vec<Retry> {
+fn retries(world: &World<'_>, name: &str) -> Vec<Retry> {
     let versions = world.namespace.recorder().versions("DwsDataSource", name);
     let mut retries: Vec<Retry> = versions
         .into_iter()
@@ -49,7 +49,7 @@ fn retries(world: &World, name: &str) -> Vec<Retry> {
     retries
 }
 
-async fn patch(world: &World, name: &str, patch: serde_json::Value) -> DwsDataSource {
+async fn patch(world: &World<'_>, name: &str, patch: serde_json::Value) -> DwsDataSource {
     let api = world.api::<DwsDataSource>();
     api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await

@@ -22,7 +22,7 @@ async fn ends(operator: &Operator) -> Duration {
 }
 
 /// Waits until the cloud has a create that it has not answered.
-async fn create_in_flight(world: &World) {
+async fn create_in_flight(world: &World<'_>) {
     let arrived = world
         .cloud
         .wait_log(SOON, |log| log.iter().any(|entry| entry.call == CloudCall::Create))
@@ -30,7 +30,7 @@ async fn create_in_flight(world: &World) {
     arrived.expect("a create arrives");
 }
 
-async fn holder(world: &World) -> Option<String> {
+async fn holder(world: &World<'_>) -> Option<String> {
     let lease = world
         .api::<Lease>()
         .get("dws-operator")

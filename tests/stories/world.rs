@@ -1,5 +1,6 @@
 //! What every story starts with: a namespace, a cloud, an operator with short waits, and the objects that users apply.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dws_operator::api::data_source::{
@@ -12,7 +13,8 @@ use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, wait};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::Value;
 
 /// A DWS cluster.
 pub const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -25,7 +27,7 @@ pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 /// The password of an MRS account.
 pub const PASSWORD: &str = "Mrs-Passw0rd-1";
 /// How long anything in a story may take.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// The waits of the stories, in proportion to the defaults (design, Timings).
 const TIMINGS: &[&str] = &[
@@ -59,42 +61,67 @@ const TIMINGS: &[&str] = &[
 ];
 
 /// A namespace and a cloud.
-pub struct World {
+pub struct World<'p> {
     /// The namespace.
-    pub namespace: TestNamespace<'static>,
+    pub namespace: TestNamespace<'p>,
     /// The cloud's own view and levers.
     pub cloud: Admin,
     /// Where the operator finds the cloud: the recording proxy in front of it.
     pub endpoint: String,
-    _simulator: Simulator,
+    simulator: Arc<Simulator>,
 }
 
-impl World {
+impl World<'static> {
     /// A world on the shared control plane, with a cloud whose jobs are done at the first look.
     pub async fn new(hint: &str) -> Self {
         let plane = ControlPlane::shared().await;
         Self::within(TestNamespace::create(plane, hint).await).await
     }
+}
 
+impl<'p> World<'p> {
     /// A world in a given namespace.
-    pub async fn within(namespace: TestNamespace<'static>) -> Self {
+    pub async fn within(namespace: TestNamespace<'p>) -> Self {
         let settings = Settings {
             job_duration: Duration::ZERO,
             ..Settings::default()
         };
         let simulator = Simulator::start(settings).await.expect("the simulator starts");
+        Self::before(namespace, Arc::new(simulator))
+    }
+
+    /// Another namespace before the same cloud.
+    pub fn beside<'q>(&self, namespace: TestNamespace<'q>) -> World<'q> {
+        World::before(namespace, Arc::clone(&self.simulator))
+    }
+
+    fn before(namespace: TestNamespace<'p>, simulator: Arc<Simulator>) -> Self {
         let endpoint = namespace.proxy().cloud(&simulator.url());
         World {
             cloud: simulator.admin(),
             endpoint,
             namespace,
-            _simulator: simulator,
+            simulator,
         }
     }
 
     /// An operator with the stories' waits; more flags may follow.
     pub fn operator(&self) -> OperatorBuilder<'_> {
         Operator::builder(&self.namespace).args(TIMINGS.iter().copied())
+    }
+
+    /// An operator with the stories' waits, but for these flags.
+    pub fn operator_with(&self, flags: &[&str]) -> OperatorBuilder<'_> {
+        let name = |flag: &str| {
+            flag.split_once('=')
+                .map_or(flag.to_owned(), |(name, _)| name.to_owned())
+        };
+        let others = TIMINGS
+            .iter()
+            .filter(|known| !flags.iter().any(|flag| name(flag) == name(known)));
+        Operator::builder(&self.namespace)
+            .args(others.copied())
+            .args(flags.iter().copied())
     }
 
     /// An operator with the default waits.
@@ -216,27 +243,6 @@ impl World {
             .collect()
     }
 
-    /// Waits until there is an event about the data source with this reason.
-    pub async fn event(&self, name: &str, reason: &str) {
-        wait::until(SOON, &format!("{name}: event {reason}"), async || {
-            let events = self.events(name).await;
-            if events.iter().any(|event| event == reason) {
-                Ok(())
-            } else {
-                Err(events)
-            }
-        })
-        .await;
-    }
-
-    /// The creates of one data source that the cloud has had so far.
-    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
-        self.calls(Call::Create)
-            .into_iter()
-            .filter(|post| post.name.as_deref() == Some(name))
-            .collect()
-    }
-
     /// The calls of one kind that the cloud has had so far.
     pub fn calls(&self, call: Call) -> Vec<LogEntry> {
         self.cloud
@@ -249,6 +255,56 @@ impl World {
     /// The calls of one kind that took effect.
     pub fn effective(&self, call: Call) -> usize {
         self.calls(call).iter().filter(|entry| entry.took_effect).count()
+    }
+
+    /// The create requests for a data source of this name, in the order of their arrival.
+    pub fn posts(&self, name: &str) -> Vec<LogEntry> {
+        self.calls(Call::Create)
+            .into_iter()
+            .filter(|post| post.name.as_deref() == Some(name))
+            .collect()
+    }
+
+    /// Changes a data source by a merge patch.
+    pub async fn edit(&self, name: &str, change: Value) -> DwsDataSource {
+        self.patch(name, false, change).await
+    }
+
+    /// Changes an object as an administrator may, by a merge patch of the object or of its status.
+    pub async fn patch(&self, name: &str, is_status: bool, patch: serde_json::Value) -> DwsDataSource {
+        let api: Api<DwsDataSource> = self.api();
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let patched = if is_status {
+            api.patch_status(name, &parameters, &patch).await
+        } else {
+            api.patch(name, &parameters, &patch).await
+        };
+        patched.expect("the API server takes the patch")
+    }
+
+    /// Waits until an event of this reason about the object of this name is told, and gives its note.
+    pub async fn event(&self, name: &str, reason: &str) -> String {
+        let api: Api<Event> = self.api();
+        wait::until(SOON, &format!("the event {reason} about {name}"), async || {
+            let events = api
+                .list(&ListParams::default())
+                .await
+                .map(|list| list.items)
+                .unwrap_or_default();
+            let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(name);
+            let found = events
+                .iter()
+                .find(|event| about(event) && event.reason.as_deref() == Some(reason));
+            found
+                .map(|event| event.note.clone().unwrap_or_default())
+                .ok_or_else(|| {
+                    events
+                        .iter()
+                        .map(|event| (event.reason.clone(), event.note.clone()))
+                        .collect::<Vec<_>>()
+                })
+        })
+        .await
     }
 
     /// Waits for this many more lists: what does not happen until then does not happen.
@@ -293,6 +349,26 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
         .iter()
         .find(|condition| condition.status == ConditionStatus::True && Some(condition.observed_generation) == current)
         .map(|condition| (condition.type_, condition.reason))
+}
+
+/// What the verdict tells its reader.
+pub fn message(object: &DwsDataSource) -> String {
+    let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    conditions
+        .first()
+        .map(|condition| condition.message.clone())
+        .unwrap_or_default()
+}
+
+/// The n-th of many DWS clusters.
+pub fn cluster(n: usize) -> String {
+    format!("4ca46bf1-5c61-48ff-b4f3-{n:012}")
+}
+
+/// The same data source, on the n-th cluster.
+pub fn on_cluster(n: usize, mut object: DwsDataSource) -> DwsDataSource {
+    object.spec.cluster_id = cluster(n);
+    object
 }
 
 /// A Secret.
@@ -354,11 +430,6 @@ pub fn access(endpoint: &str, auth: Auth) -> Access {
     }
 }
 
-/// A DWS cluster of its own for each number.
-pub fn cluster(number: usize) -> String {
-    format!("00000000-0000-4000-8000-{number:012x}")
-}
-
 /// An OBS data source, named in the cloud like the object.
 pub fn obs(name: &str) -> DwsDataSource {
     DwsDataSource::new(
@@ -386,7 +457,7 @@ pub fn mrs(name: &str) -> DwsDataSource {
     spec.type_ = DataSourceType::Mrs;
     spec.connect_info = None;
     spec.data_source_id = Some("0f3b7c52-9d1e-4a86-b1c4-2e5f60718293".to_owned());
-    spec.user_name = "dws_user".to_owned();
+    "dws_user".clone_into(&mut spec.user_name);
     spec.user_pwd = Some(UserPwd {
         secret_key_ref: SecretKeyRef {
             name: "mrs-account".to_owned(),

@@ -86,7 +86,7 @@ fn nothing_recorded(o: &Observation) -> Plan {
             )
             .wait(o.timings.late_list);
     }
-    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: one look, where one is possible.
+    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: a look, where one is possible.
     let robbed = o.object.intent.is_none() && o.object.status.last_attempt.is_none();
     if let (true, Provider::Ready { coordinates, .. }) = (robbed, &o.provider) {
         match &o.remote {
@@ -104,7 +104,18 @@ fn nothing_recorded(o: &Observation) -> Plan {
             } => {
                 return live::adopt(o, item, coordinates.clone(), None);
             }
-            Remote::Listed { .. } | Remote::Failed { .. } => {}
+            // The list lags behind a create that was accepted just before.
+            Remote::Listed { .. } => {
+                if let Err(due) = o.absence(Duration::ZERO, o.timings.list_lag, false) {
+                    return Draft::new(o)
+                        .reconciling(
+                            Reason::Deleting,
+                            "Somebody removed what the operator knew of this object; watching the list for what it may have created.",
+                        )
+                        .wait(due.max(o.timings.job_poll_min));
+                }
+            }
+            Remote::Failed { .. } => {}
         }
     }
     Plan::Act(Step::DropFinalizer { note: None })
@@ -200,7 +211,7 @@ impl Removal {
                     .find(|item| self.only.as_ref().is_none_or(|id| *id == item.id))
                 {
                     None => self.absent(o, proof.is_some()),
-                    Some(_) if self.lagging(o) => Err(self.wait(o, poll_interval(o))),
+                    Some(_) if Self::lagging(o) => Err(self.wait(o, poll_interval(o))),
                     Some(item) => Err(Plan::Act(Step::Delete {
                         id: item.id.clone(),
                         at: self.at.clone(),
@@ -275,7 +286,7 @@ impl Removal {
     }
 
     /// Without a job to follow, a delete that was accepted shows in the list after a while; it is not sent again meanwhile.
-    fn lagging(&self, o: &Observation) -> bool {
+    fn lagging(o: &Observation) -> bool {
         let accepted = o.object.status.operation.as_ref().is_some_and(|operation| {
             matches!(operation.type_, OperationType::Delete | OperationType::Replace) && operation.failed_code.is_none()
         });

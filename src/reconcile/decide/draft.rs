@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::plan::{DwsDataSourceStatus, Note, Observation, Plan, Report, Then};
-use crate::api::Reason;
 use crate::api::conditions::{self, Verdict};
+use crate::api::{Reason, text};
 
 /// A report in the making; it starts from the status as it is.
 pub struct Draft<'a> {
@@ -89,10 +89,30 @@ impl<'a> Draft<'a> {
             },
             then => then,
         };
+        let mut status = self.status;
+        bound(&mut status);
         Plan::Report(Report {
-            status: self.status,
+            status,
             notes: self.notes,
             then,
         })
+    }
+}
+
+/// Cuts what the cloud said to the lengths of the schema: a status that the API server refuses would lose the id that it carries.
+fn bound(status: &mut DwsDataSourceStatus) {
+    let cut = |field: &mut Option<String>, max| {
+        if let Some(said) = field {
+            *said = text::one_line(said, max);
+        }
+    };
+    if let Some(operation) = &mut status.operation {
+        cut(&mut operation.progress, text::WORD_MAX);
+        cut(&mut operation.failed_code, text::WORD_MAX);
+        cut(&mut operation.failed_detail, text::SENTENCE_MAX);
+    }
+    if let Some(retry) = &mut status.retry {
+        cut(&mut retry.last_error_code, text::WORD_MAX);
+        cut(&mut retry.last_request_id, text::WORD_MAX);
     }
 }

@@ -48,6 +48,7 @@ impl Observation {
 
     /// What is known of an intent that another process, or an earlier one, left behind: it may just have been sent, and a
     /// stopped leader may still send it while its lease lasts.
+    #[must_use]
     pub fn first_sight(&self, intent: &Intent) -> AttemptState {
         let lease = if intent.holder == self.identity {
             Duration::ZERO
@@ -185,7 +186,7 @@ impl Observation {
         let Some(first) = begun.next() else {
             return Err(from.saturating_sub(self.uptime));
         };
-        let last = begun.last().unwrap_or(first);
+        let last = begun.next_back().unwrap_or(first);
         if last >= first + gap {
             Ok(())
         } else {
@@ -195,6 +196,7 @@ impl Observation {
 }
 
 /// Where an intent leads.
+#[must_use]
 pub fn coordinates(intent: &Intent) -> Coordinates {
     Coordinates {
         provider: intent.provider.clone(),

@@ -45,7 +45,9 @@ impl Running<'_> {
         }
         let Some(view) = o.job.as_ref().filter(|view| view.id == id) else {
             return Err(match o.memory.wake_at {
-                Some(wake) if o.memory.polls > 0 && wake > o.uptime => self.wait(o, Draft::new(o), wake - o.uptime),
+                Some(wake) if o.memory.polls > 0 && wake > o.uptime => {
+                    self.wait(o, Draft::new(o), wake.saturating_sub(o.uptime))
+                }
                 _ => Plan::Look(Look::Job { id: id.to_owned() }),
             });
         };
@@ -79,16 +81,10 @@ impl Running<'_> {
             .memory
             .patched
             .is_none_or(|patched| patched + o.timings.progress_interval <= o.uptime);
-        let standing = o
-            .object
-            .status
-            .operation
-            .as_ref()
-            .and_then(|operation| operation.progress.as_ref());
         let draft = Draft::new(o).edit(|status| {
             status.retry = None;
             if let Some(operation) = &mut status.operation
-                && (fresh || standing.is_none())
+                && fresh
                 && job.progress.is_some()
             {
                 operation.progress.clone_from(&job.progress);
@@ -120,6 +116,6 @@ impl Running<'_> {
 pub fn poll_interval(o: &Observation) -> Duration {
     let t = &o.timings;
     t.job_poll_min
-        .saturating_mul(1 << o.memory.polls.min(10) / 3)
+        .saturating_mul(1 << (o.memory.polls.min(10) / 3))
         .min(t.job_poll_max)
 }

@@ -20,7 +20,7 @@ use crate::runtime::backoff;
 
 pub const CREATING: &str = "The cloud is creating the data source.";
 /// How long an object waits that nothing but a change can wake.
-const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+const LONG: Duration = Duration::from_hours(24);
 
 pub fn decide(o: &Observation) -> Plan {
     let operation = o.object.status.operation.as_ref();
@@ -75,8 +75,7 @@ fn create_job(o: &Observation, operation: &Operation) -> Plan {
         }
     };
     let item = match view {
-        View::Ours { item, .. } => Some(item),
-        View::Leaving { item, ours: true } => Some(item),
+        View::Ours { item, .. } | View::Leaving { item, ours: true } => Some(item),
         View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => None,
     };
     if let Some(job) = failed {
@@ -329,6 +328,10 @@ fn gone(o: &Observation, meanwhile: Draft<'_>) -> Plan {
 
 /// Takes a data source of ours from the list into the status.
 pub fn adopt(o: &Observation, item: &Item, at: Coordinates, attempt: Option<&Intent>) -> Plan {
+    if !o.object.finalizer && !o.object.deleting {
+        // Somebody took it away; without it the object could vanish and leave the data source behind.
+        return Plan::Act(Step::PutFinalizer);
+    }
     let draft = Draft::new(o)
         .edit(|status| {
             status.id = Some(item.id.clone());

@@ -8,6 +8,9 @@ use super::facts::{after, coordinates, until};
 use super::{live, reach, trouble};
 use crate::api::Reason;
 
+/// A restart is asked for at most once, and this time nobody knows whether it was granted.
+const RESTART_NOT_REPEATED: &str = "The create request that asked for a restart of the DWS cluster got no clear answer; the next one does not ask again. If the cluster has not restarted and the data source needs it, restart it in the console.";
+
 /// Finds out what became of an attempt. `settled_from` is the uptime from which on a list proves something.
 pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered: bool) -> Plan {
     let at = coordinates(intent);
@@ -66,12 +69,16 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
             };
             let last = o.ended(&intent.attempt, AttemptOutcome::Absent, Some(after(o.now, late)));
             let spent = intent.reboot.then_some(o.object.generation);
-            Draft::new(o)
-                .edit(|status| {
-                    status.last_attempt = Some(last);
-                    status.reboot_generation = status.reboot_generation.or(spent);
-                })
-                .again()
+            let draft = Draft::new(o).edit(|status| {
+                status.last_attempt = Some(last);
+                status.reboot_generation = status.reboot_generation.or(spent);
+            });
+            let draft = if intent.reboot {
+                draft.note(true, "RestartNotRepeated", RESTART_NOT_REPEATED)
+            } else {
+                draft
+            };
+            draft.again()
         }
         Err(due) => unsettled(o, due),
     }
@@ -126,7 +133,7 @@ pub fn late_effects(o: &Observation) -> Option<Plan> {
                 .memory
                 .synced
                 .is_none_or(|synced| synced + o.timings.late_list <= o.uptime);
-            due.then(|| {
+            due.then_some({
                 Plan::Look(Look::List {
                     since: o.started,
                     at,

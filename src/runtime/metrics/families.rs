@@ -102,6 +102,7 @@ pub(super) struct Families {
     pub(super) cloud_requests: Family<CloudLabels, Counter>,
     pub(super) cloud_time: Histograms<OperationLabel>,
     pub(super) duplicates_removed: Counter,
+    pub(super) short_lists: Counter,
     pub(super) recoveries: Counter,
     pub(super) orphaned: Counter,
     pub(super) breakers_open: Gauge,
@@ -172,6 +173,11 @@ impl Families {
                 );
                 family
             },
+            short_lists: add(
+                r,
+                "dws_short_lists",
+                "Lists with fewer data sources than the cloud counts",
+            ),
             duplicates_removed: add(r, "dws_duplicates_removed", "Surplus data sources that were deleted"),
             recoveries: add(
                 r,
