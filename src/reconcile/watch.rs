@@ -8,14 +8,15 @@ use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::Config;
-use kube::runtime::reflector;
+use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::claims::Leftover;
 use super::context::{Context, Member};
@@ -43,13 +44,31 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
         |object: &DwsDataSource| Some(relevant(object)),
         PredicateConfig::default(),
     );
-    Controller::for_stream(stream, reader)
+    let passes = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default())
         .reconcile_on(wakes)
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
         .run(pass::reconcile, |_, error, _| match *error {}, Arc::clone(&ctx))
-        .for_each(|_| async {})
-        .await;
+        .for_each(|_| async {});
+    until_shutdown(&ctx.shutdown, &reader, passes).await;
+}
+
+/// Runs `passes`, which end by themselves after the shutdown once `store` has its first list. Without that list kube's controller
+/// waits for it, shutdown or not; as no pass can have begun, nothing is lost by dropping it.
+pub async fn until_shutdown<K>(shutdown: &CancellationToken, store: &Store<K>, passes: impl Future<Output = ()>)
+where
+    K: reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    let shutdown_before_first_list = async {
+        shutdown.cancelled().await;
+        if store.wait_until_ready().now_or_never().is_some() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        () = passes => {}
+        () = shutdown_before_first_list => {}
+    }
 }
 
 /// The objects of a scope.
