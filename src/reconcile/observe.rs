@@ -23,10 +23,13 @@ use super::remote::Identity;
 use crate::api::data_source::{DataSourceType, DwsDataSource};
 use crate::api::{FINALIZER, intent};
 use crate::cloud::{Dws, Failure, Session, credentials};
-use crate::runtime::lanes::Place;
+use crate::runtime::lanes::{Place, Rank};
 
 /// The shortest password that the cloud takes (dws-api §1, `minLength` of `user_pwd`).
 const PASSWORD_MIN: usize = 8;
+/// How long a first pass waits for the first passes of those who came earlier, before it takes its place in the lane. Longer than reading
+/// a provider and its Secret takes; short, since one that hangs holds the others of its DWS cluster up for as long.
+const EARLIER_PATIENCE: Duration = Duration::from_secs(5);
 /// How many lists that lacked an object are remembered: as many as may come within the longest gap between the two that prove something.
 const ABSENCES_MAX: usize = 64;
 
@@ -128,7 +131,13 @@ impl Pass {
             Look::Password => self.read_password(ctx).await,
             Look::Lane(rank) => {
                 if let Some(key) = self.lane_key() {
+                    if rank != Rank::Resume {
+                        let earlier = ctx.arrivals.earlier_are_heard(&self.member);
+                        // Too late, the order is lost and nothing else.
+                        let _ = tokio::time::timeout(EARLIER_PATIENCE, earlier).await;
+                    }
                     let place = ctx.lanes.enter(&key, self.member.clone(), rank);
+                    ctx.arrivals.heard(&self.member);
                     let since = ctx.clock.uptime();
                     self.observation.lane = Some(match place {
                         Place::Held => LanePlace::Held { since },
