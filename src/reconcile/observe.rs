@@ -45,6 +45,8 @@ pub struct Pass {
     pub session: Option<Arc<Session>>,
     /// The password; it leaves this struct only with the request that needs it.
     pub password: Option<SecretString>,
+    /// The password that this process sent last, to be kept out of what the cloud says later.
+    pub sent_password: Option<SecretString>,
 }
 
 impl Pass {
@@ -85,6 +87,7 @@ impl Pass {
             observation,
             session: None,
             password: None,
+            sent_password: None,
         }))
     }
 
@@ -263,7 +266,8 @@ impl Pass {
         self.observation.uptime = ctx.clock.uptime();
         self.observation.remote = match snapshot.result {
             Ok(items) => {
-                let view = self.identity().view(&items);
+                let mut view = self.identity().view(&items);
+                self.cut_password_from_view(ctx, &mut view).await;
                 self.note_list(began, &view);
                 Remote::Listed { began, view }
             }
@@ -332,7 +336,10 @@ impl Pass {
 
     async fn read_job(&mut self, ctx: &Context, id: String) {
         let Some(session) = &self.session else { return };
-        let result = session.job(&id).await;
+        let mut result = session.job(&id).await;
+        if let Ok(job) = &mut result {
+            self.cut_password_from_job(ctx, job).await;
+        }
         let read = ctx.clock.uptime();
         self.observation.uptime = read;
         self.observation.memory.polls = self.observation.memory.polls.saturating_add(1);
