@@ -33,6 +33,8 @@ mod delete;
 mod drift;
 #[path = "stories/echo.rs"]
 mod echo;
+#[path = "stories/endpoints.rs"]
+mod endpoints;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/jobs.rs"]
