@@ -9,6 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use futures::{FutureExt, Stream, StreamExt};
+use kube::api::ObjectMeta;
+use kube::core::error_boundary::InvalidObject;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::Config;
 use kube::runtime::reflector::{self, Store};
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Leftover;
 use super::context::{Context, Member};
+use super::undecodable::Undecodable;
 use super::wakes::{Scope, Woken};
 use super::{claims, pass, report};
 use crate::api::DwsDataSource;
@@ -117,21 +120,27 @@ pub enum Noted<'a, K> {
     /// An event that could be decoded.
     Event(&'a Event<K>),
     /// An object that could not.
-    Undecodable(&'a kube::core::error_boundary::InvalidObject),
+    Undecodable(&'a InvalidObject),
+    /// The end of an object that could not.
+    UndecodableGone(&'a InvalidObject),
 }
 
 fn decode<K: Clone>(event: Event<DeserializeGuard<K>>, note: &mut impl FnMut(Noted<'_, K>)) -> Option<Event<K>> {
-    let mut open = |guard: DeserializeGuard<K>| match guard.0 {
+    let mut open = |guard: DeserializeGuard<K>, is_gone: bool| match guard.0 {
         Ok(object) => Some(object),
+        Err(invalid) if is_gone => {
+            note(Noted::UndecodableGone(&invalid));
+            None
+        }
         Err(invalid) => {
             note(Noted::Undecodable(&invalid));
             None
         }
     };
     let event = match event {
-        Event::Apply(guard) => Event::Apply(open(guard)?),
-        Event::Delete(guard) => Event::Delete(open(guard)?),
-        Event::InitApply(guard) => Event::InitApply(open(guard)?),
+        Event::Apply(guard) => Event::Apply(open(guard, false)?),
+        Event::Delete(guard) => Event::Delete(open(guard, true)?),
+        Event::InitApply(guard) => Event::InitApply(open(guard, false)?),
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
     };
@@ -144,22 +153,24 @@ struct Roll {
     ctx: Arc<Context>,
     scope: Scope,
     listed: HashSet<String>,
-    undecodable: HashSet<String>,
+    undecodable: Undecodable,
 }
 
 impl Roll {
     fn new(ctx: Arc<Context>, scope: Scope) -> Self {
         Roll {
+            undecodable: Undecodable::new(Arc::clone(&ctx), "DwsDataSource"),
             ctx,
             scope,
             listed: HashSet::new(),
-            undecodable: HashSet::new(),
         }
     }
 
     fn note(&mut self, noted: &Noted<'_, DwsDataSource>) {
+        self.undecodable.note(noted);
         match noted {
-            Noted::Undecodable(invalid) => self.undecodable(invalid),
+            Noted::Undecodable(invalid) => self.listed.extend(invalid.metadata.uid.clone()),
+            Noted::UndecodableGone(invalid) => self.gone(&invalid.metadata),
             Noted::Event(Event::Init) => self.listed.clear(),
             Noted::Event(Event::InitApply(object)) => {
                 self.listed.extend(object.uid());
@@ -171,34 +182,29 @@ impl Roll {
                     Scope::Namespace(namespace) => Some(namespace.as_str()),
                 };
                 for member in self.ctx.claims.missing(namespace, &self.listed) {
-                    self.gone(&member);
+                    self.forget(&member);
                 }
                 self.ctx.health.ready("watch of data sources", true);
             }
             Noted::Event(Event::Apply(object)) => self.present(object),
-            Noted::Event(Event::Delete(object)) => {
-                if let Some(member) = claims::member(object) {
-                    self.gone(&member);
-                }
-            }
+            Noted::Event(Event::Delete(object)) => self.gone(&object.metadata),
         }
-        self.ctx
-            .metrics
-            .set_undecodable("DwsDataSource", self.undecodable.len());
     }
 
-    fn present(&mut self, object: &DwsDataSource) {
-        if let Some(uid) = object.metadata.uid.as_ref() {
-            self.undecodable.remove(uid);
-        }
+    fn present(&self, object: &DwsDataSource) {
         for freed in self.ctx.claims.note(object) {
             self.ctx.wakes.wake(&freed);
         }
     }
 
-    /// An object is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
-    fn gone(&mut self, member: &Member) {
-        self.undecodable.remove(&member.uid);
+    fn gone(&self, metadata: &ObjectMeta) {
+        if let Some(member) = claims::member(metadata) {
+            self.forget(&member);
+        }
+    }
+
+    /// Forgets an object that is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
+    fn forget(&self, member: &Member) {
         self.ctx.lanes.leave(member);
         let forgotten = self.ctx.claims.forget(&member.uid);
         for freed in forgotten.freed {
@@ -211,31 +217,6 @@ impl Roll {
             .is_some_and(|slot| slot.was_let_go());
         if let Some(leftover) = forgotten.leaves.filter(|_| !let_go) {
             tell_orphan(&self.ctx, member, &leftover);
-        }
-    }
-
-    fn undecodable(&mut self, invalid: &kube::core::error_boundary::InvalidObject) {
-        let metadata = &invalid.metadata;
-        let Some(uid) = metadata.uid.clone() else { return };
-        self.listed.insert(uid.clone());
-        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
-        tracing::error!(
-            ?namespace,
-            ?name,
-            error = invalid.error,
-            "an object cannot be decoded; it is left alone"
-        );
-        if self.undecodable.insert(uid.clone()) {
-            let member = Member {
-                uid,
-                namespace: namespace.unwrap_or_default(),
-                name: name.unwrap_or_default(),
-            };
-            let note =
-                "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
-            self.ctx
-                .events
-                .publish(report::named(&member), true, "Undecodable", note);
         }
     }
 }
