@@ -45,6 +45,8 @@ mod kubectl;
 mod lanes;
 #[path = "stories/lease.rs"]
 mod lease;
+#[path = "stories/metrics.rs"]
+mod metrics;
 #[path = "stories/observability.rs"]
 mod observability;
 #[path = "stories/orphans.rs"]

@@ -29,6 +29,10 @@ use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::ProviderStatus;
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
+use crate::runtime::panic_guard;
+
+/// The name of this controller in metrics.
+const CONTROLLER: &str = "dwsprovider";
 
 /// What both kinds of provider have in common.
 pub trait ProviderObject:
@@ -121,17 +125,28 @@ fn id_of<K: ProviderObject>(metadata: &ObjectMeta) -> ProviderId {
 
 async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
     let id = id_of::<K>(object.meta());
-    let (standing, news) = ctx.providers.refresh(&id).await;
+    Ok(match panic_guard::guard(pass(&ctx, object.as_ref(), &id)).await {
+        Ok(action) => action,
+        Err(panic) => {
+            tracing::error!(provider = %id, namespace = id.namespace, %panic, "a pass over a provider panicked");
+            ctx.metrics.reconcile_panicked(CONTROLLER);
+            Action::requeue(ctx.timings.stalled_recheck)
+        }
+    })
+}
+
+async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> Action {
+    let (standing, news) = ctx.providers.refresh(id).await;
     if news {
-        wake_users(&ctx, &id);
+        wake_users(ctx, id);
     }
     if let Standing::Absent = standing {
-        return Ok(Action::await_change());
+        return Action::await_change();
     }
-    if let Err(error) = write(&ctx, object.as_ref(), &standing).await {
+    if let Err(error) = write(ctx, object, &standing).await {
         tracing::warn!(provider = %id, %error, "the provider's status could not be written");
     }
-    Ok(Action::requeue(ctx.timings.secret_recheck))
+    Action::requeue(ctx.timings.secret_recheck)
 }
 
 fn wake_users(ctx: &Context, id: &ProviderId) {

@@ -8,7 +8,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::observability::scrape;
+use crate::metrics::scrape;
 use crate::world::{SOON, World, cluster, obs, on_cluster, provider};
 
 const GROUP: &str = "dws.huaweicloud.com";
