@@ -91,7 +91,7 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
                 // The data sources of a provider that is gone, or cannot be read any more, have to say so.
                 Noted::Event(Event::Delete(object)) => wake_users(&noted, &id_of::<K>(object.meta())),
                 Noted::Undecodable(invalid) | Noted::UndecodableGone(invalid) => {
-                    wake_users(&noted, &id_of::<K>(&invalid.metadata))
+                    wake_users(&noted, &id_of::<K>(&invalid.metadata));
                 }
                 Noted::Event(Event::Apply(_) | Event::InitApply(_) | Event::Init) => {}
             }

@@ -51,7 +51,8 @@ fn sum(series: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     series.iter().filter(|(key, _)| of(key)).map(|(_, value)| value).sum()
 }
 
-fn equals(found: f64, expected: impl TryInto<u32>) -> bool {
+/// Whether a count is as expected.
+pub fn equals(found: f64, expected: impl TryInto<u32>) -> bool {
     let expected = expected.try_into().unwrap_or(u32::MAX);
     (found - f64::from(expected)).abs() < 0.5
 }

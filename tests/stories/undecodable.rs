@@ -8,7 +8,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::metrics::scrape;
+use crate::metrics::{equals, scrape};
 use crate::world::{SOON, World, cluster, obs, on_cluster, provider};
 
 const GROUP: &str = "dws.huaweicloud.com";
@@ -74,7 +74,7 @@ async fn counts(operator: &Operator, kind: &str, count: u32) {
     let series = format!(r#"dws_undecodable_objects{{kind="{kind}"}}"#);
     wait::until(SOON, &format!("{series} is {count}"), async || {
         match scrape(operator).await.get(&series) {
-            Some(seen) if *seen == f64::from(count) => Ok(()),
+            Some(seen) if equals(*seen, count) => Ok(()),
             other => Err(other.copied()),
         }
     })
