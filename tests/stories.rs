@@ -37,14 +37,22 @@ mod echo;
 mod endpoints;
 #[path = "stories/injection.rs"]
 mod injection;
+#[path = "stories/isolation.rs"]
+mod isolation;
 #[path = "stories/jobs.rs"]
 mod jobs;
 #[path = "stories/kill.rs"]
 mod kill;
+#[path = "stories/kubectl.rs"]
+mod kubectl;
 #[path = "stories/lanes.rs"]
 mod lanes;
 #[path = "stories/lease.rs"]
 mod lease;
+#[path = "stories/metrics.rs"]
+mod metrics;
+#[path = "stories/observability.rs"]
+mod observability;
 #[path = "stories/orphans.rs"]
 mod orphans;
 #[path = "stories/replace.rs"]
@@ -59,6 +67,8 @@ mod shutdown;
 mod tampering;
 #[path = "stories/two_operators.rs"]
 mod two_operators;
+#[path = "stories/undecodable.rs"]
+mod undecodable;
 #[path = "stories/unknown.rs"]
 mod unknown;
 #[path = "stories/verdicts.rs"]

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::audit::{AuditLog, Write};
 use crate::kubeconfig::Access;
 use crate::rbac::{self, Scope};
-use crate::{ControlPlane, Proxy, StatusRecorder, background, manifests, wait};
+use crate::{ControlPlane, Kubectl, Proxy, StatusRecorder, background, manifests, wait};
 
 /// The operator's ServiceAccount in every namespace.
 const SERVICE_ACCOUNT: &str = "dws-operator";
@@ -139,6 +139,15 @@ impl<'p> TestNamespace<'p> {
         K::DynamicType: Default,
     {
         Api::namespaced(self.admin.clone(), &self.name)
+    }
+
+    /// The administrator's `kubectl` in this namespace.
+    ///
+    /// # Panics
+    /// If it is not built, or no folder can be made for it.
+    #[must_use]
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(self.plane.kubeconfig(), &self.name).unwrap_or_else(|error| panic!("kubectl: {error:#}"))
     }
 
     /// The proxy that the operator goes through, unless it is started with another one.
