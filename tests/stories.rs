@@ -21,6 +21,8 @@ mod breaker;
 mod brownfield;
 #[path = "stories/canary.rs"]
 mod canary;
+#[path = "stories/check.rs"]
+mod check;
 #[path = "stories/claims.rs"]
 mod claims;
 #[path = "stories/counts.rs"]
@@ -55,6 +57,8 @@ mod metrics;
 mod observability;
 #[path = "stories/orphans.rs"]
 mod orphans;
+#[path = "stories/rbac.rs"]
+mod rbac;
 #[path = "stories/replace.rs"]
 mod replace;
 #[path = "stories/retry.rs"]

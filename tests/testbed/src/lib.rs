@@ -14,6 +14,8 @@
 
 mod audit;
 mod background;
+mod check;
+mod cleanup;
 mod conditions;
 mod control_plane;
 mod etcd;
@@ -34,7 +36,8 @@ mod recorder;
 mod supervisor;
 pub mod wait;
 
-pub use audit::{AuditLog, Write, count};
+pub use audit::{AuditLog, Request, count};
+pub use check::{Checked, check};
 pub use control_plane::{AUDIT_LOG_VARIABLE, ControlPlane, ETCD_VARIABLE, KUBECONFIG_VARIABLE};
 pub use etcd::{Entry, etcd_dump, etcd_put};
 pub use flux::flux_violations;
