@@ -98,45 +98,51 @@ fn failure(code: u16, reason: &str) -> Action {
     Action::Answer(code, status)
 }
 
-/// The writes of the operator to an object.
+/// The operator's calls about an object.
 #[derive(Debug, Clone, Copy)]
-enum Write {
+enum About {
+    /// A look at it.
+    Read,
     /// The intent and the finalizer, or no finalizer.
-    Object,
+    Metadata,
     /// A status.
     Status,
 }
 
-impl Write {
+impl About {
     fn is(self, call: &Passed, name: &str) -> bool {
-        let end = match self {
-            Self::Object => format!("/dwsdatasources/{name}"),
-            Self::Status => format!("/dwsdatasources/{name}/status"),
+        let (method, end) = match self {
+            Self::Read => ("GET", format!("/dwsdatasources/{name}")),
+            Self::Metadata => ("PATCH", format!("/dwsdatasources/{name}")),
+            Self::Status => ("PATCH", format!("/dwsdatasources/{name}/status")),
         };
-        call.is(Api::Kube, "PATCH", &end) && call.path.ends_with(&end)
+        call.is(Api::Kube, method, &end) && call.path.ends_with(&end)
     }
 }
 
-/// Errors of the API server on each write of a create and of a delete are outlasted, whether the write was done or not: one POST and
+/// Errors of the API server on each call of a create and of a delete are outlasted, whether a write was done or not: one POST and
 /// one DELETE each, and the objects beside them are served meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_writes_to_kubernetes_are_made_again() {
+async fn failed_calls_to_kubernetes_are_made_again() {
     let world = World::new("isolation").await;
     world.with_provider().await;
     let _operator = world.operator().start().await;
     let (error, throttled) = (failure(500, "InternalError"), failure(429, "TooManyRequests"));
     let cases = [
-        ("intent-500", Write::Object, Stage::Before, error.clone()),
-        ("intent-429", Write::Object, Stage::Before, throttled.clone()),
-        ("intent-lost", Write::Object, Stage::Applied, error.clone()),
-        ("intent-cut", Write::Object, Stage::Applied, Action::Cut),
-        ("status-500", Write::Status, Stage::Before, error.clone()),
-        ("status-429", Write::Status, Stage::Before, throttled),
-        ("status-lost", Write::Status, Stage::Applied, error),
-        ("status-cut", Write::Status, Stage::Applied, Action::Cut),
+        ("read-500", About::Read, Stage::Before, error.clone()),
+        ("read-429", About::Read, Stage::Before, throttled.clone()),
+        ("read-cut", About::Read, Stage::Applied, Action::Cut),
+        ("intent-500", About::Metadata, Stage::Before, error.clone()),
+        ("intent-429", About::Metadata, Stage::Before, throttled.clone()),
+        ("intent-lost", About::Metadata, Stage::Applied, error.clone()),
+        ("intent-cut", About::Metadata, Stage::Applied, Action::Cut),
+        ("status-500", About::Status, Stage::Before, error.clone()),
+        ("status-429", About::Status, Stage::Before, throttled),
+        ("status-lost", About::Status, Stage::Applied, error),
+        ("status-cut", About::Status, Stage::Applied, Action::Cut),
     ];
-    let fail = |(name, write, stage, action): (&'static str, Write, Stage, Action)| {
-        let rule = Rule::new(stage, action, move |call| write.is(call, name));
+    let fail = |(name, about, stage, action): (&'static str, About, Stage, Action)| {
+        let rule = Rule::new(stage, action, move |call| about.is(call, name));
         world.namespace.proxy().on(rule.times(2))
     };
     let create = cases.clone().map(fail);
@@ -147,7 +153,7 @@ async fn failed_writes_to_kubernetes_are_made_again() {
     world.ready("beside").await;
     join_all(cases.iter().map(|(name, ..)| world.ready(name))).await;
     for (n, ((name, ..), hit)) in cases.iter().zip(&create).enumerate() {
-        assert!(hit.matches() >= 2, "{name}: {} writes", hit.matches());
+        assert!(hit.matches() >= 2, "{name}: {} calls", hit.matches());
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1, "{name}");
         assert_eq!(world.posts(&name.replace('-', "_")).len(), 1, "{name}");
     }
@@ -159,7 +165,7 @@ async fn failed_writes_to_kubernetes_are_made_again() {
     }
     join_all(cases.iter().map(|(name, ..)| world.gone(name))).await;
     for (n, ((name, ..), hit)) in cases.iter().zip(&delete).enumerate() {
-        assert!(hit.matches() >= 1, "{name}: no write");
+        assert!(hit.matches() >= 1, "{name}: no call");
         assert_eq!(world.cloud.sources(&cluster(n)), [], "{name}");
     }
     assert_eq!(world.calls(Call::Create).len(), cases.len() + 1);
