@@ -98,13 +98,14 @@ fn create_job(o: &Observation, operation: &Operation) -> Plan {
                 .wait_in_lane(poll_interval(o))
         }
         (View::Ours { .. }, _) => evaluate(o, view),
-        // The list may lag behind the job; only the rule for what is gone ends the wait.
+        // The list may lag behind the job: it is looked at again as the job was. Only the rule for what is gone gives up.
         _ => gone(
             o,
             Draft::new(o).reconciling(
                 Reason::Creating,
                 "The job has ended; the data source does not show in the list yet.",
             ),
+            poll_interval(o),
         ),
     }
 }
@@ -270,7 +271,7 @@ fn evaluate(o: &Observation, view: &View) -> Plan {
                 .reconciling(Reason::Recovering, "Somebody is deleting the data source in the cloud; it is created again afterwards.")
                 .wait(o.timings.job_poll_max)
         }
-        View::Absent => gone(o, Draft::new(o)),
+        View::Absent => gone(o, Draft::new(o), Duration::MAX),
         View::Foreign { item } => Draft::new(o)
             .stalled(
                 Reason::AlreadyExists,
@@ -300,10 +301,10 @@ fn remove_surplus(o: &Observation, extra: &Item) -> Plan {
 }
 
 /// Gone is what two lists lack, well after our last write: only then is it created again.
-fn gone(o: &Observation, meanwhile: Draft<'_>) -> Plan {
+fn gone(o: &Observation, meanwhile: Draft<'_>, at_most: Duration) -> Plan {
     let from = o.memory.written.unwrap_or_default() + o.timings.list_lag;
     match o.absence(from, o.timings.gone_gap, false) {
-        Err(due) => meanwhile.wait(due.max(o.timings.job_poll_min)),
+        Err(due) => meanwhile.wait(due.max(o.timings.job_poll_min).min(at_most)),
         Ok(()) => Draft::new(o)
             .edit(|status| {
                 status.id = None;
