@@ -93,7 +93,9 @@ mod tests {
 
     fn lacking(calls: &[Call], until: i64) -> usize {
         let mut lists = Lists::default();
-        calls.iter().for_each(|call| lists.add(call));
+        for call in calls {
+            lists.add(call);
+        }
         let object = json!({"spec": {"clusterID": "c", "type": "OBS"}});
         lists.lacking("a", &object, Timestamp::from_second(until).unwrap())
     }
