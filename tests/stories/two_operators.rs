@@ -6,6 +6,9 @@ use dws_testbed::{Action, Api, ControlPlane, Hit, Rule, Stage, TestNamespace};
 
 use crate::world::{SOON, World, cluster, obs, on_cluster, verdict};
 
+/// The first POST is held until the second has come as far, and must not run into its deadline meanwhile.
+const PATIENT: [&str; 2] = ["--write-deadline=20s", "--lease=40s"];
+
 /// Both operators have seen an empty list and are about to send their POST.
 async fn both_posting(worlds: [&World<'_>; 2]) -> [Hit; 2] {
     let held = worlds.map(|world| {
@@ -40,7 +43,10 @@ async fn one_of_two_racing_operators_wins_and_the_other_never_deletes() {
     for world in worlds {
         world.with_provider().await;
     }
-    let _operators = [one.operator().start().await, other.operator().start().await];
+    let _operators = [
+        one.operator_with(&PATIENT).start().await,
+        other.operator_with(&PATIENT).start().await,
+    ];
     for hit in both_posting(worlds).await {
         hit.release();
     }
@@ -82,7 +88,10 @@ async fn with_duplicate_names_each_operator_deletes_its_own() {
     for world in worlds {
         world.with_provider().await;
     }
-    let _operators = [one.operator().start().await, other.operator().start().await];
+    let _operators = [
+        one.operator_with(&PATIENT).start().await,
+        other.operator_with(&PATIENT).start().await,
+    ];
     for hit in both_posting(worlds).await {
         hit.release();
     }
