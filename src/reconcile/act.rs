@@ -8,11 +8,10 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{
-    AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Note, Outcome, SecretVersion, Step,
-};
+use super::plan::{Coordinates, CreateRequest, Intent, Note, SecretVersion, Step};
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -57,17 +56,8 @@ async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result
         "finalizers": with_finalizer(&pass.object),
     });
     let acted = patch_metadata(ctx, pass, metadata).await?;
-    let known = pass
-        .observation
-        .memory
-        .attempt
-        .as_ref()
-        .is_some_and(|known| known.intent.attempt == intent.attempt);
-    if matches!(acted, Acted::Done) && !known {
-        pass.observation.memory.attempt = Some(AttemptMemory {
-            intent,
-            state: AttemptState::Unsent,
-        });
+    if matches!(acted, Acted::Done) {
+        pass.observation.note_intent(intent);
     }
     Ok(acted)
 }
@@ -106,29 +96,9 @@ async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> 
 
 async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
     let begun = ctx.clock.uptime();
-    let generation = pass.observation.object.generation;
-    let failure = |kind, message: &str| Failure {
-        kind,
-        code: None,
-        status: None,
-        message: message.to_owned(),
-        request_id: None,
-    };
-    let result = match (
-        &pass.session,
-        ctx.leadership
-            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
-    ) {
+    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
         (Some(session), Some(guard)) => {
-            // From here on the request may be on its way, whatever happens to this process.
-            let settled_from = begun + ctx.timings.write_deadline;
-            pass.observation.memory.attempt = Some(AttemptMemory {
-                intent: intent.clone(),
-                state: AttemptState::Unknown {
-                    settled_from,
-                    answered: false,
-                },
-            });
+            pass.observation.note_sending(&intent, begun);
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
                 cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
             let result = session
@@ -137,57 +107,20 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
             guard.finish();
             result
         }
-        _ => Err(failure(FailureKind::Fenced, "the lease does not cover the request")),
+        _ => Err(fenced()),
     };
-    let ended = ctx.clock.uptime();
-    let memory = &mut pass.observation.memory;
-    memory.attempt = Some(AttemptMemory {
-        intent: intent.clone(),
-        state: match &result {
-            Err(Failure {
-                kind: FailureKind::Fenced,
-                ..
-            }) => AttemptState::Unsent,
-            Err(Failure {
-                kind: FailureKind::UnknownOutcome { answered: true },
-                ..
-            }) => AttemptState::Unknown {
-                settled_from: ended,
-                answered: true,
-            },
-            // A request that was lost on its way may be carried out until its deadline.
-            _ => AttemptState::Unknown {
-                settled_from: ended.max(begun + ctx.timings.write_deadline),
-                answered: false,
-            },
-        },
-    });
-    memory.looked = false;
-    memory.polls = 0;
-    note_write(ctx, pass, "create", result.as_ref().err());
-    let at = ctx.clock.now();
-    pass.observation.memory.outcome = Some(Outcome::Posted {
+    pass.tick(ctx);
+    tell(pass, "create", result.as_ref().err());
+    pass.observation.note_posted(Posted {
         intent,
-        generation,
         secret,
-        at,
+        begun,
         result,
     });
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
-    let fenced = Failure {
-        kind: FailureKind::Fenced,
-        code: None,
-        status: None,
-        message: "the lease does not cover the request".to_owned(),
-        request_id: None,
-    };
-    let result = match (
-        &pass.session,
-        ctx.leadership
-            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
-    ) {
+    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
         (Some(session), Some(guard)) => {
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, id,
                 cluster = at.cluster_id, "deleting a data source");
@@ -195,25 +128,25 @@ async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
             guard.finish();
             result
         }
-        _ => Err(fenced),
+        _ => Err(fenced()),
     };
-    pass.observation.memory.polls = 0;
-    note_write(ctx, pass, "delete", result.as_ref().err());
-    pass.observation.memory.outcome = Some(Outcome::Deleted {
-        id,
-        at: ctx.clock.now(),
-        result,
-    });
+    pass.tick(ctx);
+    tell(pass, "delete", result.as_ref().err());
+    pass.observation.note_deleted(id, result);
 }
 
-fn note_write(ctx: &Context, pass: &mut Pass, what: &'static str, failure: Option<&Failure>) {
-    let memory = &mut pass.observation.memory;
-    memory.written = Some(ctx.clock.uptime());
-    memory.absences.clear();
+fn fenced() -> Failure {
+    Failure {
+        kind: FailureKind::Fenced,
+        code: None,
+        status: None,
+        message: "the lease does not cover the request".to_owned(),
+        request_id: None,
+    }
+}
+
+fn tell(pass: &Pass, what: &'static str, failure: Option<&Failure>) {
     if let Some(failure) = failure {
-        if let super::plan::Provider::Ready { version, .. } = &pass.observation.provider {
-            memory.tried_version = Some(version.clone());
-        }
         tracing::warn!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, what, kind = ?failure.kind,
             code = failure.code, status = failure.status, request_id = failure.request_id, message = failure.message, "a write to the cloud failed");
     }

@@ -124,6 +124,7 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
         ctx.wakes.wake(&freed);
     }
     pass.recall(ctx, memory).await;
+    let generation = pass.observation.object.generation;
     for _ in 0..TURNS_MAX {
         pass.tick(ctx);
         let plan = decide(&pass.observation);
@@ -145,6 +146,8 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
             Plan::Report(report) => report_on(ctx, pass, report).await,
         };
         match turn {
+            // What was read for another spec does not count: the next pass begins at once.
+            Ok(None) if pass.observation.object.generation != generation => return Ended::Wait(Duration::ZERO),
             Ok(None) => {}
             Ok(Some(ended)) => return ended,
             Err(error) => return Ended::Failed(error),
@@ -192,11 +195,15 @@ async fn report_on(ctx: &Arc<Context>, pass: &mut Pass, report: Report) -> Resul
         }
         Reported::Done => match report.then {
             Then::Again => Ok(None),
-            Then::Wait { at_most, keep_lane } => {
+            Then::Wait {
+                at_most,
+                keep_lane,
+                firm,
+            } => {
                 if !keep_lane {
                     pass.leave_lane(ctx);
                 }
-                pass.observation.memory.wake_at = Some(ctx.clock.uptime() + at_most);
+                pass.observation.note_wait(at_most, firm);
                 Ok(Some(Ended::Wait(at_most)))
             }
         },

@@ -92,7 +92,10 @@ impl Identity<'_> {
                 ours: true,
             };
         }
-        match items.iter().filter(present).find(|item| self.names(item)) {
+        // The recorded one first: it may have lost its marker, or the marker may have been switched on after it was created.
+        let namesakes = || items.iter().filter(present).filter(|item| self.names(item));
+        let recorded = namesakes().find(|item| self.id == Some(item.id.as_str()));
+        match recorded.or_else(|| namesakes().next()) {
             Some(item) if self::leaving(item) => View::Leaving {
                 item: item.clone(),
                 ours: false,
@@ -162,18 +165,20 @@ pub fn health(item: &Item) -> Health {
 /// What the status shows of an item, cut to the lengths of its schema.
 #[must_use]
 pub fn observed(item: &Item) -> Observed {
-    let word = |text: &str| text::one_line(text, text::WORD_MAX);
-    let some_word = |text: &Option<String>| text.as_deref().map(word);
+    let word = |text: &Option<String>| text.as_deref().map(text::word);
     Observed {
-        status: item.status.as_ref().map(|status| word(&status.to_string())),
-        configure_status: item.configure_status.as_ref().map(|status| word(&status.to_string())),
-        user_name: some_word(&item.user_name),
-        created: some_word(&item.created),
-        updated: some_word(&item.updated),
+        status: item.status.as_ref().map(|status| text::word(&status.to_string())),
+        configure_status: item
+            .configure_status
+            .as_ref()
+            .map(|status| text::word(&status.to_string())),
+        user_name: word(&item.user_name),
+        created: word(&item.created),
+        updated: word(&item.updated),
         fail_reason: item
             .fail_reason
             .as_deref()
             .filter(|reason| !reason.is_empty())
-            .map(|reason| text::one_line(reason, text::SENTENCE_MAX)),
+            .map(text::sentence),
     }
 }

@@ -28,6 +28,18 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// Forgets the data source, which is gone.
+    pub fn forget(self) -> Self {
+        self.edit(|status| {
+            status.id = None;
+            status.job_id = None;
+            status.cloud = None;
+            status.operation = None;
+            status.observed = None;
+            status.retry = None;
+        })
+    }
+
     /// Tells of something that happened.
     pub fn note(mut self, warning: bool, reason: &'static str, text: impl Into<String>) -> Self {
         self.notes.push(Note {
@@ -47,6 +59,10 @@ impl<'a> Draft<'a> {
         self
     }
 
+    pub fn ready(self, message: &str) -> Self {
+        self.verdict(&Verdict::Ready(Reason::Available, message.to_owned()))
+    }
+
     pub fn reconciling(self, reason: Reason, message: impl Into<String>) -> Self {
         self.verdict(&Verdict::Reconciling(reason, message.into()))
     }
@@ -55,9 +71,28 @@ impl<'a> Draft<'a> {
         self.verdict(&Verdict::Stalled(reason, message.into()))
     }
 
+    /// Keeps the verdict that stands if it is about the current generation, else tells this one.
+    pub fn standing_or(self, reason: Reason, message: &str) -> Self {
+        if self.observation.generation_observed() {
+            self
+        } else {
+            self.reconciling(reason, message)
+        }
+    }
+
     /// The status as it stands so far.
     pub fn status(&self) -> &DwsDataSourceStatus {
         &self.status
+    }
+
+    /// Whether it would be written: when the cloud was last compared is not worth a write of its own.
+    pub fn is_news(&self) -> bool {
+        let before = &self.observation.object.status;
+        let synced = DwsDataSourceStatus {
+            last_sync_time: before.last_sync_time,
+            ..self.status.clone()
+        };
+        synced != *before
     }
 
     /// Reports, then decides again at once.
@@ -67,28 +102,37 @@ impl<'a> Draft<'a> {
 
     /// Reports, then waits outside the lane.
     pub fn wait(self, at_most: Duration) -> Plan {
-        self.end(Then::Wait {
-            at_most,
-            keep_lane: false,
-        })
+        self.rest(at_most, false, false)
     }
 
     /// Reports, then waits with the place in the lane kept.
     pub fn wait_in_lane(self, at_most: Duration) -> Plan {
+        self.rest(at_most, true, false)
+    }
+
+    /// Reports, then waits outside the lane; no event but a change of the spec shortens it.
+    pub fn hold(self, at_most: Duration) -> Plan {
+        self.rest(at_most, false, true)
+    }
+
+    /// While late effects may show, no wait is longer than the time between two looks for them. None is shorter than the shortest
+    /// poll, so that no rule can keep an object busy.
+    fn rest(self, at_most: Duration, keep_lane: bool, firm: bool) -> Plan {
+        let t = &self.observation.timings;
+        let longest = if self.observation.late() {
+            t.late_list
+        } else {
+            Duration::MAX
+        };
+        let at_most = at_most.min(longest).max(t.job_poll_min);
         self.end(Then::Wait {
             at_most,
-            keep_lane: true,
+            keep_lane,
+            firm,
         })
     }
 
     fn end(self, then: Then) -> Plan {
-        let then = match then {
-            Then::Wait { at_most, keep_lane } if self.observation.late_until().is_some() => Then::Wait {
-                at_most: at_most.min(self.observation.timings.late_list),
-                keep_lane,
-            },
-            then => then,
-        };
         Plan::Report(Report {
             status: self.status,
             notes: self.notes,
