@@ -7,7 +7,7 @@ pub mod crds;
 pub mod data_source;
 mod data_source_status;
 #[cfg(test)]
-mod flux_rules;
+pub(crate) mod flux_rules;
 pub mod intent;
 pub mod names;
 mod patterns;

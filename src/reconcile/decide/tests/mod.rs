@@ -1,0 +1,5 @@
+//! The decisions, told as stories and proven in a small world.
+
+mod builder;
+mod properties;
+mod world;

@@ -1,0 +1,139 @@
+//! What must never happen, and what must come in the end (design, invariants P1 to P11).
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::World;
+use crate::api::text::{SENTENCE_MAX, WORD_MAX};
+use crate::api::{ConditionStatus, ConditionType, Reason, flux_rules};
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    sent: HashSet<String>,
+    closed: HashSet<String>,
+}
+
+impl Oracle {
+    /// A create was sent.
+    pub fn sent(&mut self, intent: &Intent) {
+        self.sent.insert(intent.attempt.clone());
+    }
+
+    /// Whether the finalizer may go, with so many of ours in the cloud.
+    pub fn let_go(&self, ours: usize, excused: bool) -> Result<(), String> {
+        if ours == 0 || excused {
+            Ok(())
+        } else {
+            Err(format!("{ours} data sources stay; {self:?}"))
+        }
+    }
+
+    /// What must come in the end.
+    pub fn judge_the_end(&self, world: &World) {
+        let ours = world.ours();
+        let Some(object) = world.kubernetes.object() else {
+            let robbed = world.schedule.tampers();
+            assert!(ours.is_empty() || robbed, "P2: left behind: {ours:#?}");
+            return;
+        };
+        assert!(ours.len() <= 1, "P1: more than one: {ours:#?}");
+        let status = &object.status;
+        let ready = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
+        let stalled = status.conditions.iter().find(|c| c.type_ == ConditionType::Stalled);
+        if ready {
+            let ids: Vec<_> = ours.iter().map(|source| Some(&source.id)).collect();
+            assert_eq!(ids, [status.id.as_ref()], "P1: Ready without its data source");
+        } else if let Some(stalled) = stalled {
+            let known = [
+                Reason::AlreadyExists,
+                Reason::CreateFailed,
+                Reason::JobTimedOut,
+                Reason::Drifted,
+                Reason::Ambiguous,
+            ];
+            assert!(known.contains(&stalled.reason), "stalled for no reason of this world: {status:#?}");
+        } else {
+            // A create whose job id is lost shows only in the list, which says Creating for ever.
+            let unending = world.ours().iter().any(|source| source.ready.is_none() && source.failed.is_none());
+            assert!(unending || object.deleting, "P5: not settled: {status:#?}");
+        }
+        // Without a finalizer nobody holds an object that is being deleted; with ours it must have gone by now.
+        assert!(!object.deleting || stalled.is_some(), "P5: not gone: {object:#?}");
+    }
+}
+
+impl World {
+    /// P1: no create while an id, a job or an unsettled attempt exists; P11 is counted by the cloud.
+    pub fn check_post(&self, intent: &Intent) {
+        let Some(object) = self.kubernetes.object() else {
+            return;
+        };
+        let tampered = self.schedule.tampers();
+        assert!(object.status.id.is_none() || tampered, "P1: a create beside a recorded id");
+        let recorded = object.intent.as_ref().map(|recorded| &recorded.attempt);
+        assert!(recorded == Some(&intent.attempt) || tampered, "P1: a create without its intent");
+        let open: Vec<_> = self.oracle.sent.difference(&self.oracle.closed).collect();
+        // Who takes the annotation away and kills the process as well leaves nothing to know it by.
+        assert!(open.is_empty() || tampered && self.deaths > 0 || self.wiped(), "P1: a create beside open attempts {open:?}");
+    }
+
+    fn wiped(&self) -> bool {
+        self.schedule.has(super::Event::WipeStatus)
+    }
+
+    /// P4: nothing is deleted that does not carry our marker.
+    pub fn check_delete(&self, id: &str, cluster: &str) {
+        let source = self.cloud.sources.iter().find(|source| source.id == id).expect("it exists");
+        assert_eq!(source.cluster, cluster);
+        let marker = crate::api::names::marker(super::kubernetes::UID);
+        let description = source.description.as_deref().unwrap_or_default();
+        let marked = description.ends_with(&marker);
+        let recorded = self.kubernetes.recorded_id().as_deref() == Some(id);
+        assert!(marked || (!self.schedule.marker && recorded), "P4: deletes {source:#?}");
+    }
+
+    /// Whether something may stay behind that nobody can know of.
+    pub fn cloud_expects_more(&self) -> bool {
+        self.schedule.tampers()
+    }
+
+    /// P7, P10, P11 and the lengths of the schema, for every status that is written.
+    pub fn check_status(&mut self, seen: &Object, after: &DwsDataSourceStatus) {
+        let before = &seen.status;
+        let tampered = self.schedule.tampers();
+        assert!(after.observed_generation >= before.observed_generation, "P7: the observed generation falls");
+        if let Some(id) = before.id.as_ref().filter(|id| after.id.as_ref() != Some(*id)) {
+            let lives = self.ours().iter().any(|source| source.id == *id);
+            assert!(!lives || tampered, "P7: {id} is forgotten while it exists");
+        }
+        let object = json!({ "metadata": { "generation": seen.generation }, "status": after });
+        assert_eq!(flux_rules::broken(&object), Vec::<&str>::new(), "P10: {object:#}");
+        assert!(self.cloud.reboots <= 1, "P11: {} restarts", self.cloud.reboots);
+        self.oracle.closed.extend(after.last_attempt.iter().map(|last| last.id.clone()));
+        check_lengths(after);
+    }
+}
+
+fn check_lengths(status: &DwsDataSourceStatus) {
+    let operation = status.operation.as_ref();
+    let retry = status.retry.as_ref();
+    let words = [
+        status.id.as_ref(),
+        status.job_id.as_ref(),
+        operation.and_then(|operation| operation.progress.as_ref()),
+        operation.and_then(|operation| operation.failed_code.as_ref()),
+        retry.and_then(|retry| retry.last_error_code.as_ref()),
+        retry.and_then(|retry| retry.last_request_id.as_ref()),
+    ];
+    let sentences = status.conditions.iter().map(|c| &c.message);
+    let sentences = sentences.chain(operation.and_then(|operation| operation.failed_detail.as_ref()));
+    let within = |text: &String, max: u32| text.chars().count() <= max as usize;
+    assert!(words.into_iter().flatten().all(|word| within(word, WORD_MAX)), "too long: {status:#?}");
+    assert!(sentences.into_iter().all(|text| within(text, SENTENCE_MAX)), "too long: {status:#?}");
+}
