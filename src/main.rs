@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dws_operator::api::crds;
+use dws_operator::check;
 use dws_operator::reconcile::setup::{self, Process};
 use dws_operator::runtime::clock::Clock;
 use dws_operator::runtime::connection::Connection;
@@ -11,7 +12,7 @@ use dws_operator::runtime::election::{Election, Setting};
 use dws_operator::runtime::health::Health;
 use dws_operator::runtime::metrics::Metrics;
 use dws_operator::runtime::servers::Servers;
-use dws_operator::runtime::settings::{Cli, Command, CrdsArgs, RunArgs};
+use dws_operator::runtime::settings::{Cli, ClusterArgs, Command, CrdsArgs, RunArgs};
 use dws_operator::runtime::{shutdown, telemetry};
 
 /// How long the API server may take to free the lease at the end.
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => in_runtime(run(*args)),
         Command::Crds(args) => print_crds(&args),
-        Command::Check(_) => Ok(ExitCode::FAILURE),
+        Command::Check(args) => in_runtime(check(args)),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("dws-operator: {error}");
@@ -50,6 +51,14 @@ fn print_crds(args: &CrdsArgs) -> Result<ExitCode, Failure> {
         None => crds::print(&mut std::io::stdout().lock())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn check(args: ClusterArgs) -> Result<ExitCode, Failure> {
+    let connection = Connection::load(args.kubeconfig.as_deref()).await?;
+    let namespace = args.namespace(connection.namespace())?;
+    let client = connection.client(&Metrics::new())?;
+    let well = check::run(&args, &namespace, client, &mut std::io::stdout()).await?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run(args: RunArgs) -> Result<ExitCode, Failure> {

@@ -1,7 +1,59 @@
 //! Stories on a real control plane, with the operator's own binary and rights and the simulated cloud.
 
+#![allow(clippy::unwrap_used, reason = "a story panics where it cannot go on")]
+#![allow(
+    clippy::items_after_statements,
+    reason = "the type of a table's row stands beside the table"
+)]
+#![allow(clippy::needless_range_loop, reason = "cases are numbered like their clusters")]
+#![allow(
+    clippy::large_stack_arrays,
+    reason = "worlds that run side by side are joined in an array"
+)]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one story")]
+
 #[path = "stories/world.rs"]
 mod world;
 
+#[path = "stories/breaker.rs"]
+mod breaker;
+#[path = "stories/brownfield.rs"]
+mod brownfield;
+#[path = "stories/canary.rs"]
+mod canary;
+#[path = "stories/claims.rs"]
+mod claims;
+#[path = "stories/counts.rs"]
+mod counts;
 #[path = "stories/create.rs"]
 mod create;
+#[path = "stories/delete.rs"]
+mod delete;
+#[path = "stories/drift.rs"]
+mod drift;
+#[path = "stories/injection.rs"]
+mod injection;
+#[path = "stories/jobs.rs"]
+mod jobs;
+#[path = "stories/kill.rs"]
+mod kill;
+#[path = "stories/lanes.rs"]
+mod lanes;
+#[path = "stories/lease.rs"]
+mod lease;
+#[path = "stories/orphans.rs"]
+mod orphans;
+#[path = "stories/replace.rs"]
+mod replace;
+#[path = "stories/retry.rs"]
+mod retry;
+#[path = "stories/secrets.rs"]
+mod secrets;
+#[path = "stories/tampering.rs"]
+mod tampering;
+#[path = "stories/two_operators.rs"]
+mod two_operators;
+#[path = "stories/unknown.rs"]
+mod unknown;
+#[path = "stories/verdicts.rs"]
+mod verdicts;

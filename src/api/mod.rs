@@ -7,7 +7,7 @@ pub mod crds;
 pub mod data_source;
 mod data_source_status;
 #[cfg(test)]
-pub(crate) mod flux_rules;
+pub mod flux_rules;
 pub mod intent;
 pub mod names;
 mod patterns;

@@ -180,6 +180,17 @@ impl std::fmt::Display for Reason {
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_reason_has_its_row_in_the_troubleshooting_guide() {
+        let guide = include_str!("../../docs/troubleshooting.md");
+        for reason in Reason::ALL {
+            assert!(
+                guide.contains(&format!("| `{reason}` |")),
+                "{reason} has no row in docs/troubleshooting.md"
+            );
+        }
+    }
+
     /// The variants as the compiler sees them, by way of the derived schema.
     fn variants() -> Vec<String> {
         let schema = serde_json::to_value(schemars::schema_for!(Reason)).unwrap();

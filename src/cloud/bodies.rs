@@ -100,6 +100,11 @@ pub fn job_id(answer: &Map<String, Value>) -> Option<String> {
     id(answer, "job_id")
 }
 
+/// Whether an answer names a data source or a job, valid or not; a null names nothing.
+pub fn names_an_effect(answer: &Map<String, Value>) -> bool {
+    answer.get("id").is_some_and(|id| !id.is_null()) || names_a_job(answer)
+}
+
 /// Whether an answer names a job at all, valid or not.
 pub fn names_a_job(answer: &Map<String, Value>) -> bool {
     answer.get("job_id").is_some_and(|id| !id.is_null())

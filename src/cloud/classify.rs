@@ -63,6 +63,10 @@ fn failure(operation: Operation, answer: &Answer, body: ErrorBody, redactor: &Re
     let said = body.message.unwrap_or_default();
     let kind = match body.code.as_deref().and_then(|code| codes::meaning(code, &said)) {
         Some(Meaning::ServerFailure) => server_failure(operation, answer, true),
+        // How long the cloud knows a job, and which code it answers afterwards, is documented nowhere.
+        Some(Meaning::Denied) if operation == Operation::Job && answer.status == 404 => FailureKind::Gone {
+            what: Missing::Something,
+        },
         Some(meaning) => by_meaning(meaning, answer),
         None => by_status(operation, answer, body.code.as_deref()),
     };

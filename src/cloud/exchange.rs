@@ -267,7 +267,7 @@ fn judge<T>(
         None => return Err(unusable(&answer, "without a JSON object")),
     };
     if let Some(error) = error_body::error_in_success(&body) {
-        let effect = body.contains_key("id") || bodies::names_a_job(&body);
+        let effect = bodies::names_an_effect(&body);
         return Err(classify::refused_with_success(
             operation, &answer, error, effect, redactor,
         ));

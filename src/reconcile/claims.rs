@@ -62,7 +62,18 @@ struct Index {
 pub struct Claims(Mutex<Index>);
 
 impl Claims {
-    /// Takes note of an object as it is now, unless a newer state of it is known. Returns whom the change may set free.
+    /// Takes note of a newer state of an object that the watch has told of. One that the watch has told the end of stays forgotten, however
+    /// late a pass comes with what it read before. Returns whom the change may set free.
+    pub fn renew(&self, object: &DwsDataSource) -> Vec<Member> {
+        let known = object
+            .metadata
+            .uid
+            .as_ref()
+            .is_some_and(|uid| self.lock().by_uid.contains_key(uid));
+        if known { self.note(object) } else { Vec::new() }
+    }
+
+    /// Takes note of an object as the watch tells of it, unless a newer state of it is known. Returns whom the change may set free.
     pub fn note(&self, object: &DwsDataSource) -> Vec<Member> {
         let Some(claim) = Claim::of(object) else {
             return Vec::new();

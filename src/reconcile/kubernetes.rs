@@ -23,11 +23,19 @@ pub struct Kubernetes {
 #[derive(Debug, thiserror::Error)]
 pub enum KubernetesError {
     /// The API server said so.
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Api(#[from] kube::Error),
     /// It did not answer in time.
     #[error("the API server did not answer within {} s", DEADLINE.as_secs())]
     Deadline,
+}
+
+/// The API server's own words, without the rest of its answer.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
 }
 
 impl KubernetesError {

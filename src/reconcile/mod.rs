@@ -12,7 +12,7 @@
 //! process may die: the next pass, of this process or another, goes on from what is written in the object and in the cloud.
 
 mod abandon;
-mod access;
+pub mod access;
 mod act;
 pub mod claims;
 pub mod context;

@@ -94,7 +94,7 @@ impl Pass {
         if lane != self.lane_key() {
             self.leave_lane(ctx);
         }
-        for freed in ctx.claims.note(&object) {
+        for freed in ctx.claims.renew(&object) {
             ctx.wakes.wake(&freed);
         }
         self.object = object;

@@ -120,7 +120,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
 }
 
 async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory) -> Ended {
-    for freed in ctx.claims.note(&pass.object) {
+    for freed in ctx.claims.renew(&pass.object) {
         ctx.wakes.wake(&freed);
     }
     pass.recall(ctx, memory).await;

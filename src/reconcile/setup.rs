@@ -86,17 +86,31 @@ pub fn endpoint_policy(args: &ClusterArgs) -> EndpointPolicy {
     }
 }
 
+/// What a way to the cloud needs besides the flags.
+pub struct Surroundings {
+    /// The Kubernetes API.
+    pub kubernetes: Kubernetes,
+    /// The operator's namespace.
+    pub namespace: String,
+    /// Whether a write may start.
+    pub fence: Arc<dyn Fence>,
+    /// Told of each call.
+    pub observer: Arc<dyn Observer>,
+    /// How many rejections of a key are risked within the breaker's window.
+    pub max_rejections: usize,
+}
+
 /// Makes sessions by the flags.
 #[must_use]
-pub fn access(args: &ClusterArgs, timings: &Timings, process: &Process, kubernetes: Kubernetes) -> Access {
+pub fn access(args: &ClusterArgs, timings: &Timings, around: Surroundings) -> Access {
     let breaker = BreakerTimings {
         probe_interval: timings.breaker_window,
         window: timings.breaker_window,
-        max_rejections: MAX_REJECTIONS,
+        max_rejections: around.max_rejections,
     };
     Access {
-        kubernetes,
-        namespace: process.namespace.clone(),
+        kubernetes: around.kubernetes,
+        namespace: around.namespace,
         policy: endpoint_policy(args),
         use_proxy_env: args.use_proxy_env,
         timeouts: Timeouts {
@@ -105,12 +119,19 @@ pub fn access(args: &ClusterArgs, timings: &Timings, process: &Process, kubernet
             read: timings.read_deadline,
         },
         limits: Arc::new(Limits::new(Bounds::default(), breaker)),
-        fence: Arc::new(LeaseFence {
-            leadership: process.leadership.clone(),
-            margin: timings.lease_margin,
-        }),
-        observer: Arc::new(Counted(process.metrics.clone())),
+        fence: around.fence,
+        observer: around.observer,
     }
+}
+
+/// What is watched, by the flags: all namespaces, or each of those that are named.
+#[must_use]
+pub fn scopes(args: &ClusterArgs) -> Vec<Scope> {
+    if args.watch_namespace.is_empty() {
+        return vec![Scope::All];
+    }
+    let named: BTreeSet<_> = args.watch_namespace.iter().cloned().collect();
+    named.into_iter().map(Scope::Namespace).collect()
 }
 
 /// Reconciles until the shutdown, and then until the passes that run have ended.
@@ -118,15 +139,19 @@ pub async fn run(args: &RunArgs, process: Process) {
     let kubernetes = Kubernetes::new(process.client.clone(), args.concurrency);
     // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
     let cluster_kind = args.cluster.watch_namespace.is_empty();
-    let scopes: Vec<Scope> = if cluster_kind {
-        vec![Scope::All]
-    } else {
-        let named: BTreeSet<_> = args.cluster.watch_namespace.iter().cloned().collect();
-        named.into_iter().map(Scope::Namespace).collect()
-    };
-    let (wakes, woken) = Wakes::new(scopes.clone());
+    let (wakes, woken) = Wakes::new(scopes(&args.cluster));
     let (lanes, turns) = Lanes::new();
-    let access = access(&args.cluster, &args.timings, &process, kubernetes.clone());
+    let around = Surroundings {
+        kubernetes: kubernetes.clone(),
+        namespace: process.namespace.clone(),
+        fence: Arc::new(LeaseFence {
+            leadership: process.leadership.clone(),
+            margin: args.timings.lease_margin,
+        }),
+        observer: Arc::new(Counted(process.metrics.clone())),
+        max_rejections: MAX_REJECTIONS,
+    };
+    let access = access(&args.cluster, &args.timings, around);
     process.health.ready("watch of data sources", false);
     process
         .metrics

@@ -14,7 +14,8 @@ use super::timings::Timings;
 
 /// Manages external data sources of Huawei Cloud GaussDB(DWS) as Kubernetes resources.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 120)]
+// The last of a flag counts, so that a manifest can add to the arguments of another one.
+#[command(version, max_term_width = 120, args_override_self = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

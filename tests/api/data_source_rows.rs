@@ -6,6 +6,7 @@ use crate::manifests::{CLUSTER_ID, merged, mrs, obs};
 use crate::rows::{BAD_NAMES, Row, name_fits, pattern, rule};
 
 /// Every check of a data source but those that compare with the old object.
+#[allow(clippy::too_many_lines, reason = "one table")]
 pub fn data_source_rows() -> Vec<Row> {
     let (obs, mrs) = (obs("rules"), mrs("rules"));
     let no_marker = "description must not contain [k8s: because the operator's ownership marker begins with it";

@@ -12,6 +12,7 @@ use crate::runtime::backoff;
 
 /// How long an object waits that nothing but a change can wake.
 const LONG: Duration = Duration::from_hours(24);
+const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
     match &o.remote {
@@ -106,22 +107,13 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
     Ok(match view {
         View::Ours { item, surplus } if o.object.status.id.as_ref() == Some(&item.id) => {
             let (draft, wait) = assess::listed(o, Draft::new(o), item, surplus);
-            match next_surplus(o, surplus) {
-                // First the verdict, then the surplus: trouble with that is not the object's business.
-                Some(_) if draft.is_news() => draft.again(),
-                Some(extra) => {
-                    let at = reach::place(o)?;
-                    lane::held(o, Rank::Delete, |draft| draft)?;
-                    Plan::Act(Step::Delete {
-                        id: extra.id.clone(),
-                        at,
-                    })
-                }
-                None if surplus.is_empty() => draft.wait(wait),
-                None => draft.wait(wait.min(o.timings.job_poll_max)),
-            }
+            remove_surplus(o, surplus, draft, wait)?
         }
-        View::Ours { item, surplus } => live::adopt(o, item, surplus, reach::place(o)?, None),
+        // Another one of ours takes its place only if the recorded one is gone for certain.
+        View::Ours { item, surplus } => match missing(o) {
+            Ok(()) => live::adopt(o, item, surplus, reach::place(o)?, None),
+            Err(due) => Draft::new(o).standing_or(Reason::Recovering, MISSING).wait(due),
+        },
         // Nothing that the list lacks mends a failed create.
         View::Leaving { .. } | View::Absent | View::Foreign { .. } if o.failed() => {
             let (draft, wait) = assess::failed_create(o, Draft::new(o).edit(|status| status.observed = None));
@@ -171,6 +163,24 @@ fn foreign(o: &Observation, item: &Item) -> Plan {
     draft.wait(o.timings.stalled_recheck)
 }
 
+/// Ends a look at the recorded data source: the surplus beside it is removed, but only once the verdict about the recorded one is told.
+/// Trouble with the surplus is not the object's business.
+pub fn remove_surplus(o: &Observation, surplus: &[Item], draft: Draft<'_>, wait: Duration) -> Result<Plan, Plan> {
+    Ok(match next_surplus(o, surplus) {
+        Some(_) if draft.is_news() => draft.again(),
+        Some(extra) => {
+            let at = reach::place(o)?;
+            lane::held(o, Rank::Delete, |draft| draft)?;
+            Plan::Act(Step::Delete {
+                id: extra.id.clone(),
+                at,
+            })
+        }
+        None if surplus.is_empty() => draft.wait(wait),
+        None => draft.wait(wait.min(o.timings.job_poll_max)),
+    })
+}
+
 /// The surplus that may be deleted now: none while a try is being waited for, and none again whose deletion may not show yet.
 fn next_surplus<'a>(o: &Observation, surplus: &'a [Item]) -> Option<&'a Item> {
     if trouble::closed(o).is_some() {
@@ -210,10 +220,14 @@ fn gone_from(o: &Observation) -> Duration {
     o.memory.written.unwrap_or_default() + o.timings.list_lag
 }
 
-/// Gone is what two lists lack, well after our last write: only then is it created again. Until then it is looked for at least
-/// every `interval`.
+/// Whether two lists lacked the recorded one, well after our last write; else how long until the next one counts.
+fn missing(o: &Observation) -> Result<(), Duration> {
+    o.absence(gone_from(o), o.timings.gone_gap, |lacks| lacks != Lacks::Cluster)
+}
+
+/// What is missing for certain is created again. Until then it is looked for at least every `interval`.
 pub fn gone(o: &Observation, meanwhile: Draft<'_>, interval: Duration) -> Plan {
-    match o.absence(gone_from(o), o.timings.gone_gap, |lacks| lacks == Lacks::Everything) {
+    match missing(o) {
         Err(due) => meanwhile.wait(due.min(interval)),
         Ok(()) => Draft::new(o)
             .forget()

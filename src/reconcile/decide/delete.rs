@@ -1,10 +1,12 @@
 //! The object is being deleted: the finalizer goes when the cloud holds nothing of ours, when nothing was ever created, or when
 //! the policy says that it stays.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Failure, FailureKind, Look, Note, Observation, Operation, OperationType, Plan,
+    AttemptMemory, AttemptState, Failure, FailureKind, Lacks, Look, Note, Observation, Operation, OperationType, Plan,
     Rejection, Remote, Step,
 };
 use super::draft::Draft;
@@ -15,6 +17,8 @@ use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
 const DELETING: &str = "The cloud is deleting the data source.";
+const ROBBED: &str =
+    "Somebody removed what the operator knew of this object; watching the list for what it may have created.";
 const WATCHING: &str = "A create request without an answer may still take effect; watching the list for it.";
 
 pub fn decide(o: &Observation) -> Plan {
@@ -85,16 +89,25 @@ fn nothing_recorded(o: &Observation) -> Plan {
                 .wait(o.timings.late_list),
         };
     }
-    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: one look, where one is possible.
+    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: a look, where one is possible.
     if o.attempt().is_none()
-        && o.remote == Remote::Unknown
         && let Ok(at) = reach::place(o)
     {
-        return Plan::Look(Look::List {
-            since: o.started,
-            at,
-            type_: o.object.spec.type_,
-        });
+        let due = o.absence(Duration::ZERO, o.timings.list_lag, |lacks| lacks == Lacks::Everything);
+        match (&o.remote, due) {
+            (Remote::Unknown, _) => {
+                return Plan::Look(Look::List {
+                    since: o.started,
+                    at,
+                    type_: o.object.spec.type_,
+                });
+            }
+            // The list lags behind a create that was accepted just before.
+            (Remote::Listed { .. }, Err(due)) => {
+                return Draft::new(o).reconciling(Reason::Deleting, ROBBED).wait(due);
+            }
+            (Remote::Listed { .. } | Remote::Failed { .. }, _) => {}
+        }
     }
     Plan::Act(Step::DropFinalizer { note: None })
 }

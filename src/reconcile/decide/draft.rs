@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::plan::{DwsDataSourceStatus, Note, Observation, Plan, Report, Then};
-use crate::api::Reason;
 use crate::api::conditions::{self, Verdict};
+use crate::api::{Reason, text};
 
 /// A report in the making; it starts from the status as it is.
 pub struct Draft<'a> {
@@ -25,6 +25,7 @@ impl<'a> Draft<'a> {
     /// Changes fields of the status.
     pub fn edit(mut self, change: impl FnOnce(&mut DwsDataSourceStatus)) -> Self {
         change(&mut self.status);
+        bound(&mut self.status);
         self
     }
 
@@ -138,5 +139,23 @@ impl<'a> Draft<'a> {
             notes: self.notes,
             then,
         })
+    }
+}
+
+/// Cuts what the cloud said to the lengths of the schema: a status that the API server refuses would lose the id that it carries.
+fn bound(status: &mut DwsDataSourceStatus) {
+    let cut = |field: &mut Option<String>, cut: fn(&str) -> String| {
+        if let Some(said) = field {
+            *said = cut(said);
+        }
+    };
+    if let Some(operation) = &mut status.operation {
+        cut(&mut operation.progress, text::word);
+        cut(&mut operation.failed_code, text::word);
+        cut(&mut operation.failed_detail, text::sentence);
+    }
+    if let Some(retry) = &mut status.retry {
+        cut(&mut retry.last_error_code, text::word);
+        cut(&mut retry.last_request_id, text::word);
     }
 }

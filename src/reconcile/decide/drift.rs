@@ -32,9 +32,6 @@ pub fn fields(spec: &DwsDataSourceSpec, item: &Item) -> Vec<&'static str> {
         "connectInfo",
         spec.connect_info.is_some() && differs(spec.connect_info.as_deref(), item.connect_info.as_deref()),
     );
-    check(
-        "description",
-        differs(spec.description.as_deref(), described.as_deref()),
-    );
+    check("description", differs(spec.description.as_deref(), described));
     fields
 }

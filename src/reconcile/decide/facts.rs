@@ -246,7 +246,7 @@ impl Observation {
         let Some(first) = begun.next() else {
             return Err(from.saturating_sub(self.uptime));
         };
-        let last = begun.last().unwrap_or(first);
+        let last = begun.next_back().unwrap_or(first);
         if last >= first + gap {
             Ok(())
         } else {
@@ -256,6 +256,7 @@ impl Observation {
 }
 
 /// Where an intent leads.
+#[must_use]
 pub fn coordinates(intent: &Intent) -> Coordinates {
     Coordinates {
         provider: intent.provider.clone(),

@@ -9,7 +9,6 @@ use super::draft::Draft;
 use super::facts::until;
 use super::trouble;
 use crate::api::conditions::Verdict;
-use crate::api::{Reason, text};
 
 /// How a job ended. `read` is the uptime of the answer: a list begun since then shows the job's effect.
 pub enum End {
@@ -19,6 +18,12 @@ pub enum End {
     Failed {
         job: Job,
         read: Duration,
+    },
+    /// It is past its deadline and has not ended.
+    Overdue {
+        read: Duration,
+        /// What the user reads of it.
+        message: String,
     },
     /// The cloud no longer knows the job, or never told its id; only the list can tell.
     Unknown {
@@ -35,7 +40,8 @@ pub struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// The job's end, or the plan that leads there. The lane is kept while the job runs, up to its deadline.
+    /// The job's end, or the plan that leads there. The lane is kept while the job runs, up to its deadline; afterwards it is looked at
+    /// slowly.
     pub fn follow(&self, o: &Observation) -> Result<End, Plan> {
         let Some(id) = self.id else {
             return Ok(End::Unknown { read: o.started });
@@ -63,6 +69,10 @@ impl Running<'_> {
             Ok(job) => match job.state {
                 JobState::Succeeded => Ok(End::Succeeded { read }),
                 JobState::Failed => Ok(End::Failed { job: job.clone(), read }),
+                JobState::Running | JobState::Other(_) if self.late(o) => Ok(End::Overdue {
+                    read,
+                    message: overdue(&job.state),
+                }),
                 JobState::Running | JobState::Other(_) => Err(self.pending(o, job)),
             },
             Err(failure) if matches!(failure.kind, FailureKind::Gone { .. }) => Ok(End::Unknown { read }),
@@ -79,31 +89,20 @@ impl Running<'_> {
     }
 
     fn pending(&self, o: &Observation, job: &Job) -> Plan {
-        if o.lane.is_none() && !self.late(o) {
+        if o.lane.is_none() {
             return Plan::Look(Look::Lane(Rank::Resume));
         }
         let patched = o.memory.patched;
         let fresh = patched.is_none_or(|patched| patched + o.timings.progress_interval <= o.uptime);
         let draft = Draft::new(o).edit(|status| {
             status.retry = None;
-            if let Some(operation) = &mut status.operation
-                && (fresh || operation.progress.is_none())
-                && let Some(progress) = &job.progress
+            if let Some(operation) = status.operation.as_mut().filter(|_| fresh)
+                && job.progress.is_some()
             {
-                operation.progress = Some(text::word(progress));
+                operation.progress.clone_from(&job.progress);
             }
         });
-        let draft = if self.late(o) {
-            let state = match &job.state {
-                JobState::Other(state) => format!("; its state is {state}"),
-                _ => String::new(),
-            };
-            let message = format!("The cloud's job has not ended in time{state}; look at it in the console.");
-            draft.stalled(Reason::JobTimedOut, message)
-        } else {
-            draft.verdict(&self.verdict)
-        };
-        self.wait(o, draft, self.interval(o))
+        draft.verdict(&self.verdict).wait_in_lane(self.interval(o))
     }
 
     fn wait(&self, o: &Observation, draft: Draft<'_>, wait: Duration) -> Plan {
@@ -121,6 +120,14 @@ impl Running<'_> {
             interval(o, self.started_at)
         }
     }
+}
+
+fn overdue(state: &JobState) -> String {
+    let state = match state {
+        JobState::Other(state) => format!("; its state is {state}"),
+        _ => String::new(),
+    };
+    format!("The cloud's job has not ended in time{state}; look at it in the console.")
 }
 
 /// The time between two looks at an operation: jobs of an OBS source end after some ten seconds, those of an MRS source after

@@ -2,7 +2,7 @@
 
 use super::super::plan::{
     AttemptOutcome, Coordinates, Health, Intent, Item, Job, Look, Observation, Operation, OperationType, Plan, Remote,
-    View,
+    Step, View,
 };
 use super::super::remote;
 use super::draft::Draft;
@@ -10,7 +10,7 @@ use super::job::{self, End, Running};
 use super::verdict::CREATING;
 use super::{assess, compare, reach, replace, trouble};
 use crate::api::conditions::Verdict;
-use crate::api::{Reason, text};
+use crate::api::Reason;
 
 pub fn decide(o: &Observation) -> Plan {
     let plan = match &o.object.status.operation {
@@ -28,10 +28,11 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         started_at: operation.started_at,
         verdict: Verdict::Reconciling(Reason::Creating, CREATING.to_owned()),
     };
-    let (since, failed) = match running.follow(o)? {
-        End::Succeeded { read } | End::Unknown { read } => (read, None),
-        End::Failed { job, read } => (read, Some(job)),
-    };
+    let end = running.follow(o)?;
+    let (End::Succeeded { read: since }
+    | End::Failed { read: since, .. }
+    | End::Overdue { read: since, .. }
+    | End::Unknown { read: since }) = end;
     let view = match &o.remote {
         Remote::Listed { began, view } if *began >= since => view,
         Remote::Failed { began, failure } if *began >= since => return Err(trouble::unreadable(o, failure)),
@@ -43,14 +44,21 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
             }));
         }
     };
-    if let Some(job) = failed {
-        return Ok(failed_job(o, job, view));
-    }
+    let recorded = |item: &Item| o.object.status.id.as_ref() == Some(&item.id);
     let interval = job::interval(o, operation.started_at);
-    Ok(match view {
-        View::Ours { item, .. }
-            if matches!(remote::health(item), Health::Creating | Health::Updating) && !running.late(o) =>
-        {
+    Ok(match (end, view) {
+        (End::Failed { job, .. }, _) => failed_job(o, job, view),
+        (End::Overdue { message, .. }, _) if !ended(view) => {
+            let draft = Draft::new(o)
+                .edit(|status| status.retry = None)
+                .stalled(Reason::JobTimedOut, message);
+            let surplus = match view {
+                View::Ours { item, surplus } if recorded(item) => surplus.as_slice(),
+                _ => &[],
+            };
+            compare::remove_surplus(o, surplus, draft, o.timings.job_poll_late)?
+        }
+        (_, View::Ours { item, .. }) if !ended(view) && recorded(item) && !running.late(o) => {
             let observed = remote::observed(item);
             Draft::new(o)
                 .edit(|status| {
@@ -60,9 +68,9 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
                 .reconciling(Reason::Creating, CREATING)
                 .wait_in_lane(interval)
         }
-        View::Ours { .. } | View::Leaving { ours: true, .. } => compare::evaluate(o, view)?,
+        (_, View::Ours { .. } | View::Leaving { ours: true, .. }) => compare::evaluate(o, view)?,
         // The list may lag behind the job; only the rule for what is gone ends the wait.
-        View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => {
+        (_, View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. }) => {
             let meanwhile = Draft::new(o).edit(|status| status.retry = None).reconciling(
                 Reason::Creating,
                 "The job has ended; the data source does not show in the list yet.",
@@ -72,6 +80,15 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     })
 }
 
+/// Whether the list shows that the create has come to an end, whatever its job says.
+fn ended(view: &View) -> bool {
+    match view {
+        View::Ours { item, .. } => !matches!(remote::health(item), Health::Creating | Health::Updating),
+        View::Leaving { ours, .. } => *ours,
+        View::Absent | View::Foreign { .. } => false,
+    }
+}
+
 fn failed_job(o: &Observation, job: Job, view: &View) -> Plan {
     let item = match view {
         View::Ours { item, .. } | View::Leaving { item, ours: true } => Some(item),
@@ -79,9 +96,9 @@ fn failed_job(o: &Observation, job: Job, view: &View) -> Plan {
     };
     let draft = Draft::new(o).edit(|status| {
         if let Some(operation) = &mut status.operation {
-            operation.progress = job.progress.as_deref().map(text::word).or(operation.progress.take());
-            operation.failed_code = job.failed_code.as_deref().map(text::word);
-            operation.failed_detail = job.failed_detail.as_deref().map(text::sentence);
+            operation.progress = job.progress.or(operation.progress.take());
+            operation.failed_code = job.failed_code;
+            operation.failed_detail = job.failed_detail;
         }
         status.observed = item.map(remote::observed);
     });
@@ -91,6 +108,10 @@ fn failed_job(o: &Observation, job: Job, view: &View) -> Plan {
 
 /// Takes a data source of ours from the list into the status.
 pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, attempt: Option<&Intent>) -> Plan {
+    if !o.object.finalizer && !o.object.deleting {
+        // Somebody took it away; without it the object could vanish and leave the data source behind.
+        return Plan::Act(Step::PutFinalizer);
+    }
     let draft = Draft::new(o)
         .edit(|status| {
             status.id = Some(item.id.clone());

@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::facts::coordinates;
 use super::verdict::CREATING;
 use super::{assess, delete, live, reach, trouble};
-use crate::api::{Reason, text};
+use crate::api::Reason;
 
 pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
     match outcome {
@@ -63,7 +63,7 @@ impl Acceptance<'_> {
                 type_: OperationType::Create,
                 started_at: self.at,
                 generation: self.generation,
-                progress: self.progress(o).as_deref().map(text::word),
+                progress: self.progress(o),
                 old_id: None,
                 failed_code: None,
                 failed_detail: None,

@@ -11,7 +11,7 @@ use super::facts::after;
 use super::job::{self, End, Running};
 use super::{lane, trouble};
 use crate::api::conditions::Verdict;
-use crate::api::{Reason, text};
+use crate::api::Reason;
 
 /// The removal of what is ours, up to the proof that it is gone.
 pub struct Removal {
@@ -79,10 +79,10 @@ impl Removal {
         }
         match running.follow(o)? {
             End::Succeeded { read } => Ok(Some(read)),
-            End::Unknown { .. } => Ok(None),
+            End::Overdue { .. } | End::Unknown { .. } => Ok(None),
             End::Failed { job, .. } => {
                 let code = job.failed_code.unwrap_or_else(|| "unknown".to_owned());
-                let detail = job.failed_detail.as_deref().map(text::sentence);
+                let detail = job.failed_detail;
                 let failure = Failure {
                     kind: FailureKind::Rejected {
                         reason: Rejection::Invalid,
@@ -99,7 +99,7 @@ impl Removal {
                 let (draft, wait) = trouble::report(o, Draft::new(o), &failure);
                 let draft = draft.stalled(Reason::DeleteFailed, message).edit(|status| {
                     if let Some(operation) = &mut status.operation {
-                        operation.failed_code = Some(text::word(&code));
+                        operation.failed_code = Some(code);
                         operation.failed_detail = detail;
                     }
                 });

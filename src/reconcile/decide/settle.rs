@@ -10,6 +10,9 @@ use super::facts::{after, coordinates};
 use super::{live, reach, trouble};
 use crate::api::Reason;
 
+/// A restart is asked for at most once, and this time nobody knows whether it was granted.
+const RESTART_NOT_REPEATED: &str = "The create request that asked for a restart of the DWS cluster got no clear answer; the next one does not ask again. If the cluster has not restarted and the data source needs it, restart it in the console.";
+
 /// Finds out what became of an attempt. `settled_from` is the uptime from which on a list proves something.
 pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered: bool) -> Plan {
     let at = coordinates(intent);
@@ -82,9 +85,8 @@ fn absent(o: &Observation, intent: &Intent, settled_from: Duration, answered: bo
     let draft = if intent.reboot {
         draft.note(
             true,
-            "RebootWithheld",
-            "A create request that asked for a restart of the DWS cluster got no answer; the next one does not ask again. \
-             Restart the cluster in the console if the data source needs it.",
+            "RestartNotRepeated",
+            RESTART_NOT_REPEATED,
         )
     } else {
         draft

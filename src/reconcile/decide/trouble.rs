@@ -6,7 +6,6 @@ use super::super::plan::{Failure, FailureKind, Observation, Password, Plan, Retr
 use super::draft::Draft;
 use super::facts::{after, until};
 use super::verdict;
-use crate::api::text;
 use crate::runtime::backoff;
 
 /// When to try again after a failure.
@@ -24,10 +23,9 @@ pub fn retry(o: &Observation, failure: &Failure) -> Retry {
         next_retry_time: after(o.now, delay(o, failure, class, attempts.unsigned_abs())),
         last_error_code: failure
             .code
-            .as_deref()
-            .map(text::word)
+            .clone()
             .or_else(|| failure.status.map(|status| format!("HTTP {status}"))),
-        last_request_id: failure.request_id.as_deref().map(text::word),
+        last_request_id: failure.request_id.clone(),
     }
 }
 

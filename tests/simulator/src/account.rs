@@ -46,10 +46,7 @@ impl Default for Account {
                 name: DEFAULT_USER.to_owned(),
                 password: DEFAULT_PASSWORD.to_owned(),
             }],
-            projects: BTreeMap::from([(
-                DEFAULT_REGION.to_owned(),
-                vec![DEFAULT_PROJECT.to_owned()],
-            )]),
+            projects: BTreeMap::from([(DEFAULT_REGION.to_owned(), vec![DEFAULT_PROJECT.to_owned()])]),
             hidden_projects: BTreeSet::new(),
         }
     }
@@ -73,8 +70,7 @@ impl Account {
     /// Whether a project of this id exists.
     #[must_use]
     pub fn has_project(&self, id: &str) -> bool {
-        self.hidden_projects.contains(id)
-            || self.projects.values().flatten().any(|known| known == id)
+        self.hidden_projects.contains(id) || self.projects.values().flatten().any(|known| known == id)
     }
 
     /// Adds a key, or replaces the one with the same access id.

@@ -23,10 +23,7 @@ pub struct Admin {
     cloud: Arc<Cloud>,
 }
 
-#[expect(
-    clippy::must_use_candidate,
-    reason = "what an effect returns may be ignored"
-)]
+#[expect(clippy::must_use_candidate, reason = "what an effect returns may be ignored")]
 impl Admin {
     pub(crate) fn new(cloud: Arc<Cloud>) -> Self {
         Self { cloud }
@@ -50,8 +47,7 @@ impl Admin {
     pub fn patch_settings(&self, patch: Value) -> Result<(), serde_json::Error> {
         let patch: serde_json::Map<String, Value> = serde_json::from_value(patch)?;
         let mut result = Ok(());
-        self.cloud
-            .change_settings(|settings| result = settings.patch(patch));
+        self.cloud.change_settings(|settings| result = settings.patch(patch));
         result
     }
 
@@ -114,11 +110,7 @@ impl Admin {
         };
         let mut cluster = lock(&cluster);
         cluster.settle(self.cloud.settings().delete_lag, Timestamp::now());
-        cluster
-            .sources
-            .iter()
-            .map(|(_, source)| source.clone())
-            .collect()
+        cluster.sources.iter().map(|(_, source)| source.clone()).collect()
     }
 
     /// The ids of the clusters that exist, sorted.
@@ -150,9 +142,7 @@ impl Admin {
     pub fn put_source(&self, cluster: &str, seed: SourceSeed) -> String {
         let source = seed.grow(Timestamp::now());
         let id = source.id.clone();
-        lock(&self.cloud.clusters.put(cluster))
-            .sources
-            .insert(source);
+        lock(&self.cloud.clusters.put(cluster)).sources.insert(source);
         id
     }
 
@@ -182,10 +172,7 @@ impl Admin {
     /// Ends a running job with another outcome than the settings gave it; says whether it was running.
     pub fn end_job(&self, job_id: &str, outcome: JobOutcome) -> bool {
         let clusters = &self.cloud.clusters;
-        let Some(cluster) = clusters
-            .cluster_of_job(job_id)
-            .and_then(|id| clusters.get(&id))
-        else {
+        let Some(cluster) = clusters.cluster_of_job(job_id).and_then(|id| clusters.get(&id)) else {
             return false;
         };
         let delete_lag = self.cloud.settings().delete_lag;
@@ -202,10 +189,7 @@ impl Admin {
     /// Removes an access key.
     pub fn remove_access_key(&self, access: &str) {
         self.update_settings(|settings| {
-            settings
-                .account
-                .access_keys
-                .retain(|key| key.access != access);
+            settings.account.access_keys.retain(|key| key.access != access);
         });
     }
 

@@ -49,12 +49,7 @@ pub(crate) fn routes(admin: Admin) -> Router {
 
 /// What a simulator answers instead that others than this machine can reach.
 pub(crate) fn refused() -> Router {
-    let refuse = || async {
-        (
-            StatusCode::FORBIDDEN,
-            "administration needs a loopback address\n",
-        )
-    };
+    let refuse = || async { (StatusCode::FORBIDDEN, "administration needs a loopback address\n") };
     Router::new().route("/admin/{*path}", any(refuse))
 }
 
@@ -62,20 +57,12 @@ async fn settings(State(admin): State<Admin>) -> Json<Settings> {
     Json(admin.settings())
 }
 
-async fn patch_settings(
-    State(admin): State<Admin>,
-    Json(patch): Json<Value>,
-) -> Result<Json<Settings>, Failure> {
-    admin
-        .patch_settings(patch)
-        .map_err(|error| invalid(&error))?;
+async fn patch_settings(State(admin): State<Admin>, Json(patch): Json<Value>) -> Result<Json<Settings>, Failure> {
+    admin.patch_settings(patch).map_err(|error| invalid(&error))?;
     Ok(Json(admin.settings()))
 }
 
-async fn add_fault(
-    State(admin): State<Admin>,
-    Json(fault): Json<Fault>,
-) -> Result<Response, Failure> {
+async fn add_fault(State(admin): State<Admin>, Json(fault): Json<Fault>) -> Result<Response, Failure> {
     let id = admin.try_add_fault(fault).map_err(|why| invalid(&why))?;
     Ok((StatusCode::CREATED, Json(json!({"id": id}))).into_response())
 }
@@ -95,10 +82,7 @@ struct Since {
     since: u64,
 }
 
-async fn log(
-    State(admin): State<Admin>,
-    Query(Since { since }): Query<Since>,
-) -> Json<Vec<LogEntry>> {
+async fn log(State(admin): State<Admin>, Query(Since { since }): Query<Since>) -> Json<Vec<LogEntry>> {
     Json(admin.log_since(since))
 }
 
@@ -106,10 +90,7 @@ async fn clusters(State(admin): State<Admin>) -> Json<Vec<String>> {
     Json(admin.clusters())
 }
 
-async fn cluster(
-    State(admin): State<Admin>,
-    Path(cluster): Path<String>,
-) -> Result<Json<Value>, Failure> {
+async fn cluster(State(admin): State<Admin>, Path(cluster): Path<String>) -> Result<Json<Value>, Failure> {
     if !admin.clusters().contains(&cluster) {
         return Err(absent());
     }
@@ -124,10 +105,7 @@ async fn add_cluster(State(admin): State<Admin>, Path(cluster): Path<String>) ->
     StatusCode::NO_CONTENT
 }
 
-async fn remove_cluster(
-    State(admin): State<Admin>,
-    Path(cluster): Path<String>,
-) -> Result<StatusCode, Failure> {
+async fn remove_cluster(State(admin): State<Admin>, Path(cluster): Path<String>) -> Result<StatusCode, Failure> {
     found(admin.remove_cluster(&cluster))
 }
 

@@ -142,18 +142,14 @@ impl Answer {
 
     /// Says what HTTP does not have.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if let Self::Reply {
-            status, headers, ..
-        } = self
-        {
+        if let Self::Reply { status, headers, .. } = self {
             StatusCode::from_u16(*status)
                 .ok()
                 .filter(|status| status.as_u16() >= 200)
                 .ok_or_else(|| format!("{status} is no final HTTP status"))?;
             for (name, value) in headers {
                 HeaderName::try_from(name).map_err(|_| format!("{name:?} is no header name"))?;
-                HeaderValue::try_from(value)
-                    .map_err(|_| format!("the value of {name} is no header value"))?;
+                HeaderValue::try_from(value).map_err(|_| format!("the value of {name} is no header value"))?;
             }
         }
         Ok(())

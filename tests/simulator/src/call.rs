@@ -65,26 +65,12 @@ impl Target {
             .collect();
         let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
         match (method.as_str(), segments.as_slice()) {
-            (
-                verb,
-                [
-                    "v1.0",
-                    project,
-                    "clusters",
-                    cluster,
-                    "ext-data-sources",
-                    rest @ ..,
-                ],
-            ) => {
+            (verb, ["v1.0", project, "clusters", cluster, "ext-data-sources", rest @ ..]) => {
                 let call = match (verb, rest) {
                     ("POST", []) => SourcesCall::Create,
                     ("GET", []) => SourcesCall::List,
-                    ("PUT", [id]) => SourcesCall::Update {
-                        id: (*id).to_owned(),
-                    },
-                    ("DELETE", [id]) => SourcesCall::Delete {
-                        id: (*id).to_owned(),
-                    },
+                    ("PUT", [id]) => SourcesCall::Update { id: (*id).to_owned() },
+                    ("DELETE", [id]) => SourcesCall::Delete { id: (*id).to_owned() },
                     _ => return Self::Unknown,
                 };
                 Self::Sources {

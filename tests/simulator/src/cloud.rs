@@ -44,7 +44,6 @@ impl Cloud {
 
     /// Changes the settings in one step.
     pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        self.settings
-            .send_modify(|settings| change(Arc::make_mut(settings)));
+        self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
     }
 }

@@ -73,36 +73,19 @@ impl Cluster {
     }
 
     /// Starts the deletion of an existing data source; returns the job's id.
-    pub(crate) fn delete(
-        &mut self,
-        source: &Source,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> String {
+    pub(crate) fn delete(&mut self, source: &Source, settings: &Settings, now: Timestamp) -> String {
         self.sources
             .update(&source.id, |source| source.set_states("401", "304"));
-        self.begin(
-            Work::Delete,
-            (source.id.clone(), source.name.clone()),
-            settings,
-            now,
-        )
+        self.begin(Work::Delete, (source.id.clone(), source.name.clone()), settings, now)
     }
 
     /// The data sources that the list shows.
-    pub(crate) fn listed<'a>(
-        &'a self,
-        type_: Option<&'a str>,
-        now: Timestamp,
-    ) -> impl Iterator<Item = &'a Source> {
+    pub(crate) fn listed<'a>(&'a self, type_: Option<&'a str>, now: Timestamp) -> impl Iterator<Item = &'a Source> {
         let present = self
             .sources
             .iter()
             .filter(move |(_, source)| source.visible_from <= now);
-        let leaving = self
-            .leaving
-            .iter()
-            .map(|(order, (_, source))| (*order, source));
+        let leaving = self.leaving.iter().map(|(order, (_, source))| (*order, source));
         let all: BTreeMap<u64, &Source> = present.chain(leaving).collect();
         all.into_values()
             .filter(move |source| type_.is_none_or(|type_| type_ == source.type_))
@@ -119,13 +102,7 @@ impl Cluster {
 
     /// Ends a running job with this outcome; says whether there was one. An outcome without an end changes only what the
     /// job call shows.
-    pub(crate) fn end_job(
-        &mut self,
-        id: &str,
-        outcome: JobOutcome,
-        delete_lag: Duration,
-        now: Timestamp,
-    ) -> bool {
+    pub(crate) fn end_job(&mut self, id: &str, outcome: JobOutcome, delete_lag: Duration, now: Timestamp) -> bool {
         if !self.running.contains(id) {
             return false;
         }
@@ -140,13 +117,7 @@ impl Cluster {
         true
     }
 
-    fn begin(
-        &mut self,
-        work: Work,
-        subject: (String, String),
-        settings: &Settings,
-        now: Timestamp,
-    ) -> String {
+    fn begin(&mut self, work: Work, subject: (String, String), settings: &Settings, now: Timestamp) -> String {
         let named = settings.by_name.get(&subject.1);
         let (exception, rule) = match work {
             Work::Create => (

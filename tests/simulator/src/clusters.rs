@@ -27,12 +27,7 @@ const UNPOISONED: &str = "nothing panics while it holds this lock";
 impl Clusters {
     /// The cluster with this id, if it exists.
     pub(crate) fn get(&self, id: &str) -> Option<SharedCluster> {
-        self.by_id
-            .read()
-            .expect(UNPOISONED)
-            .get(id)
-            .cloned()
-            .flatten()
+        self.by_id.read().expect(UNPOISONED).get(id).cloned().flatten()
     }
 
     /// The cluster with this id; one that was never there appears, one that was removed does not.
@@ -50,11 +45,7 @@ impl Clusters {
     /// The cluster with this id; it is added if it is not there.
     pub(crate) fn put(&self, id: &str) -> SharedCluster {
         let mut by_id = self.by_id.write().expect(UNPOISONED);
-        by_id
-            .entry(id.to_owned())
-            .or_default()
-            .get_or_insert_default()
-            .clone()
+        by_id.entry(id.to_owned()).or_default().get_or_insert_default().clone()
     }
 
     /// Removes a cluster with everything in it; says whether it was there.
@@ -89,10 +80,6 @@ impl Clusters {
 
     /// The id of the cluster in which a job runs or ran.
     pub(crate) fn cluster_of_job(&self, job_id: &str) -> Option<String> {
-        self.cluster_of_job
-            .read()
-            .expect(UNPOISONED)
-            .get(job_id)
-            .cloned()
+        self.cluster_of_job.read().expect(UNPOISONED).get(job_id).cloned()
     }
 }

@@ -55,9 +55,7 @@ struct State {
 impl Line {
     /// Ends the connection at once. Nothing that was not sent yet will be.
     pub(crate) fn cut(&self, how: Disconnect) {
-        self.0
-            .reset
-            .store(how == Disconnect::Reset, Ordering::SeqCst);
+        self.0.reset.store(how == Disconnect::Reset, Ordering::SeqCst);
         self.0.cut.cancel();
     }
 
@@ -117,22 +115,14 @@ impl Drop for Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
         let Some(&pause) = self.line.0.drip.get() else {
             return Pin::new(&mut self.stream).poll_write(cx, buf);

@@ -26,10 +26,7 @@ impl Digester {
 
     /// `sha256:` and the hex SHA-256 of the salt, `|` and the value.
     pub(crate) fn digest(&self, value: &str) -> String {
-        format!(
-            "sha256:{}",
-            sha256_hex(format!("{}|{value}", self.salt).as_bytes())
-        )
+        format!("sha256:{}", sha256_hex(format!("{}|{value}", self.salt).as_bytes()))
     }
 
     /// Names and values of headers, a credential as its digest.
@@ -82,7 +79,8 @@ mod tests {
     #[test]
     fn secrets_become_digests_wherever_they_are() {
         let digester = Digester::new();
-        let body = json!({"user_pwd": "secret-1", "name": "kept", "auth": [{"password": {"user": {"password": "secret-2"}}}]});
+        let body =
+            json!({"user_pwd": "secret-1", "name": "kept", "auth": [{"password": {"user": {"password": "secret-2"}}}]});
         let shown = digester.body(body.to_string().as_bytes()).unwrap();
         assert_eq!(shown["user_pwd"], digester.digest("secret-1"));
         assert_eq!(
@@ -103,9 +101,6 @@ mod tests {
 
     #[test]
     fn digests_of_two_simulators_differ() {
-        assert_ne!(
-            Digester::new().digest("secret"),
-            Digester::new().digest("secret")
-        );
+        assert_ne!(Digester::new().digest("secret"), Digester::new().digest("secret"));
     }
 }

@@ -43,9 +43,7 @@ impl Scene<'_> {
         self.within(cluster_id, |cluster| {
             let request = CreateRequest::parse(body, &self.settings.databases)?;
             self.refuse_if_busy(cluster)?;
-            if self.settings.duplicate_names == DuplicateNames::Refuse
-                && cluster.sources.has_name(&request.name)
-            {
+            if self.settings.duplicate_names == DuplicateNames::Refuse && cluster.sources.has_name(&request.name) {
                 return Err(Refusal::new(400, "DWS.0031", "The object already exists."));
             }
             cluster.restarts += u64::from(request.reboot);
@@ -86,12 +84,7 @@ impl Scene<'_> {
     }
 
     /// `PUT …/ext-data-sources/{id}`
-    pub(crate) fn update(
-        &self,
-        cluster_id: &str,
-        id: &str,
-        body: &[u8],
-    ) -> Result<Accepted, Refusal> {
+    pub(crate) fn update(&self, cluster_id: &str, id: &str, body: &[u8]) -> Result<Accepted, Refusal> {
         self.within(cluster_id, |cluster| {
             let request = UpdateRequest::parse(body)?;
             let source = self.find(cluster, id)?;
@@ -142,34 +135,19 @@ impl Scene<'_> {
     }
 
     /// Works on a cluster that exists and belongs to the project.
-    fn within<T>(
-        &self,
-        cluster_id: &str,
-        work: impl FnOnce(&mut Cluster) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    fn within<T>(&self, cluster_id: &str, work: impl FnOnce(&mut Cluster) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let is_uuid = cluster_id.len() == 36 && Uuid::try_parse(cluster_id).is_ok();
         if !is_uuid {
-            return Err(Refusal::new(
-                400,
-                "DWS.0001",
-                "Invalid parameter: cluster_id.",
-            ));
+            return Err(Refusal::new(400, "DWS.0001", "Invalid parameter: cluster_id."));
         }
         let cluster = match self.settings.unknown_clusters {
             UnknownClusters::Appear => self.clusters.get_or_appear(cluster_id),
             UnknownClusters::Refuse => self.clusters.get(cluster_id),
         };
-        let cluster = cluster.ok_or_else(|| {
-            Refusal::new(
-                404,
-                "DWS.0047",
-                "The cluster does not exist or has been deleted.",
-            )
-        })?;
+        let cluster =
+            cluster.ok_or_else(|| Refusal::new(404, "DWS.0047", "The cluster does not exist or has been deleted."))?;
         let mut cluster = lock(&cluster);
-        let owner = cluster
-            .project
-            .get_or_insert_with(|| self.project.to_owned());
+        let owner = cluster.project.get_or_insert_with(|| self.project.to_owned());
         if owner != self.project {
             return Err(Refusal::new(
                 403,
@@ -212,9 +190,7 @@ impl Scene<'_> {
             name: request.name,
             type_: request.type_,
             user_name: request.user_name,
-            password: request
-                .password
-                .map(|password| self.digester.digest(&password)),
+            password: request.password.map(|password| self.digester.digest(&password)),
             connect_info: request.connect_info,
             data_source_id: request.data_source_id,
             description: request.description,
@@ -223,10 +199,7 @@ impl Scene<'_> {
             fail_reason: String::new(),
             created: self.now,
             updated: None,
-            visible_from: self
-                .now
-                .checked_add(self.settings.list_lag)
-                .unwrap_or(Timestamp::MAX),
+            visible_from: self.now.checked_add(self.settings.list_lag).unwrap_or(Timestamp::MAX),
         };
         source.set_states("100", "100");
         source

@@ -42,8 +42,7 @@ pub(crate) async fn serve(
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY).await.ok();
     let shutdown = cloud.shutdown.clone();
-    let work =
-        tokio::spawn(shutdown.run_until_cancelled_owned(run(cloud, line.clone(), parts, body)));
+    let work = tokio::spawn(shutdown.run_until_cancelled_owned(run(cloud, line.clone(), parts, body)));
     match work.await {
         Ok(Some(Ending::Reply(reply))) => reply.into_response(),
         Ok(Some(Ending::Truncated(reply))) => reply.into_truncated(),
@@ -97,15 +96,10 @@ impl Arrived {
         tokio::time::sleep(fault.delay_after).await;
         if let (true, Some(delay)) = (fault.apply, fault.late_effect) {
             let arrived = self.clone();
-            tokio::spawn(
-                self.cloud
-                    .shutdown
-                    .clone()
-                    .run_until_cancelled_owned(async move {
-                        tokio::time::sleep(delay).await;
-                        arrived.perform();
-                    }),
-            );
+            tokio::spawn(self.cloud.shutdown.clone().run_until_cancelled_owned(async move {
+                tokio::time::sleep(delay).await;
+                arrived.perform();
+            }));
         }
         let slowed = |reply: Reply| match fault.drip {
             Some(pause) => {
@@ -118,47 +112,26 @@ impl Arrived {
             (Answer::Genuine, Some(genuine)) => Ending::Reply(slowed(genuine)),
             (Answer::Truncated, Some(genuine)) => Ending::Truncated(slowed(genuine)),
             (Answer::Ids(id), Some(genuine)) => Ending::Reply(slowed(genuine.with_ids(&id))),
-            (
-                Answer::Reply {
-                    status,
-                    headers,
-                    body,
-                },
-                _,
-            ) => {
-                let status =
-                    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (Answer::Reply { status, headers, body }, _) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 let headers = headers
                     .iter()
                     .filter_map(|(name, value)| {
-                        Some((
-                            HeaderName::try_from(name).ok()?,
-                            HeaderValue::try_from(value).ok()?,
-                        ))
+                        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
                     })
                     .collect::<HeaderMap>();
-                Ending::Reply(slowed(Reply::of_fault(
-                    status,
-                    headers,
-                    body,
-                    &self.password(),
-                )))
+                Ending::Reply(slowed(Reply::of_fault(status, headers, body, &self.password())))
             }
             (Answer::Drop(how), _) => Ending::Drop(how),
             (Answer::Hang, _) => Ending::Hang,
             // Faults are checked when they are added: an answer made from the genuine one has it.
-            (Answer::Genuine | Answer::Truncated | Answer::Ids(_), None) => {
-                Ending::Drop(Disconnect::Close)
-            }
+            (Answer::Genuine | Answer::Truncated | Answer::Ids(_), None) => Ending::Drop(Disconnect::Close),
         }
     }
 
     /// The password in the request, for faults that echo it.
     fn password(&self) -> String {
-        let body: Option<Value> = self
-            .body
-            .as_ref()
-            .and_then(|body| serde_json::from_slice(body).ok());
+        let body: Option<Value> = self.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
         ["/user_pwd", "/auth/identity/password/user/password"]
             .iter()
             .find_map(|pointer| body.as_ref()?.pointer(pointer)?.as_str())

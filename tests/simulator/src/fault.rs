@@ -120,10 +120,7 @@ impl Fault {
     /// The request takes effect before the answer.
     #[must_use]
     pub fn applied(self) -> Self {
-        Self {
-            apply: true,
-            ..self
-        }
+        Self { apply: true, ..self }
     }
 
     /// The request takes effect, this long after the answer.
@@ -174,10 +171,7 @@ impl Fault {
             return Err("an effect after the answer needs apply".to_owned());
         }
         if self.late_effect.is_some() && self.answer.needs_genuine() {
-            return Err(
-                "an effect after the answer excludes an answer made from the genuine one"
-                    .to_owned(),
-            );
+            return Err("an effect after the answer excludes an answer made from the genuine one".to_owned());
         }
         self.answer.check()
     }

@@ -74,8 +74,7 @@ impl Faults {
             .filter(|row| !row.cleared && row.matches(subject))
         {
             row.matched += 1;
-            let is_due = row.matched > row.fault.skip
-                && row.fault.times.is_none_or(|times| row.hits < times);
+            let is_due = row.matched > row.fault.skip && row.fault.times.is_none_or(|times| row.hits < times);
             if is_due && struck.is_none() {
                 row.hits += 1;
                 struck = Some((row.id, row.fault.clone()));
@@ -85,9 +84,7 @@ impl Faults {
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows
-            .lock()
-            .expect("nothing panics while it holds this lock")
+        self.rows.lock().expect("nothing panics while it holds this lock")
     }
 }
 
@@ -133,9 +130,7 @@ mod tests {
         let faults = Faults::default();
         let first = faults.add(Fault::any(Answer::Hang).times(1));
         let second = faults.add(Fault::any(Answer::Truncated).skip(1).times(1));
-        let struck: Vec<_> = (0..3)
-            .map(|_| faults.strike(CREATE).map(|(id, _)| id))
-            .collect();
+        let struck: Vec<_> = (0..3).map(|_| faults.strike(CREATE).map(|(id, _)| id)).collect();
         assert_eq!(struck, [Some(first), Some(second), None]);
     }
 

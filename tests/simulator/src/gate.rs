@@ -59,8 +59,8 @@ impl Gate {
         let Some(header) = text(request.headers, "authorization") else {
             return Err(rejected("x-auth-token not found"));
         };
-        let authorization = Authorization::parse(header)
-            .ok_or_else(|| rejected("authorization header format incorrect"))?;
+        let authorization =
+            Authorization::parse(header).ok_or_else(|| rejected("authorization header format incorrect"))?;
         let key = account
             .access_key(authorization.access)
             .ok_or_else(|| rejected("Get secretKey failed, ak not exist"))?;
@@ -70,8 +70,7 @@ impl Gate {
         if failures.locked_until.is_some_and(|until| now < until) {
             return Err(rejected("AK access failed to reach the limit,forbidden"));
         }
-        let token_matches =
-            text(request.headers, "x-security-token") == key.security_token.as_deref();
+        let token_matches = text(request.headers, "x-security-token") == key.security_token.as_deref();
         let verdict = match authorization.verify(request, &key.secret, now) {
             Ok(()) if token_matches => Ok(()),
             Ok(()) => Err(rejected("security token does not match the access key")),
@@ -81,9 +80,7 @@ impl Gate {
                 "Incorrect app authentication information: the time difference is too large",
             )),
             Err(Flaw::Date) => Err(rejected("x-sdk-date is not signed or not readable")),
-            Err(Flaw::HeaderAbsent | Flaw::ContentHash | Flaw::Mismatch) => {
-                Err(rejected("verify aksk signature fail"))
-            }
+            Err(Flaw::HeaderAbsent | Flaw::ContentHash | Flaw::Mismatch) => Err(rejected("verify aksk signature fail")),
         };
         if let Err(refusal) = verdict {
             failures.in_a_row += 1;
@@ -140,24 +137,14 @@ impl Gate {
                 .get(token)
                 .map(|token| format!("{}/{}", token.domain, token.user));
         }
-        Some(
-            Authorization::parse(text(headers, "authorization")?)?
-                .access
-                .to_owned(),
-        )
+        Some(Authorization::parse(text(headers, "authorization")?)?.access.to_owned())
     }
 
     fn check_token(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
         let tokens = self.tokens();
-        let token = tokens
-            .get(token)
-            .ok_or_else(|| rejected("decrypt token fail"))?;
+        let token = tokens.get(token).ok_or_else(|| rejected("decrypt token fail"))?;
         if now >= token.expires_at {
-            return Err(Refusal::gateway(
-                401,
-                "APIGW.0307",
-                "The token must be updated.",
-            ));
+            return Err(Refusal::gateway(401, "APIGW.0307", "The token must be updated."));
         }
         Ok(Caller {
             project: token.project.clone(),

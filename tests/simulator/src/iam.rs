@@ -66,12 +66,7 @@ struct ProjectClaim {
 }
 
 /// `POST /v3/auth/tokens`
-pub(crate) fn issue_token(
-    body: &[u8],
-    settings: &Settings,
-    gate: &Gate,
-    now: Timestamp,
-) -> Result<Issued, Refusal> {
+pub(crate) fn issue_token(body: &[u8], settings: &Settings, gate: &Gate, now: Timestamp) -> Result<Issued, Refusal> {
     let request: TokenRequest = serde_json::from_slice(body)
         .map_err(|_| Refusal::iam(400, "The request body is not a password authentication."))?;
     let identity = request.auth.identity;
@@ -122,12 +117,7 @@ fn scoped_project(account: &Account, claim: &ProjectClaim) -> Result<(String, St
         .ok_or_else(|| Refusal::iam(404, "Could not find the project."))
 }
 
-fn token_body(
-    user: &User,
-    project: Option<(String, String)>,
-    issued_at: Timestamp,
-    expires_at: Timestamp,
-) -> Value {
+fn token_body(user: &User, project: Option<(String, String)>, issued_at: Timestamp, expires_at: Timestamp) -> Value {
     let domain = json!({"id": stable_id(&user.domain), "name": user.domain});
     let mut token = json!({
         "methods": ["password"],

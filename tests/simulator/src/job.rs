@@ -78,9 +78,7 @@ impl Job {
 
     /// When its outcome shows.
     pub(crate) fn due(&self) -> Timestamp {
-        self.begin
-            .checked_add(self.duration)
-            .unwrap_or(Timestamp::MAX)
+        self.begin.checked_add(self.duration).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether it never ends by itself.
@@ -140,9 +138,7 @@ impl Job {
         if now >= self.due() && self.failure().is_none() && !self.is_endless() {
             return 100;
         }
-        let percent = passed
-            .saturating_mul(100)
-            .checked_div(self.duration.as_nanos());
+        let percent = passed.saturating_mul(100).checked_div(self.duration.as_nanos());
         percent.map_or(99, |percent| percent.min(99))
     }
 }
@@ -170,18 +166,16 @@ mod tests {
     fn looks(outcome: JobOutcome) -> Vec<String> {
         let (job, begin) = job(outcome);
         [0, 4, 10, 100]
-            .map(
-                |second| match job.shown(begin + Duration::from_secs(second)) {
-                    Some(body) => {
-                        format!(
-                            "{} {}",
-                            body["status"].as_str().unwrap(),
-                            body["progress"].as_str().unwrap()
-                        )
-                    }
-                    None => "gone".to_owned(),
-                },
-            )
+            .map(|second| match job.shown(begin + Duration::from_secs(second)) {
+                Some(body) => {
+                    format!(
+                        "{} {}",
+                        body["status"].as_str().unwrap(),
+                        body["progress"].as_str().unwrap()
+                    )
+                }
+                None => "gone".to_owned(),
+            })
             .to_vec()
     }
 
@@ -199,15 +193,9 @@ mod tests {
             looks(JobOutcome::Never),
             ["INIT 0%", "RUNNING 40%", "RUNNING 99%", "RUNNING 99%"]
         );
-        assert_eq!(
-            looks(JobOutcome::Vanish),
-            ["INIT 0%", "RUNNING 40%", "gone", "gone"]
-        );
+        assert_eq!(looks(JobOutcome::Vanish), ["INIT 0%", "RUNNING 40%", "gone", "gone"]);
         let unknown = JobOutcome::Unknown("PAUSED".to_owned());
-        assert_eq!(
-            looks(unknown),
-            ["INIT 0%", "RUNNING 40%", "PAUSED 99%", "PAUSED 99%"]
-        );
+        assert_eq!(looks(unknown), ["INIT 0%", "RUNNING 40%", "PAUSED 99%", "PAUSED 99%"]);
     }
 
     #[test]

@@ -56,8 +56,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 
 pub use account::{
-    AccessKey, Account, DEFAULT_ACCESS_KEY, DEFAULT_DOMAIN, DEFAULT_PASSWORD, DEFAULT_PROJECT,
-    DEFAULT_REGION, DEFAULT_SECRET_KEY, DEFAULT_USER, User,
+    AccessKey, Account, DEFAULT_ACCESS_KEY, DEFAULT_DOMAIN, DEFAULT_PASSWORD, DEFAULT_PROJECT, DEFAULT_REGION,
+    DEFAULT_SECRET_KEY, DEFAULT_USER, User,
 };
 pub use admin::Admin;
 pub use answer::{Answer, Body, Disconnect};
@@ -66,9 +66,7 @@ pub use error_body::{Refusal, Shape};
 pub use fault::{Fault, FaultId};
 pub use job::JobOutcome;
 pub use log::{LogEntry, Timeout};
-pub use settings::{
-    Busy, Count, DuplicateNames, NameSettings, Settings, StateNotation, UnknownClusters,
-};
+pub use settings::{Busy, Count, DuplicateNames, NameSettings, Settings, StateNotation, UnknownClusters};
 pub use source::{Source, SourceSeed, TYPES};
 
 use cloud::Cloud;
@@ -152,11 +150,7 @@ mod tests {
         let public = SocketAddr::from((Ipv4Addr::UNSPECIFIED, local.port()));
         let _simulator = Simulator::serve(listener, public, Settings::default());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = http
-            .get(format!("http://{local}/admin/settings"))
-            .send()
-            .await
-            .unwrap();
+        let answer = http.get(format!("http://{local}/admin/settings")).send().await.unwrap();
         assert_eq!(answer.status(), 403);
     }
 }

@@ -74,11 +74,7 @@ impl fmt::Display for LogEntry {
             Some(status) => write!(f, "{status}")?,
             None => f.write_str("no answer")?,
         }
-        f.write_str(if self.took_effect {
-            ", took effect"
-        } else {
-            ""
-        })
+        f.write_str(if self.took_effect { ", took effect" } else { "" })
     }
 }
 
@@ -167,10 +163,7 @@ impl Log {
                         return entries.clone();
                     }
                 }
-                changes
-                    .changed()
-                    .await
-                    .expect("the log outlives its waiters");
+                changes.changed().await.expect("the log outlives its waiters");
             }
         };
         match tokio::time::timeout(limit, awaited).await {

@@ -35,8 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .init();
     let settings = match arguments.settings {
         Some(path) => {
-            let text =
-                std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?
         }
         None => Settings::default(),

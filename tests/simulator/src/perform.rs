@@ -77,10 +77,7 @@ impl Arrived {
         match outcome {
             Ok(success) => {
                 let mut reply = Reply::json(success.status, &success.body);
-                if let Some(token) = success
-                    .token
-                    .and_then(|token| HeaderValue::try_from(token).ok())
-                {
+                if let Some(token) = success.token.and_then(|token| HeaderValue::try_from(token).ok()) {
                     reply.headers.insert(SUBJECT_TOKEN, token);
                 }
                 reply
@@ -91,11 +88,7 @@ impl Arrived {
 
     fn effect(&self, settings: &Settings, now: Timestamp) -> Result<Success, Refusal> {
         let Some(body) = &self.body else {
-            return Err(Refusal::gateway(
-                413,
-                "APIGW.0201",
-                "Request entity too large",
-            ));
+            return Err(Refusal::gateway(413, "APIGW.0201", "Request entity too large"));
         };
         match &self.target {
             Target::Unknown => Err(Refusal::gateway(
@@ -115,22 +108,13 @@ impl Arrived {
             Target::Projects => {
                 self.admit(body, None, settings, now)?;
                 let name = self.parameters()?.name;
-                Ok(Success::read(iam::projects(
-                    &settings.account,
-                    name.as_deref(),
-                )))
+                Ok(Success::read(iam::projects(&settings.account, name.as_deref())))
             }
             Target::Job { project, job_id } => {
                 self.admit(body, Some(project), settings, now)?;
-                self.scene(project, settings, now)
-                    .job(job_id)
-                    .map(Success::read)
+                self.scene(project, settings, now).job(job_id).map(Success::read)
             }
-            Target::Sources {
-                project,
-                cluster,
-                call,
-            } => {
+            Target::Sources { project, cluster, call } => {
                 self.admit(body, Some(project), settings, now)?;
                 let scene = self.scene(project, settings, now);
                 let accepted = match call {
@@ -152,13 +136,7 @@ impl Arrived {
     }
 
     /// Checks the credential, and that it may use the project of the path.
-    fn admit(
-        &self,
-        body: &[u8],
-        project: Option<&str>,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
+    fn admit(&self, body: &[u8], project: Option<&str>, settings: &Settings, now: Timestamp) -> Result<(), Refusal> {
         let received = Received {
             method: self.parts.method.as_str(),
             path: self.parts.uri.path(),
@@ -172,14 +150,9 @@ impl Arrived {
             .admit(&received, &settings.account, settings.key_lock, now)?;
         match project {
             Some(project)
-                if !settings.account.has_project(project)
-                    || caller.project.is_some_and(|bound| bound != project) =>
+                if !settings.account.has_project(project) || caller.project.is_some_and(|bound| bound != project) =>
             {
-                Err(Refusal::gateway(
-                    403,
-                    "APIGW.0310",
-                    "The project is unavailable",
-                ))
+                Err(Refusal::gateway(403, "APIGW.0310", "The project is unavailable"))
             }
             _ => Ok(()),
         }

@@ -50,22 +50,15 @@ impl Reply {
     /// A refusal with a fresh request id.
     pub(crate) fn refusal(refusal: &Refusal) -> Self {
         let request_id = request_id();
-        let body =
-            refusal
-                .shape
-                .render(refusal.status, &refusal.code, &refusal.message, &request_id);
-        let status =
-            StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = refusal
+            .shape
+            .render(refusal.status, &refusal.code, &refusal.message, &request_id);
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::new(status, JSON, &request_id, Content::Bytes(body))
     }
 
     /// An answer that a fault asks for; `{password}` in its texts becomes the request's password.
-    pub(crate) fn of_fault(
-        status: StatusCode,
-        more: HeaderMap,
-        body: Body,
-        password: &str,
-    ) -> Self {
+    pub(crate) fn of_fault(status: StatusCode, more: HeaderMap, body: Body, password: &str) -> Self {
         let request_id = more
             .get(REQUEST_ID)
             .and_then(|id| id.to_str().ok())
@@ -110,8 +103,7 @@ impl Reply {
 
     /// Has the connection closed after the answer.
     pub(crate) fn closing(mut self) -> Self {
-        self.headers
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        self.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         self
     }
 
@@ -120,8 +112,7 @@ impl Reply {
         let Content::Bytes(bytes) = self.content else {
             return self.into_response();
         };
-        self.headers
-            .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        self.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
         let broken = stream::once(async {
             // hyper sends the half out while the stream is not ready.
@@ -132,12 +123,7 @@ impl Reply {
         (self.status, self.headers, HttpBody::from_stream(body)).into_response()
     }
 
-    fn new(
-        status: StatusCode,
-        content_type: HeaderValue,
-        request_id: &str,
-        content: Content,
-    ) -> Self {
+    fn new(status: StatusCode, content_type: HeaderValue, request_id: &str, content: Content) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type);
         if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -158,8 +144,7 @@ impl IntoResponse for Reply {
             Content::Oversized(bytes) => {
                 let frame = (PADDING_HEAD.len() + PADDING_TAIL.len()) as u64;
                 let padding = bytes.saturating_sub(frame);
-                self.headers
-                    .insert(CONTENT_LENGTH, HeaderValue::from(padding + frame));
+                self.headers.insert(CONTENT_LENGTH, HeaderValue::from(padding + frame));
                 HttpBody::from_stream(padded(padding))
             }
             Content::Endless => HttpBody::from_stream(padded(u64::MAX)),

@@ -70,11 +70,7 @@ impl CreateRequest {
             "OBS" => match &connect_info {
                 None => return Err(invalid("connect_info")),
                 Some(database) if !databases.is_empty() && !databases.contains(database) => {
-                    return Err(Refusal::new(
-                        400,
-                        "DWS.5172",
-                        "The database does not exist.",
-                    ));
+                    return Err(Refusal::new(400, "DWS.5172", "The database does not exist."));
                 }
                 Some(_) => {}
             },
@@ -82,8 +78,7 @@ impl CreateRequest {
         }
         let description = text(&fields, "description")?;
         if description.as_ref().is_some_and(|text| {
-            text.chars().count() > MAX_DESCRIPTION
-                || text.chars().any(|c| BANNED_IN_DESCRIPTION.contains(c))
+            text.chars().count() > MAX_DESCRIPTION || text.chars().any(|c| BANNED_IN_DESCRIPTION.contains(c))
         }) {
             return Err(invalid("description"));
         }
@@ -123,8 +118,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if body.is_empty() {
         return Err(Refusal::new(400, "DWS.0006", "The request is empty."));
     }
-    serde_json::from_slice(body)
-        .map_err(|_| Refusal::new(400, "DWS.0001", "The request body is not a JSON object."))
+    serde_json::from_slice(body).map_err(|_| Refusal::new(400, "DWS.0001", "The request body is not a JSON object."))
 }
 
 fn required(fields: &Map<String, Value>, key: &str) -> Result<String, Refusal> {
@@ -152,10 +146,7 @@ fn is_user_name(text: &str) -> bool {
 }
 
 fn is_word(text: &str, min: usize, max: usize) -> bool {
-    (min..=max).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    (min..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn invalid(key: &str) -> Refusal {
@@ -214,29 +205,17 @@ mod tests {
             (with(obs(), "type", json!("obs")), "400 DWS.0001"),
             (with(obs(), "type", json!(null)), "400 DWS.0001"),
             (with(obs(), "data_source_name", json!("")), "400 DWS.0001"),
-            (
-                with(obs(), "data_source_name", json!("a-b")),
-                "400 DWS.0001",
-            ),
-            (
-                with(obs(), "data_source_name", json!("x".repeat(65))),
-                "400 DWS.0001",
-            ),
+            (with(obs(), "data_source_name", json!("a-b")), "400 DWS.0001"),
+            (with(obs(), "data_source_name", json!("x".repeat(65))), "400 DWS.0001"),
             (with(obs(), "user_name", json!("ab")), "400 DWS.5130"),
             (with(obs(), "user_name", json!(7)), "400 DWS.0001"),
-            (
-                with(mrs(), "user_name", json!("x".repeat(21))),
-                "400 DWS.5198",
-            ),
+            (with(mrs(), "user_name", json!("x".repeat(21))), "400 DWS.5198"),
             (with(mrs(), "user_pwd", json!("1234567")), "400 DWS.5199"),
             (with(mrs(), "user_pwd", json!(null)), "400 DWS.0001"),
             (with(mrs(), "data_source_id", json!(null)), "400 DWS.0001"),
             (with(obs(), "connect_info", json!(null)), "400 DWS.0001"),
             (with(obs(), "connect_info", json!("other")), "400 DWS.5172"),
-            (
-                with(obs(), "description", json!("x".repeat(257))),
-                "400 DWS.0001",
-            ),
+            (with(obs(), "description", json!("x".repeat(257))), "400 DWS.0001"),
             (with(obs(), "description", json!("why!")), "400 DWS.0001"),
             (with(obs(), "reboot", json!("yes")), "400 DWS.0001"),
             (json!([]), "400 DWS.0001"),
@@ -244,10 +223,7 @@ mod tests {
         for (body, expected) in refused {
             assert_eq!(code(&body), expected, "{body}");
         }
-        assert_eq!(
-            CreateRequest::parse(b"", &[]).err().unwrap().code,
-            "DWS.0006"
-        );
+        assert_eq!(CreateRequest::parse(b"", &[]).err().unwrap().code, "DWS.0006");
     }
 
     #[test]
@@ -260,25 +236,16 @@ mod tests {
                 .unwrap(),
             "agency1"
         );
-        assert!(
-            parse(json!({"reconfigure": {"reboot": true}}))
-                .unwrap()
-                .reboot
-        );
+        assert!(parse(json!({"reconfigure": {"reboot": true}})).unwrap().reboot);
         assert!(
             parse(json!({"reconfigure": {"user_name": "ignored"}}))
                 .unwrap()
                 .agency
                 .is_none()
         );
+        assert_eq!(parse(json!({"agency": "agency1"})).unwrap_err().code, "DWS.0001");
         assert_eq!(
-            parse(json!({"agency": "agency1"})).unwrap_err().code,
-            "DWS.0001"
-        );
-        assert_eq!(
-            parse(json!({"reconfigure": {"agency": "a"}}))
-                .unwrap_err()
-                .code,
+            parse(json!({"reconfigure": {"agency": "a"}})).unwrap_err().code,
             "DWS.5130"
         );
     }

@@ -18,11 +18,7 @@ const CONTENT_HASH: &str = "x-sdk-content-sha256";
 /// The largest difference between `X-Sdk-Date` and the gateway's clock.
 const MAX_SKEW: Duration = Duration::from_mins(15);
 /// RFC 3986: letters, digits and `-_.~` stay as they are.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A request as it came off the wire.
 #[derive(Clone, Copy)]
@@ -67,11 +63,7 @@ impl<'a> Authorization<'a> {
             .split(',')
             .map(str::trim);
         let access = fields.next()?.strip_prefix("Access=")?;
-        let signed = fields
-            .next()?
-            .strip_prefix("SignedHeaders=")?
-            .split(';')
-            .collect();
+        let signed = fields.next()?.strip_prefix("SignedHeaders=")?.split(';').collect();
         let signature = fields.next()?.strip_prefix("Signature=")?;
         fields.next().is_none().then_some(Self {
             access,
@@ -81,12 +73,7 @@ impl<'a> Authorization<'a> {
     }
 
     /// Checks the signature of a request.
-    pub(crate) fn verify(
-        &self,
-        request: &Received<'_>,
-        secret: &str,
-        now: Timestamp,
-    ) -> Result<(), Flaw> {
+    pub(crate) fn verify(&self, request: &Received<'_>, secret: &str, now: Timestamp) -> Result<(), Flaw> {
         if !self.signed.contains(&DATE) {
             return Err(Flaw::Date);
         }

@@ -9,7 +9,8 @@ const TOKEN: &str = "ggpjbi1ub3J0aC00EXAMPLE/token+with=chars";
 const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const HOST: &str = "dws.eu-west-101.myhuaweicloud.eu";
 const DATE_VALUE: &str = "20260102T030405Z";
-const SOURCES: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources";
+const SOURCES: &str =
+    "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources";
 const SOURCE: &str = "/v1.0/89cd04f168b84af6be287f71730fdb4b/clusters/4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90/ext-data-sources/d303f19c-fbd1-4716-ae04-07d1ff358f22";
 const JSON: (&str, &str) = ("content-type", "application/json");
 const JSON_UTF8: (&str, &str) = ("content-type", "application/json;charset=UTF-8");
@@ -17,7 +18,8 @@ const IN_PROJECT: (&str, &str) = ("x-project-id", PROJECT);
 const WITH_TOKEN: (&str, &str) = ("x-security-token", TOKEN);
 const BODY_1: &str = r#"{"type":"OBS","data_source_name":"source1","user_name":"DWSAccessOBS","connect_info":"gaussdb","description":"description"}"#;
 const BODY_7: &str = r#"{"reconfigure":{"agency":"DWSAccessOBS2"}}"#;
-const BODY_10: &str = r#"{"type":"OBS","data_source_name":"s1","user_name":"agency1","connect_info":"gaussdb","description":"数据源 é"}"#;
+const BODY_10: &str =
+    r#"{"type":"OBS","data_source_name":"s1","user_name":"agency1","connect_info":"gaussdb","description":"数据源 é"}"#;
 
 const PLAIN: &str = "host;x-sdk-date";
 const FULL: &str = "content-type;host;x-project-id;x-sdk-date";
@@ -36,12 +38,7 @@ struct Vector {
 }
 
 impl Vector {
-    fn new(
-        method: &'static str,
-        path: &'static str,
-        canonical_hash: &'static str,
-        signature: &'static str,
-    ) -> Self {
+    fn new(method: &'static str, path: &'static str, canonical_hash: &'static str, signature: &'static str) -> Self {
         Self {
             method,
             path,
@@ -73,12 +70,7 @@ impl Vector {
         let mut headers: HeaderMap = self
             .headers
             .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            })
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         headers.insert("host", HeaderValue::from_static(self.host));
         headers.insert(DATE, HeaderValue::from_static(date));
@@ -98,11 +90,7 @@ impl Vector {
             body: self.body.as_bytes(),
         };
         let canonical = parsed.canonical_request(&request).unwrap();
-        assert_eq!(
-            sha256_hex(canonical.as_bytes()),
-            self.canonical_hash,
-            "{canonical}"
-        );
+        assert_eq!(sha256_hex(canonical.as_bytes()), self.canonical_hash, "{canonical}");
         assert_eq!(parsed.verify(&request, secret, now), Ok(()));
 
         assert_eq!(parsed.verify(&request, "another", now), Err(Flaw::Mismatch));
@@ -241,8 +229,7 @@ fn the_sdks_signatures_hold() {
 }
 
 fn verdict(signed: &str, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), Flaw> {
-    let authorization =
-        format!("SDK-HMAC-SHA256 Access={ACCESS}, SignedHeaders={signed}, Signature=00");
+    let authorization = format!("SDK-HMAC-SHA256 Access={ACCESS}, SignedHeaders={signed}, Signature=00");
     let request = Received {
         method: "GET",
         path: "/",
@@ -257,30 +244,15 @@ fn verdict(signed: &str, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Re
 
 #[test]
 fn flaws_are_told_apart() {
-    let dated = HeaderMap::from_iter([(
-        HeaderName::from_static(DATE),
-        HeaderValue::from_static(DATE_VALUE),
-    )]);
+    let dated = HeaderMap::from_iter([(HeaderName::from_static(DATE), HeaderValue::from_static(DATE_VALUE))]);
     let now = at(DATE_VALUE);
     assert_eq!(verdict("host", &dated, b"", now), Err(Flaw::Date));
     assert_eq!(verdict(DATE, &HeaderMap::new(), b"", now), Err(Flaw::Date));
-    assert_eq!(
-        verdict("host;x-sdk-date", &dated, b"", now),
-        Err(Flaw::HeaderAbsent)
-    );
+    assert_eq!(verdict("host;x-sdk-date", &dated, b"", now), Err(Flaw::HeaderAbsent));
     assert_eq!(verdict(DATE, &dated, b"", now), Err(Flaw::Mismatch));
-    assert_eq!(
-        verdict(DATE, &dated, b"", at("20260102T031905Z")),
-        Err(Flaw::Mismatch)
-    );
-    assert_eq!(
-        verdict(DATE, &dated, b"", at("20260102T031906Z")),
-        Err(Flaw::Skew)
-    );
-    assert_eq!(
-        verdict(DATE, &dated, b"", at("20260102T024904Z")),
-        Err(Flaw::Skew)
-    );
+    assert_eq!(verdict(DATE, &dated, b"", at("20260102T031905Z")), Err(Flaw::Mismatch));
+    assert_eq!(verdict(DATE, &dated, b"", at("20260102T031906Z")), Err(Flaw::Skew));
+    assert_eq!(verdict(DATE, &dated, b"", at("20260102T024904Z")), Err(Flaw::Skew));
 
     let mut hashed = dated.clone();
     hashed.insert(CONTENT_HASH, HeaderValue::from_static("00"));

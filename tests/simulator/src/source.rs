@@ -138,9 +138,7 @@ fn written<'a>(state: &'a str, names: &'a [(&str, &str)], notation: StateNotatio
 
 /// A time as DWS writes it: UTC to the second, without a zone.
 pub(crate) fn cloud_time(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::UTC)
-        .strftime("%Y-%m-%dT%H:%M:%S")
-        .to_string()
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// A data source to put in by hand. The default is a healthy OBS source of nobody.
@@ -249,11 +247,7 @@ impl Sources {
 
     /// Changes a data source; the change may not touch id or name.
     pub(crate) fn update(&mut self, id: &str, change: impl FnOnce(&mut Source)) {
-        if let Some(source) = self
-            .order_of
-            .get(id)
-            .and_then(|order| self.by_order.get_mut(order))
-        {
+        if let Some(source) = self.order_of.get(id).and_then(|order| self.by_order.get_mut(order)) {
             change(source);
         }
     }

@@ -30,7 +30,5 @@ pub(crate) fn block_on<T: Send + 'static>(future: impl Future<Output = T> + Send
         // The receiver waits below for as long as this task lives.
         let _ = sender.send(future.await);
     });
-    receiver
-        .recv()
-        .expect("the background task ends without a panic")
+    receiver.recv().expect("the background task ends without a panic")
 }

@@ -3,15 +3,11 @@
 use serde_json::Value;
 
 pub(crate) fn conditions(object: &Value) -> &[Value] {
-    object["status"]["conditions"]
-        .as_array()
-        .map_or(&[], Vec::as_slice)
+    object["status"]["conditions"].as_array().map_or(&[], Vec::as_slice)
 }
 
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    conditions(object)
-        .iter()
-        .find(|condition| condition["type"] == kind)
+    conditions(object).iter().find(|condition| condition["type"] == kind)
 }
 
 pub(crate) fn is(condition: &Value, status: &str) -> bool {

@@ -15,10 +15,7 @@ pub fn flux_violations(object: &Value) -> Vec<String> {
     let generation = generation(object).unwrap_or_default();
     let root = observed_generation(object).unwrap_or_default();
     let ready = is_true(object, "Ready");
-    let negative: Vec<&str> = NEGATIVE
-        .into_iter()
-        .filter(|kind| is_true(object, kind))
-        .collect();
+    let negative: Vec<&str> = NEGATIVE.into_iter().filter(|kind| is_true(object, kind)).collect();
     let not_false = condition(object, "Ready").is_some_and(|ready| !is(ready, "False"));
     let observed = |condition: &Value| observed_generation(condition).unwrap_or_default();
     let all = conditions(object);
@@ -34,11 +31,7 @@ pub fn flux_violations(object: &Value) -> Vec<String> {
         ready && !negative.is_empty(),
         "Reconciling or Stalled is True beside Ready=True",
     );
-    rule(
-        "FAIL0002",
-        condition(object, "Ready").is_none(),
-        "Ready is missing",
-    );
+    rule("FAIL0002", condition(object, "Ready").is_none(), "Ready is missing");
     rule(
         "FAIL0003",
         negative.contains(&"Reconciling") && not_false,
@@ -51,9 +44,7 @@ pub fn flux_violations(object: &Value) -> Vec<String> {
     );
     rule(
         "FAIL0005",
-        NEGATIVE
-            .iter()
-            .all(|kind| condition(object, kind).is_some()),
+        NEGATIVE.iter().all(|kind| condition(object, kind).is_some()),
         "Reconciling and Stalled are both present",
     );
     rule(
@@ -84,11 +75,7 @@ pub fn flux_violations(object: &Value) -> Vec<String> {
     );
     for (name, kind) in [("WARN0003", "Reconciling"), ("WARN0004", "Stalled")] {
         let present = condition(object, kind).is_some_and(|it| !is(it, "True"));
-        rule(
-            name,
-            present,
-            &format!("{kind} is present without being True"),
-        );
+        rule(name, present, &format!("{kind} is present without being True"));
     }
     rule(
         "WARN0005",
@@ -121,17 +108,10 @@ mod tests {
             &[("Ready", "False", 3), ("Reconciling", "True", 3)],
             &[("Ready", "False", 3)],
         ] {
-            assert_eq!(
-                flux_violations(&object(3, conditions)),
-                [""; 0],
-                "{conditions:?}"
-            );
+            assert_eq!(flux_violations(&object(3, conditions)), [""; 0], "{conditions:?}");
         }
         assert_eq!(
-            flux_violations(&object(
-                2,
-                &[("Ready", "False", 3), ("Reconciling", "True", 3)]
-            )),
+            flux_violations(&object(2, &[("Ready", "False", 3), ("Reconciling", "True", 3)])),
             [""; 0],
             "mid-way"
         );
@@ -140,10 +120,7 @@ mod tests {
     #[test]
     fn each_rule_catches_what_it_names() {
         for (rule, object) in [
-            (
-                "FAIL0001",
-                object(3, &[("Ready", "True", 3), ("Stalled", "True", 3)]),
-            ),
+            ("FAIL0001", object(3, &[("Ready", "True", 3), ("Stalled", "True", 3)])),
             ("FAIL0002", object(3, &[("Stalled", "True", 3)])),
             (
                 "FAIL0003",
@@ -173,10 +150,7 @@ mod tests {
                 "WARN0003",
                 object(3, &[("Ready", "True", 3), ("Reconciling", "False", 3)]),
             ),
-            (
-                "WARN0004",
-                object(3, &[("Ready", "True", 3), ("Stalled", "False", 3)]),
-            ),
+            ("WARN0004", object(3, &[("Ready", "True", 3), ("Stalled", "False", 3)])),
             ("WARN0005", object(3, &[("Ready", "False", 0)])),
         ] {
             let broken = flux_violations(&object);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::conditions::{generation, is_true, observed_generation};
+use crate::conditions::{condition, generation, is_true, observed_generation};
 use crate::{Kstatus, flux_violations, kstatus};
 
 /// One version of an object.
@@ -36,26 +36,15 @@ impl History {
         let (Some(uid), Some(version)) = (metadata["uid"].as_str(), version) else {
             return;
         };
-        let entry = self
-            .versions
-            .entry(uid.to_owned())
-            .or_default()
-            .entry(version);
-        entry
-            .or_insert(Version {
-                object,
-                by_operator,
-            })
-            .by_operator |= by_operator;
+        let entry = self.versions.entry(uid.to_owned()).or_default().entry(version);
+        entry.or_insert(Version { object, by_operator }).by_operator |= by_operator;
     }
 
     /// The versions of all objects of that kind and name, oldest first.
     #[must_use]
     pub fn of(&self, kind: &str, name: &str) -> Vec<&Version> {
         let mut versions: Vec<_> = self.versions.values().flatten().collect();
-        versions.retain(|(_, version)| {
-            version.object["kind"] == kind && version.object["metadata"]["name"] == name
-        });
+        versions.retain(|(_, version)| version.object["kind"] == kind && version.object["metadata"]["name"] == name);
         versions.sort_by_key(|(number, _)| **number);
         versions.into_iter().map(|(_, version)| version).collect()
     }
@@ -70,14 +59,7 @@ impl History {
 fn object_violations(versions: &BTreeMap<u64, Version>) -> Vec<String> {
     let mut broken = Vec::new();
     let mut previous: Option<&Value> = None;
-    for (
-        number,
-        Version {
-            object,
-            by_operator,
-        },
-    ) in versions
-    {
+    for (number, Version { object, by_operator }) in versions {
         let mut found = Vec::new();
         if kstatus(object) == Kstatus::Current && !is_true(object, "Ready") {
             found.push("kstatus: Current without Ready=True".to_owned());
@@ -89,9 +71,7 @@ fn object_violations(versions: &BTreeMap<u64, Version>) -> Vec<String> {
         if let Some(previous) = previous.filter(|_| *by_operator && is_new_status) {
             found.extend(step_violations(previous, object));
         }
-        let name = |object: &Value| {
-            format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', "")
-        };
+        let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', "");
         broken.extend(found.iter().map(|what| {
             let before = previous
                 .map(|previous| previous["status"].to_string())
@@ -123,8 +103,11 @@ fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
         broken.push("FAIL0010: a generation is observed while Reconciling is True".to_owned());
     }
     if let Some(id) = previous["status"]["id"].as_str() {
-        let is_kept =
-            object["status"]["id"].is_string() || object["status"]["operation"]["oldID"] == id;
+        // A replacement writes down what it removes before it does.
+        let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
+        // Two lists have proven that the data source is gone from the cloud.
+        let is_gone = condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering");
+        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object) || is_gone;
         if !is_kept {
             broken.push(format!("the id {id} is forgotten"));
         }
@@ -148,12 +131,9 @@ mod tests {
 
     /// A status with Ready and, if it is not True, a reason to wait.
     fn status(observed: i64, generation: i64, ready: &str, id: Option<&str>) -> Value {
-        let mut conditions =
-            vec![json!({"type": "Ready", "status": ready, "observedGeneration": generation})];
+        let mut conditions = vec![json!({"type": "Ready", "status": ready, "observedGeneration": generation})];
         if ready == "False" {
-            conditions.push(
-                json!({"type": "Reconciling", "status": "True", "observedGeneration": generation}),
-            );
+            conditions.push(json!({"type": "Reconciling", "status": "True", "observedGeneration": generation}));
         }
         let mut status = json!({"observedGeneration": observed, "conditions": conditions});
         if let Some(id) = id {
@@ -198,24 +178,15 @@ mod tests {
         for (what, steps) in [
             (
                 "falls from 1 to -1",
-                vec![
-                    (true, 1, ready.clone()),
-                    (true, 1, status(-1, 1, "False", Some("a"))),
-                ],
+                vec![(true, 1, ready.clone()), (true, 1, status(-1, 1, "False", Some("a")))],
             ),
             (
                 "FAIL0010",
-                vec![
-                    (false, 1, default()),
-                    (true, 1, status(1, 1, "False", Some("a"))),
-                ],
+                vec![(false, 1, default()), (true, 1, status(1, 1, "False", Some("a")))],
             ),
             (
                 "the id a is forgotten",
-                vec![
-                    (true, 1, ready.clone()),
-                    (true, 1, status(1, 1, "False", None)),
-                ],
+                vec![(true, 1, ready.clone()), (true, 1, status(1, 1, "False", None))],
             ),
             (
                 "FAIL0002",
@@ -228,10 +199,7 @@ mod tests {
             ("FAIL0007", vec![(true, 2, ready.clone())]),
         ] {
             let broken = history(&steps).violations();
-            assert!(
-                broken.iter().any(|it| it.contains(what)),
-                "{what} is not in {broken:?}"
-            );
+            assert!(broken.iter().any(|it| it.contains(what)), "{what} is not in {broken:?}");
         }
     }
 
@@ -244,10 +212,7 @@ mod tests {
             (true, 1, status(-1, 1, "False", None)),
         ]);
         assert_eq!(tampered.violations(), [""; 0]);
-        let retried_later = history(&[
-            (true, 1, ready),
-            (true, 1, status(1, 1, "False", Some("a"))),
-        ]);
+        let retried_later = history(&[(true, 1, ready), (true, 1, status(1, 1, "False", Some("a")))]);
         assert_eq!(
             retried_later.violations(),
             [""; 0],
@@ -260,11 +225,7 @@ mod tests {
         let mut replacing = status(1, 1, "False", None);
         replacing["operation"] = json!({"type": "Replace", "oldID": "a"});
         assert_eq!(
-            history(&[
-                (true, 1, status(1, 1, "True", Some("a"))),
-                (true, 1, replacing)
-            ])
-            .violations(),
+            history(&[(true, 1, status(1, 1, "True", Some("a"))), (true, 1, replacing)]).violations(),
             [""; 0]
         );
     }

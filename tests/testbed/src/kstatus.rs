@@ -40,10 +40,7 @@ pub fn kstatus(object: &Value) -> Kstatus {
             _ => {}
         }
     }
-    match conditions(object)
-        .iter()
-        .find(|condition| condition["type"] == "Ready")
-    {
+    match conditions(object).iter().find(|condition| condition["type"] == "Ready") {
         Some(ready) if is(ready, "False") || is(ready, "Unknown") => Kstatus::InProgress,
         // An object without any status is finished, as far as kstatus can know.
         _ => Kstatus::Current,
@@ -61,8 +58,7 @@ mod tests {
             .iter()
             .map(|(kind, status)| json!({"type": kind, "status": status}))
             .collect();
-        let mut object =
-            json!({"metadata": {"generation": 2}, "status": {"conditions": conditions}});
+        let mut object = json!({"metadata": {"generation": 2}, "status": {"conditions": conditions}});
         if let Some(observed) = observed {
             object["status"]["observedGeneration"] = json!(observed);
         }
@@ -72,41 +68,21 @@ mod tests {
     #[test]
     fn the_first_rule_that_applies_decides() {
         for (what, object, verdict) in [
-            (
-                "no status",
-                json!({"metadata": {"generation": 1}}),
-                Kstatus::Current,
-            ),
+            ("no status", json!({"metadata": {"generation": 1}}), Kstatus::Current),
             (
                 "the CRD's default",
                 json!({"metadata": {"generation": 1}, "status": {"observedGeneration": -1}}),
                 Kstatus::InProgress,
             ),
-            (
-                "behind",
-                object(Some(1), &[("Ready", "True")]),
-                Kstatus::InProgress,
-            ),
-            (
-                "ready",
-                object(Some(2), &[("Ready", "True")]),
-                Kstatus::Current,
-            ),
+            ("behind", object(Some(1), &[("Ready", "True")]), Kstatus::InProgress),
+            ("ready", object(Some(2), &[("Ready", "True")]), Kstatus::Current),
             (
                 "ready without a root generation",
                 object(None, &[("Ready", "True")]),
                 Kstatus::Current,
             ),
-            (
-                "not ready",
-                object(Some(2), &[("Ready", "False")]),
-                Kstatus::InProgress,
-            ),
-            (
-                "unknown",
-                object(Some(2), &[("Ready", "Unknown")]),
-                Kstatus::InProgress,
-            ),
+            ("not ready", object(Some(2), &[("Ready", "False")]), Kstatus::InProgress),
+            ("unknown", object(Some(2), &[("Ready", "Unknown")]), Kstatus::InProgress),
             (
                 "reconciling",
                 object(Some(2), &[("Ready", "True"), ("Reconciling", "True")]),

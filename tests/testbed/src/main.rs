@@ -1,5 +1,6 @@
 //! `dws-testbed`: runs commands against a control plane, or a control plane by itself.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
@@ -48,14 +49,12 @@ enum Subcommands {
 }
 
 fn main() -> ExitCode {
-    let result = Runtime::new()
-        .context("starting the runtime")
-        .and_then(|runtime| {
-            let result = runtime.block_on(execute(Arguments::parse().command));
-            // A thread that reads standard input cannot be stopped.
-            runtime.shutdown_background();
-            result
-        });
+    let result = Runtime::new().context("starting the runtime").and_then(|runtime| {
+        let result = runtime.block_on(execute(Arguments::parse().command));
+        // A thread that reads standard input cannot be stopped.
+        runtime.shutdown_background();
+        result
+    });
     result.unwrap_or_else(|error| {
         eprintln!("dws-testbed: {error:#}");
         ExitCode::FAILURE
@@ -65,15 +64,10 @@ fn main() -> ExitCode {
 async fn execute(command: Subcommands) -> Result<ExitCode> {
     match command {
         Subcommands::Run { command } => run(&command).await,
-        Subcommands::ControlPlane {
-            dir,
-            exit_with_stdin,
-        } => control_plane(&dir, exit_with_stdin)
-            .await
-            .map(|()| ExitCode::SUCCESS),
-        Subcommands::Supervise { remove } => dws_testbed::supervise(remove)
-            .await
-            .map(|()| ExitCode::SUCCESS),
+        Subcommands::ControlPlane { dir, exit_with_stdin } => {
+            control_plane(&dir, exit_with_stdin).await.map(|()| ExitCode::SUCCESS)
+        }
+        Subcommands::Supervise { remove } => dws_testbed::supervise(remove).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -114,9 +108,7 @@ fn pass_on(child: &Child, signal: Signal) {
 
 /// The exit code as a shell would give it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok())
         .map_or(ExitCode::FAILURE, ExitCode::from)
 }
@@ -139,13 +131,14 @@ async fn control_plane(dir: &Path, exit_with_stdin: bool) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     let kubeconfig = dir.join("kubeconfig");
     plane.write_kubeconfig(&kubeconfig)?;
-    println!("The control plane is ready: {}", plane.server());
-    println!(
-        "  export KUBECONFIG={}",
+    let usage = format!(
+        "The control plane is ready: {}\n  export KUBECONFIG={}\n  kubectl get crds        (kubectl is at \
+         .cache/bin/kubectl)\nCtrl-C stops it and discards its data.\n",
+        plane.server(),
         std::path::absolute(&kubeconfig)?.display()
     );
-    println!("  kubectl get crds        (kubectl is at .cache/bin/kubectl)");
-    println!("Ctrl-C stops it and discards its data.");
+    // Nobody has to listen.
+    let _ = std::io::stdout().write_all(usage.as_bytes());
     ended.await;
     drop(plane);
     std::fs::remove_file(&kubeconfig).with_context(|| format!("removing {}", kubeconfig.display()))

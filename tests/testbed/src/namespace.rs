@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{
-    Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams,
-};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::core::TypeMeta;
 use kube::{Client, ResourceExt};
 use serde_json::json;
@@ -215,9 +211,7 @@ impl<'p> TestNamespace<'p> {
                 RIGHTS,
                 &format!("the operator's right to {verb} {resource}"),
                 async || match reviews.create(&PostParams::default(), &review).await {
-                    Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => {
-                        Ok(())
-                    }
+                    Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => Ok(()),
                     answer => Err(answer.map(|review| review.status)),
                 },
             )
@@ -230,8 +224,7 @@ impl<'p> TestNamespace<'p> {
 impl Drop for TestNamespace<'_> {
     fn drop(&mut self) {
         let (config, name) = (self.plane.config(), self.name.clone());
-        let cleaned =
-            background::block_on(async move { clean(&Client::try_from(config)?, &name).await });
+        let cleaned = background::block_on(async move { clean(&Client::try_from(config)?, &name).await });
         if let Err(error) = cleaned {
             eprintln!("cleaning the namespace {}: {error:#}", self.name);
         }
@@ -272,8 +265,7 @@ async fn clean(admin: &Client, namespace: &str) -> Result<()> {
             .map(ResourceExt::name_any)
         {
             let without_finalizers = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            api.patch(&name, &PatchParams::default(), &without_finalizers)
-                .await?;
+            api.patch(&name, &PatchParams::default(), &without_finalizers).await?;
             // With its finalizers gone an object that was being deleted is gone too.
             let _ = api.delete(&name, &DeleteParams::default()).await;
         }
@@ -294,8 +286,6 @@ async fn clean(admin: &Client, namespace: &str) -> Result<()> {
         }
     }
     let namespaces: Api<Namespace> = Api::all(admin.clone());
-    namespaces
-        .delete(namespace, &DeleteParams::default())
-        .await?;
+    namespaces.delete(namespace, &DeleteParams::default()).await?;
     Ok(())
 }

@@ -195,8 +195,7 @@ impl Operator {
     /// If it has not in time.
     pub async fn exited(&self, deadline: Duration) -> ExitStatus {
         let exited = tokio::time::timeout(deadline, self.process.exited()).await;
-        let exited =
-            exited.unwrap_or_else(|_| panic!("the operator has not ended within {deadline:?}"));
+        let exited = exited.unwrap_or_else(|_| panic!("the operator has not ended within {deadline:?}"));
         exited.unwrap_or_else(|| panic!("the operator's supervisor is gone"))
     }
 
@@ -225,18 +224,11 @@ impl Operator {
 
     async fn address(&self, field: &str) -> String {
         wait::until(LISTENS, "the operator listens", async || {
-            if let Some(address) = self
-                .log()
-                .get(self.log_start..)
-                .and_then(|log| listening(log, field))
-            {
+            if let Some(address) = self.log().get(self.log_start..).and_then(|log| listening(log, field)) {
                 return Ok(format!("http://{address}"));
             }
             if let Some(status) = self.process.exit_status() {
-                panic!(
-                    "the operator ended ({status}) before it listened:\n{}",
-                    self.log()
-                );
+                panic!("the operator ended ({status}) before it listened:\n{}", self.log());
             }
             Err("no line about it in the log")
         })
@@ -263,9 +255,7 @@ impl Drop for Operator {
     fn drop(&mut self) {
         self.process.signal(Signal::KILL);
         let process = self.process.clone();
-        background::block_on(
-            async move { tokio::time::timeout(GONE, process.exited()).await.ok() },
-        );
+        background::block_on(async move { tokio::time::timeout(GONE, process.exited()).await.ok() });
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();

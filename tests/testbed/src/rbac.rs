@@ -69,20 +69,13 @@ mod tests {
             kinds.dedup();
             assert_eq!(
                 kinds,
-                [
-                    "ClusterRoleBinding",
-                    "Role",
-                    "RoleBinding",
-                    "ServiceAccount"
-                ],
+                ["ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"],
                 "{scope:?}"
             );
             for object in &objects {
                 let text = serde_json::to_string(object).unwrap();
                 assert!(!text.contains(r#""namespace":"dws-operator""#), "{text}");
-                assert!(
-                    object.namespace().is_none() || object.namespace().as_deref() == Some("story")
-                );
+                assert!(object.namespace().is_none() || object.namespace().as_deref() == Some("story"));
             }
         }
     }

@@ -50,8 +50,7 @@ impl StatusRecorder {
                 continue;
             }
             let (listed, is_listed) = oneshot::channel();
-            let (admin, namespace, watched) =
-                (admin.clone(), namespace.clone(), Arc::clone(&watched));
+            let (admin, namespace, watched) = (admin.clone(), namespace.clone(), Arc::clone(&watched));
             let watch = background::runtime().spawn(async move {
                 let client = Client::try_from(admin)?;
                 let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, kind));
@@ -86,17 +85,8 @@ impl StatusRecorder {
     /// Every version so far.
     #[must_use]
     pub fn history(&self) -> History {
-        let mut history = self
-            .watched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for calls in self
-            .calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        let mut history = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for calls in self.calls.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             calls()
                 .iter()
                 .filter_map(written)

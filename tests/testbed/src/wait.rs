@@ -39,24 +39,20 @@ impl<T, S: Debug> Look<T> for Result<T, S> {
 ///
 /// # Panics
 /// If it does not in time.
-pub async fn until<T, L: Look<T>>(
-    deadline: Duration,
-    what: &str,
-    mut look: impl AsyncFnMut() -> L,
-) -> T {
+pub async fn until<T, L: Look<T>>(deadline: Duration, what: &str, mut look: impl AsyncFnMut() -> L) -> T {
     let end = Instant::now() + deadline;
     let mut seen = "nothing".to_owned();
-    loop {
-        let Ok(looked) = timeout_at(end, look()).await else {
-            panic!("{what}: not within {deadline:?}; last seen: {seen}");
-        };
+    while let Ok(looked) = timeout_at(end, look()).await {
         match looked.found() {
             Ok(found) => return found,
             Err(instead) => seen = instead,
         }
-        assert!(Instant::now() < end, "{what}: not within {deadline:?}; last seen: {seen}");
+        if Instant::now() >= end {
+            break;
+        }
         tokio::time::sleep_until(end.min(Instant::now() + LOOK)).await;
     }
+    panic!("{what}: not within {deadline:?}; last seen: {seen}");
 }
 
 /// Watches the object `name` until `condition` accepts it; it is `None` while it does not exist.
@@ -82,14 +78,11 @@ where
                 if condition(object.as_ref()) {
                     return object;
                 }
-                seen = object
-                    .as_ref()
-                    .map_or_else(|| "no such object".to_owned(), show);
+                seen = object.as_ref().map_or_else(|| "no such object".to_owned(), show);
             }
             Ok(Some(Err(error))) => {
                 seen = describe(&error);
-                assert!(Instant::now() < end, "{what}: not within {deadline:?}; last seen: {seen}");
-        tokio::time::sleep_until(end.min(Instant::now() + LOOK)).await;
+                tokio::time::sleep_until(end.min(Instant::now() + LOOK)).await;
             }
             Ok(None) | Err(_) => {
                 panic!("{what}: {name} is not so within {deadline:?}; last seen: {seen}")
@@ -132,9 +125,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "the moon: not within 20ms; last seen: \"clouds\"")]
     async fn a_wait_in_vain_tells_what_was_seen() {
-        until(Duration::from_millis(20), "the moon", async || {
-            Err::<(), _>("clouds")
-        })
-        .await;
+        until(Duration::from_millis(20), "the moon", async || Err::<(), _>("clouds")).await;
     }
 }

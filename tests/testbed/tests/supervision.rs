@@ -1,8 +1,5 @@
 //! Nothing that the testbed starts outlives the process that asked for it.
-#![allow(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may panic as the test may"
-)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -46,15 +43,18 @@ async fn control_plane(dir: &Path) -> Child {
 
 /// All processes below `pid`, by their command lines.
 fn descendants(pid: u32) -> Vec<(u32, String)> {
-    let children =
-        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let mut found = Vec::new();
-    for child in children
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
+    // A child is listed with the thread that started it.
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten()
     {
-        found.push((child, command_line(child)));
-        found.extend(descendants(child));
+        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            found.push((child, command_line(child)));
+            found.extend(descendants(child));
+        }
     }
     found
 }
@@ -119,17 +119,13 @@ async fn a_control_plane_ends_with_its_owner_however_that_ends() {
         let folder = data_folder(&processes);
         assert!(folder.exists());
 
-        match signal {
-            Some(signal) => {
-                kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
-                let status = ended(&mut child).await;
-                assert_eq!(status.success(), signal == Signal::TERM, "{status}");
-            }
-            None => {
-                drop(child.stdin.take());
-                assert!(ended(&mut child).await.success());
-            }
+        if let Some(signal) = signal {
+            kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        } else {
+            drop(child.stdin.take());
         }
+        let status = ended(&mut child).await;
+        assert_eq!(status.success(), signal != Some(Signal::KILL), "{status}");
         all_gone(&processes, &folder).await;
         assert_eq!(
             kubeconfig.exists(),
@@ -164,21 +160,14 @@ async fn run_passes_sigterm_on_to_the_command() {
         .arg(&started)
         .spawn()
         .unwrap();
-    until(READY, "the command runs", async || {
-        started.exists().then_some(())
-    })
-    .await;
+    until(READY, "the command runs", async || started.exists().then_some(())).await;
     let pid = child.id().unwrap();
     let processes = descendants(pid);
     assert!(
         processes.iter().any(|(_, line)| line.starts_with("sleep")),
         "{processes:?}"
     );
-    kill_process(
-        Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(),
-        Signal::TERM,
-    )
-    .unwrap();
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::TERM).unwrap();
     let status = ended(&mut child).await;
     assert_eq!(status.code(), Some(128 + Signal::TERM.as_raw()), "{status}");
     assert_eq!(status.signal(), None);

@@ -46,31 +46,16 @@ async fn errors_come_in_every_documented_shape() {
         ),
     ];
     for (status, shape, expected) in cases {
-        let answer = Answer::shaped(status, shape, "DWS.0005", "Server failure.")
-            .header("X-Request-Id", "the-request");
+        let answer = Answer::shaped(status, shape, "DWS.0005", "Server failure.").header("X-Request-Id", "the-request");
         admin.add_fault(Fault::on(Call::Create, answer).times(1));
         let response = client.create(CLUSTER, &obs("a")).await;
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["x-request-id"], "the-request");
-        assert_eq!(
-            response.json::<Value>().await.unwrap(),
-            expected,
-            "{shape:?}"
-        );
+        assert_eq!(response.json::<Value>().await.unwrap(), expected, "{shape:?}");
     }
-    let base64 = Answer::shaped(
-        404,
-        Shape::Base64,
-        "DWS.0047",
-        "The cluster does not exist.",
-    );
+    let base64 = Answer::shaped(404, Shape::Base64, "DWS.0047", "The cluster does not exist.");
     admin.add_fault(Fault::on(Call::Create, base64).times(1));
-    let body = client
-        .create(CLUSTER, &obs("a"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let body = client.create(CLUSTER, &obs("a")).await.text().await.unwrap();
     let decoded: Value = serde_json::from_slice(&URL_SAFE.decode(body).unwrap()).unwrap();
     assert_eq!(decoded["error_code"], "DWS.0047");
     assert!(admin.sources(CLUSTER).is_empty());
@@ -80,12 +65,7 @@ async fn errors_come_in_every_documented_shape() {
 #[tokio::test]
 async fn throttling_comes_with_and_without_retry_after() {
     let (_simulator, admin, client) = simulator(instant()).await;
-    for retry_after in [
-        None,
-        Some("7"),
-        Some("56.818"),
-        Some("Wed, 21 Oct 2026 07:28:00 GMT"),
-    ] {
+    for retry_after in [None, Some("7"), Some("56.818"), Some("Wed, 21 Oct 2026 07:28:00 GMT")] {
         admin.add_fault(Fault::any(Answer::throttled(retry_after)).times(1));
         let response = client.create(CLUSTER, &obs("a")).await;
         let header = response
@@ -124,20 +104,11 @@ async fn a_body_can_be_anything_but_the_documented_one() {
         content_type: "text/plain".to_owned(),
         text: "nonsense".to_owned(),
     };
-    for body in [
-        Body::Empty,
-        Body::Html,
-        Body::MalformedJson,
-        Body::WrongTypes,
-        text,
-    ] {
+    for body in [Body::Empty, Body::Html, Body::MalformedJson, Body::WrongTypes, text] {
         admin.add_fault(Fault::any(Answer::with_body(200, body)).times(1));
         let response = client.create(CLUSTER, &obs("a")).await;
         assert_eq!(response.status(), 200);
-        let content_type = response.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
         answers.push((content_type, response.text().await.unwrap()));
     }
     assert_eq!(answers[0], ("application/json".to_owned(), String::new()));
@@ -154,10 +125,7 @@ async fn ids_in_an_answer_can_be_hostile() {
     admin.add_fault(Fault::any(Answer::Ids("../x".to_owned())).times(2));
     let body = success(client.create(CLUSTER, &obs("a")).await).await;
     assert_eq!(body, json!({"id": "../x", "job_id": "../x"}));
-    assert_eq!(
-        client.list(CLUSTER, "OBS").await["data_sources"][0]["id"],
-        "../x"
-    );
+    assert_eq!(client.list(CLUSTER, "OBS").await["data_sources"][0]["id"], "../x");
     assert_ne!(admin.sources(CLUSTER)[0].id, "../x");
 }
 
@@ -167,10 +135,7 @@ async fn a_redirect_points_where_it_is_told_to() {
     admin.add_fault(Fault::any(Answer::redirect("http://127.0.0.1:9/latest/meta-data")).times(1));
     let response = client.create(CLUSTER, &obs("a")).await;
     assert_eq!(response.status(), 302);
-    assert_eq!(
-        response.headers()["location"],
-        "http://127.0.0.1:9/latest/meta-data"
-    );
+    assert_eq!(response.headers()["location"], "http://127.0.0.1:9/latest/meta-data");
 }
 
 #[tokio::test]
@@ -188,9 +153,5 @@ async fn an_error_can_echo_the_password_but_the_log_does_not() {
         .await
         .unwrap();
     assert!(body.contains("Invalid password: Canary-Passw0rd"));
-    assert!(
-        !serde_json::to_string(&admin.log())
-            .unwrap()
-            .contains("Canary-Passw0rd")
-    );
+    assert!(!serde_json::to_string(&admin.log()).unwrap().contains("Canary-Passw0rd"));
 }

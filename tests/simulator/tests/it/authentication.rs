@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use dws_simulator::{
-    AccessKey, DEFAULT_ACCESS_KEY, DEFAULT_DOMAIN, DEFAULT_PASSWORD, DEFAULT_PROJECT,
-    DEFAULT_REGION, DEFAULT_SECRET_KEY, DEFAULT_USER,
+    AccessKey, DEFAULT_ACCESS_KEY, DEFAULT_DOMAIN, DEFAULT_PASSWORD, DEFAULT_PROJECT, DEFAULT_REGION,
+    DEFAULT_SECRET_KEY, DEFAULT_USER,
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::client::{
-    CLUSTER, Client, Credential, instant, obs, simulator, sources_path, success, text, verdict,
-};
+use crate::client::{CLUSTER, Client, Credential, instant, obs, simulator, sources_path, success, text, verdict};
 
 fn rejected() -> (u16, String) {
     (401, "APIGW.0301".to_owned())
@@ -29,10 +27,8 @@ async fn probe(client: &Client) -> Response {
 }
 
 async fn log_in(client: &Client, password: &str, scope: Option<Value>) -> Response {
-    let user =
-        json!({"name": DEFAULT_USER, "password": password, "domain": {"name": DEFAULT_DOMAIN}});
-    let mut body =
-        json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}});
+    let user = json!({"name": DEFAULT_USER, "password": password, "domain": {"name": DEFAULT_DOMAIN}});
+    let mut body = json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}});
     if let Some(project) = scope {
         body["auth"]["scope"] = json!({"project": project});
     }
@@ -42,16 +38,8 @@ async fn log_in(client: &Client, password: &str, scope: Option<Value>) -> Respon
 }
 
 async fn with_token(client: &Client) -> Client {
-    let response = log_in(
-        client,
-        DEFAULT_PASSWORD,
-        Some(json!({"name": DEFAULT_REGION})),
-    )
-    .await;
-    let token = response.headers()["x-subject-token"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let response = log_in(client, DEFAULT_PASSWORD, Some(json!({"name": DEFAULT_REGION}))).await;
+    let token = response.headers()["x-subject-token"].to_str().unwrap().to_owned();
     with(client, Credential::Token(token))
 }
 
@@ -65,10 +53,7 @@ async fn requests_without_a_valid_signature_are_rejected_and_do_nothing() {
         Credential::Token("forged".to_owned()),
     ] {
         let response = with(&client, credential).create(CLUSTER, &obs("a")).await;
-        let header = response.headers()["x-request-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let header = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let status = response.status();
         let body: Value = response.json().await.unwrap();
         assert_eq!(
@@ -98,38 +83,25 @@ async fn a_body_other_than_the_signed_one_is_rejected() {
 #[tokio::test]
 async fn clocks_may_differ_by_fifteen_minutes() {
     let (_simulator, _, client) = simulator(instant()).await;
-    let ahead = |skew| Client {
-        skew,
-        ..client.clone()
-    };
+    let ahead = |skew| Client { skew, ..client.clone() };
     success(probe(&ahead(14 * 60)).await).await;
     success(probe(&ahead(-14 * 60)).await).await;
     for skew in [16 * 60, -16 * 60] {
-        assert_eq!(
-            verdict(probe(&ahead(skew)).await).await,
-            (401, "APIGW.0303".to_owned())
-        );
+        assert_eq!(verdict(probe(&ahead(skew)).await).await, (401, "APIGW.0303".to_owned()));
     }
 }
 
 #[tokio::test]
 async fn a_temporary_key_needs_its_token() {
     let (_simulator, admin, client) = simulator(instant()).await;
-    admin.add_access_key(AccessKey::temporary(
-        "AKTEMPORARY",
-        "secret",
-        "token/with+chars=",
-    ));
+    admin.add_access_key(AccessKey::temporary("AKTEMPORARY", "secret", "token/with+chars="));
     let key = |token: Option<&str>| Credential::Key {
         access: "AKTEMPORARY".to_owned(),
         secret: "secret".to_owned(),
         token: token.map(ToOwned::to_owned),
     };
     success(probe(&with(&client, key(Some("token/with+chars=")))).await).await;
-    assert_eq!(
-        verdict(probe(&with(&client, key(None))).await).await,
-        rejected()
-    );
+    assert_eq!(verdict(probe(&with(&client, key(None))).await).await, rejected());
     assert_eq!(
         verdict(probe(&with(&client, key(Some("another")))).await).await,
         rejected()
@@ -180,12 +152,7 @@ async fn a_lock_ends_by_itself() {
 #[tokio::test]
 async fn a_password_gives_a_token_for_the_project() {
     let (_simulator, _, client) = simulator(instant()).await;
-    let response = log_in(
-        &client,
-        DEFAULT_PASSWORD,
-        Some(json!({"name": DEFAULT_REGION})),
-    )
-    .await;
+    let response = log_in(&client, DEFAULT_PASSWORD, Some(json!({"name": DEFAULT_REGION}))).await;
     assert_eq!(response.status(), 201);
     assert!(response.headers().contains_key("x-subject-token"));
     let body = success(response).await;
@@ -218,10 +185,7 @@ async fn tokens_end_by_time_by_revocation_and_with_the_password() {
     let (_simulator, admin, client) = simulator(instant()).await;
     admin.update_settings(|settings| settings.token_lifetime = Duration::ZERO);
     let expired = with_token(&client).await;
-    assert_eq!(
-        verdict(probe(&expired).await).await,
-        (401, "APIGW.0307".to_owned())
-    );
+    assert_eq!(verdict(probe(&expired).await).await, (401, "APIGW.0307".to_owned()));
 
     admin.update_settings(|settings| settings.token_lifetime = Duration::from_hours(24));
     let revoked = with_token(&client).await;
@@ -233,10 +197,7 @@ async fn tokens_end_by_time_by_revocation_and_with_the_password() {
     admin.set_user(DEFAULT_DOMAIN, DEFAULT_USER, "Another-Passw0rd");
     assert_eq!(verdict(probe(&voided).await).await, rejected());
     assert_eq!(log_in(&client, DEFAULT_PASSWORD, None).await.status(), 401);
-    assert_eq!(
-        log_in(&client, "Another-Passw0rd", None).await.status(),
-        201
-    );
+    assert_eq!(log_in(&client, "Another-Passw0rd", None).await.status(), 201);
 }
 
 #[tokio::test]
@@ -257,10 +218,7 @@ async fn projects_are_found_by_name_with_a_signature_or_a_token() {
             .collect()
     };
     assert_eq!(ids(&client, DEFAULT_REGION).await, [DEFAULT_PROJECT]);
-    assert_eq!(
-        ids(&with_token(&client).await, DEFAULT_REGION).await,
-        [DEFAULT_PROJECT]
-    );
+    assert_eq!(ids(&with_token(&client).await, DEFAULT_REGION).await, [DEFAULT_PROJECT]);
     assert!(ids(&client, "nowhere").await.is_empty());
     admin.set_projects(DEFAULT_REGION, vec!["p1".to_owned(), "p2".to_owned()]);
     assert_eq!(ids(&client, DEFAULT_REGION).await, ["p1", "p2"]);
@@ -296,8 +254,5 @@ async fn a_credential_works_only_in_its_projects() {
     );
 
     success(bound.call(Method::GET, &path("p1"), None).await).await;
-    assert_eq!(
-        verdict(probe(&client).await).await,
-        (403, "DWS.0015".to_owned())
-    );
+    assert_eq!(verdict(probe(&client).await).await, (403, "DWS.0015".to_owned()));
 }

@@ -5,9 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
 
-use crate::client::{
-    CLUSTER, OTHER_CLUSTER, instant, mrs, names, obs, simulator, slow, success, text, verdict,
-};
+use crate::client::{CLUSTER, OTHER_CLUSTER, instant, mrs, names, obs, simulator, slow, success, text, verdict};
 
 #[tokio::test]
 async fn an_obs_source_is_created_and_listed_as_in_the_documentation() {
@@ -46,9 +44,7 @@ async fn an_obs_source_is_created_and_listed_as_in_the_documentation() {
 #[tokio::test]
 async fn an_mrs_source_keeps_only_a_digest_of_its_password() {
     let (_simulator, admin, client) = simulator(instant()).await;
-    client
-        .created(CLUSTER, &mrs("lake", "Secret-Passw0rd"))
-        .await;
+    client.created(CLUSTER, &mrs("lake", "Secret-Passw0rd")).await;
     let list = client.list(CLUSTER, "MRS").await;
     assert_eq!(list["data_sources"][0]["status"], "200");
     assert!(!list.to_string().contains("Secret-Passw0rd"));
@@ -74,14 +70,8 @@ async fn an_update_changes_the_agency_and_ignores_what_it_does_not_know() {
     assert!(item["updated"].is_string());
 
     let ignored = json!({"reconfigure": {"user_name": "agency3"}});
-    let job_id = text(
-        &success(client.update(CLUSTER, &id, &ignored).await).await,
-        "job_id",
-    );
-    assert_eq!(
-        success(client.job(&job_id).await).await["status"],
-        "SUCCESS"
-    );
+    let job_id = text(&success(client.update(CLUSTER, &id, &ignored).await).await, "job_id");
+    assert_eq!(success(client.job(&job_id).await).await["status"], "SUCCESS");
     assert_eq!(admin.sources(CLUSTER)[0].user_name, "agency2");
     assert_eq!(
         verdict(client.update(CLUSTER, &id, &json!({})).await).await,
@@ -103,12 +93,7 @@ async fn a_cluster_restarts_when_asked_to_and_for_every_mrs_update() {
     success(client.update(CLUSTER, &obs_id, &reboot).await).await;
     assert_eq!(admin.restarts(CLUSTER), 2);
     let (mrs_id, _) = client.created(CLUSTER, &mrs("c", "12345678")).await;
-    success(
-        client
-            .update(CLUSTER, &mrs_id, &json!({"reconfigure": {}}))
-            .await,
-    )
-    .await;
+    success(client.update(CLUSTER, &mrs_id, &json!({"reconfigure": {}})).await).await;
     assert_eq!(admin.restarts(CLUSTER), 3);
     assert_eq!(admin.restarts(OTHER_CLUSTER), 0);
 }
@@ -130,10 +115,7 @@ async fn a_deleted_source_is_leaving_and_then_gone() {
         (Some("401"), Some("304"))
     );
     assert!(admin.end_job(&job_id, JobOutcome::Success));
-    assert_eq!(
-        names(&client.list(CLUSTER, "MRS").await),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(&client.list(CLUSTER, "MRS").await), Vec::<String>::new());
     assert_eq!(
         verdict(client.delete(CLUSTER, &id).await).await,
         (404, "DWS.0015".to_owned())
@@ -146,14 +128,8 @@ async fn what_does_not_exist_is_refused_as_the_settings_say() {
     admin.update_settings(|settings| settings.unknown_id.code = "DWS.0022".to_owned());
     let update = json!({"reconfigure": {}});
     let missing = (404, "DWS.0022".to_owned());
-    assert_eq!(
-        verdict(client.update(CLUSTER, "nobody", &update).await).await,
-        missing
-    );
-    assert_eq!(
-        verdict(client.delete(CLUSTER, "nobody").await).await,
-        missing
-    );
+    assert_eq!(verdict(client.update(CLUSTER, "nobody", &update).await).await, missing);
+    assert_eq!(verdict(client.delete(CLUSTER, "nobody").await).await, missing);
     assert_eq!(verdict(client.job("nobody").await).await, missing);
     assert_eq!(
         verdict(client.create("no-uuid", &obs("a")).await).await,
@@ -171,19 +147,13 @@ async fn clusters_appear_unless_unknown_ones_are_refused_or_they_were_removed() 
     assert_eq!(admin.clusters(), [CLUSTER]);
     assert!(admin.remove_cluster(CLUSTER));
     assert_eq!(verdict(client.create(CLUSTER, &obs("a")).await).await, gone);
-    assert_eq!(
-        verdict(client.job(&job_id).await).await,
-        (404, "DWS.0015".to_owned())
-    );
+    assert_eq!(verdict(client.job(&job_id).await).await, (404, "DWS.0015".to_owned()));
     assert!(admin.clusters().is_empty());
     admin.add_cluster(CLUSTER);
     client.created(CLUSTER, &obs("a")).await;
 
     admin.update_settings(|settings| settings.unknown_clusters = UnknownClusters::Refuse);
-    assert_eq!(
-        verdict(client.create(OTHER_CLUSTER, &obs("a")).await).await,
-        gone
-    );
+    assert_eq!(verdict(client.create(OTHER_CLUSTER, &obs("a")).await).await, gone);
     client.created(CLUSTER, &obs("b")).await;
 }
 
@@ -193,14 +163,8 @@ async fn one_operation_runs_at_a_time_in_a_cluster() {
     let (id, job_id) = client.created(CLUSTER, &obs("a")).await;
     let update = json!({"reconfigure": {}});
     let forbidden = (403, "DWS.7023".to_owned());
-    assert_eq!(
-        verdict(client.create(CLUSTER, &obs("b")).await).await,
-        forbidden
-    );
-    assert_eq!(
-        verdict(client.update(CLUSTER, &id, &update).await).await,
-        forbidden
-    );
+    assert_eq!(verdict(client.create(CLUSTER, &obs("b")).await).await, forbidden);
+    assert_eq!(verdict(client.update(CLUSTER, &id, &update).await).await, forbidden);
     assert_eq!(verdict(client.delete(CLUSTER, &id).await).await, forbidden);
     client.created(OTHER_CLUSTER, &obs("b")).await;
 
@@ -213,15 +177,9 @@ async fn one_operation_runs_at_a_time_in_a_cluster() {
     client.created(CLUSTER, &obs("b")).await;
 
     admin.update_settings(|settings| settings.busy = Busy::Forbidden);
-    assert_eq!(
-        verdict(client.create(CLUSTER, &obs("c")).await).await,
-        forbidden
-    );
+    assert_eq!(verdict(client.create(CLUSTER, &obs("c")).await).await, forbidden);
     assert!(admin.end_job(&job_id, JobOutcome::Success));
-    assert_eq!(
-        verdict(client.create(CLUSTER, &obs("c")).await).await,
-        forbidden
-    );
+    assert_eq!(verdict(client.create(CLUSTER, &obs("c")).await).await, forbidden);
 }
 
 #[tokio::test]

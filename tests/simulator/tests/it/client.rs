@@ -1,9 +1,7 @@
 //! A client with a signer of its own, and the bodies that most tests send.
 
 use aws_lc_rs::{digest, hmac};
-use dws_simulator::{
-    Admin, DEFAULT_ACCESS_KEY, DEFAULT_PROJECT, DEFAULT_SECRET_KEY, Settings, Simulator,
-};
+use dws_simulator::{Admin, DEFAULT_ACCESS_KEY, DEFAULT_PROJECT, DEFAULT_SECRET_KEY, Settings, Simulator};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -128,12 +126,7 @@ pub(crate) async fn success(response: Response) -> Value {
 }
 
 impl Client {
-    pub(crate) async fn try_call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> reqwest::Result<Response> {
+    pub(crate) async fn try_call(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let headers = self.signed_headers(&method, path, &body);
         self.http
@@ -149,47 +142,30 @@ impl Client {
     }
 
     pub(crate) async fn create(&self, cluster: &str, body: &Value) -> Response {
-        self.call(Method::POST, &sources_path(cluster), Some(body))
-            .await
+        self.call(Method::POST, &sources_path(cluster), Some(body)).await
     }
 
     pub(crate) async fn list(&self, cluster: &str, type_: &str) -> Value {
         success(
-            self.call(
-                Method::GET,
-                &format!("{}?type={type_}", sources_path(cluster)),
-                None,
-            )
-            .await,
+            self.call(Method::GET, &format!("{}?type={type_}", sources_path(cluster)), None)
+                .await,
         )
         .await
     }
 
     pub(crate) async fn update(&self, cluster: &str, id: &str, body: &Value) -> Response {
-        self.call(
-            Method::PUT,
-            &format!("{}/{id}", sources_path(cluster)),
-            Some(body),
-        )
-        .await
+        self.call(Method::PUT, &format!("{}/{id}", sources_path(cluster)), Some(body))
+            .await
     }
 
     pub(crate) async fn delete(&self, cluster: &str, id: &str) -> Response {
-        self.call(
-            Method::DELETE,
-            &format!("{}/{id}", sources_path(cluster)),
-            None,
-        )
-        .await
+        self.call(Method::DELETE, &format!("{}/{id}", sources_path(cluster)), None)
+            .await
     }
 
     pub(crate) async fn job(&self, job_id: &str) -> Response {
-        self.call(
-            Method::GET,
-            &format!("/v1.0/{DEFAULT_PROJECT}/job/{job_id}"),
-            None,
-        )
-        .await
+        self.call(Method::GET, &format!("/v1.0/{DEFAULT_PROJECT}/job/{job_id}"), None)
+            .await
     }
 
     /// A create that must be accepted; returns the id and the job's.
@@ -208,11 +184,7 @@ impl Client {
         match &self.credential {
             Credential::None => {}
             Credential::Token(token) => put(&mut headers, "x-auth-token", token),
-            Credential::Key {
-                access,
-                secret,
-                token,
-            } => {
+            Credential::Key { access, secret, token } => {
                 let date = self.date();
                 put(&mut headers, "x-sdk-date", &date);
                 if let Some(token) = token {
@@ -222,9 +194,7 @@ impl Client {
                 let to_sign = format!("SDK-HMAC-SHA256\n{}\n{}", date, sha256(&canonical));
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
                 let signature = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
-                let value = format!(
-                    "SDK-HMAC-SHA256 Access={access}, SignedHeaders={signed}, Signature={signature}"
-                );
+                let value = format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders={signed}, Signature={signature}");
                 put(&mut headers, "authorization", &value);
             }
         }
@@ -233,20 +203,12 @@ impl Client {
 
     fn date(&self) -> String {
         let now = Timestamp::from_second(Timestamp::now().as_second() + self.skew).unwrap();
-        now.to_zoned(TimeZone::UTC)
-            .strftime("%Y%m%dT%H%M%SZ")
-            .to_string()
+        now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
     }
 }
 
 /// The signed headers and the canonical request. Paths and queries of the tests need no encoding and no sorting.
-fn canonical(
-    method: &Method,
-    path: &str,
-    body: &str,
-    headers: &HeaderMap,
-    url: &str,
-) -> (String, String) {
+fn canonical(method: &Method, path: &str, body: &str, headers: &HeaderMap, url: &str) -> (String, String) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let host = url.strip_prefix("http://").unwrap();
     let mut pairs: Vec<(&str, &str)> = headers
@@ -255,27 +217,17 @@ fn canonical(
         .collect();
     pairs.push(("host", host));
     pairs.sort_unstable();
-    let signed = pairs
-        .iter()
-        .map(|(name, _)| *name)
-        .collect::<Vec<_>>()
-        .join(";");
+    let signed = pairs.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
     let mut lines = String::new();
     for (name, value) in &pairs {
         writeln!(lines, "{name}:{value}").unwrap();
     }
-    let request = format!(
-        "{method}\n{path}/\n{query}\n{lines}\n{signed}\n{}",
-        sha256(body)
-    );
+    let request = format!("{method}\n{path}/\n{query}\n{lines}\n{signed}\n{}", sha256(body));
     (signed, request)
 }
 
 fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    headers.insert(
-        HeaderName::from_static(name),
-        HeaderValue::from_str(value).unwrap(),
-    );
+    headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
 }
 
 fn sha256(text: &str) -> String {

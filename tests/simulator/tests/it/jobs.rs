@@ -7,8 +7,7 @@ use dws_simulator::{JobOutcome, NameSettings, Settings};
 use serde_json::{Value, json};
 
 use crate::client::{
-    CLUSTER, Client, OTHER_CLUSTER, PATIENCE, instant, mrs, obs, simulator, slow, success, text,
-    verdict,
+    CLUSTER, Client, OTHER_CLUSTER, PATIENCE, instant, mrs, obs, simulator, slow, success, text, verdict,
 };
 
 fn failure() -> JobOutcome {
@@ -40,11 +39,7 @@ async fn a_job_runs_for_its_duration_and_shows_progress() {
         let mut seen = Vec::new();
         loop {
             let job = success(client.job(&job_id).await).await;
-            let percent: u8 = text(&job, "progress")
-                .strip_suffix('%')
-                .unwrap()
-                .parse()
-                .unwrap();
+            let percent: u8 = text(&job, "progress").strip_suffix('%').unwrap().parse().unwrap();
             seen.push((percent, text(&job, "status")));
             if job["status"] == "SUCCESS" {
                 return seen;
@@ -84,12 +79,7 @@ async fn stopped_creates_and_failed_deletes_and_updates_leave_a_failed_record() 
         settings.update_outcome = failure();
         settings.delete_outcome = failure();
     });
-    success(
-        client
-            .update(CLUSTER, &id, &json!({"reconfigure": {}}))
-            .await,
-    )
-    .await;
+    success(client.update(CLUSTER, &id, &json!({"reconfigure": {}})).await).await;
     assert_eq!(states(&client, "MRS").await, (json!("300"), json!("200")));
     success(client.delete(CLUSTER, &id).await).await;
     assert_eq!(states(&client, "MRS").await, (json!("300"), json!("302")));
@@ -108,24 +98,15 @@ async fn a_job_without_end_keeps_the_cluster_busy_until_it_is_ended() {
         admin.update_settings(|settings| settings.create_outcome = outcome);
         let (_, job_id) = client.created(CLUSTER, &obs(shown)).await;
         assert_eq!(success(client.job(&job_id).await).await["status"], shown);
-        assert_eq!(
-            admin.sources(CLUSTER).last().unwrap().configure_status,
-            "100"
-        );
+        assert_eq!(admin.sources(CLUSTER).last().unwrap().configure_status, "100");
         assert_eq!(
             verdict(client.create(CLUSTER, &obs("b")).await).await,
             (403, "DWS.7023".to_owned())
         );
         assert!(admin.end_job(&job_id, JobOutcome::Success));
         assert!(!admin.end_job(&job_id, JobOutcome::Success));
-        assert_eq!(
-            success(client.job(&job_id).await).await["status"],
-            "SUCCESS"
-        );
-        assert_eq!(
-            admin.sources(CLUSTER).last().unwrap().configure_status,
-            "200"
-        );
+        assert_eq!(success(client.job(&job_id).await).await["status"], "SUCCESS");
+        assert_eq!(admin.sources(CLUSTER).last().unwrap().configure_status, "200");
     }
 }
 
@@ -134,10 +115,7 @@ async fn a_vanished_job_has_done_its_work() {
     let (_simulator, admin, client) = simulator(instant()).await;
     admin.update_settings(|settings| settings.create_outcome = JobOutcome::Vanish);
     let (_, job_id) = client.created(CLUSTER, &obs("a")).await;
-    assert_eq!(
-        verdict(client.job(&job_id).await).await,
-        (404, "DWS.0015".to_owned())
-    );
+    assert_eq!(verdict(client.job(&job_id).await).await, (404, "DWS.0015".to_owned()));
     assert_eq!(states(&client, "OBS").await.0, "200");
 }
 

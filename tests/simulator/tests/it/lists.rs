@@ -5,9 +5,7 @@ use jiff::Timestamp;
 use reqwest::Method;
 use std::time::Duration;
 
-use crate::client::{
-    CLUSTER, PATIENCE, instant, mrs, names, obs, simulator, sources_path, success, verdict,
-};
+use crate::client::{CLUSTER, PATIENCE, instant, mrs, names, obs, simulator, sources_path, success, verdict};
 
 #[tokio::test]
 async fn a_list_shows_one_type_or_all_and_refuses_others() {
@@ -35,25 +33,16 @@ async fn a_new_source_shows_after_the_list_lag() {
     let (_simulator, admin, client) = simulator(instant()).await;
     admin.update_settings(|settings| settings.list_lag = Duration::from_hours(1));
     let (id, _) = client.created(CLUSTER, &obs("a")).await;
-    assert_eq!(
-        names(&client.list(CLUSTER, "OBS").await),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(&client.list(CLUSTER, "OBS").await), Vec::<String>::new());
     assert_eq!(admin.sources(CLUSTER)[0].id, id);
-    assert!(
-        admin.edit_source(CLUSTER, &id, |source| source.visible_from =
-            Timestamp::now())
-    );
+    assert!(admin.edit_source(CLUSTER, &id, |source| source.visible_from = Timestamp::now()));
     assert_eq!(names(&client.list(CLUSTER, "OBS").await), ["a"]);
 }
 
 #[tokio::test]
 async fn a_deleted_source_shows_until_the_delete_lag_is_over() {
     let (_simulator, admin, client) = simulator(instant()).await;
-    for (lag, name) in [
-        (Duration::from_hours(1), "stays"),
-        (Duration::from_millis(100), "goes"),
-    ] {
+    for (lag, name) in [(Duration::from_hours(1), "stays"), (Duration::from_millis(100), "goes")] {
         admin.update_settings(|settings| settings.delete_lag = lag);
         let (id, _) = client.created(CLUSTER, &obs(name)).await;
         success(client.delete(CLUSTER, &id).await).await;
@@ -115,10 +104,7 @@ async fn sources_change_behind_everybodys_back() {
     );
     assert!(admin.edit_source(CLUSTER, &id, |source| source.name = "renamed".to_owned()));
     client.created(CLUSTER, &obs("theirs")).await;
-    assert_eq!(
-        names(&client.list(CLUSTER, "OBS").await),
-        ["renamed", "theirs"]
-    );
+    assert_eq!(names(&client.list(CLUSTER, "OBS").await), ["renamed", "theirs"]);
     assert!(admin.remove_source(CLUSTER, &id));
     assert!(!admin.remove_source(CLUSTER, &id));
     assert_eq!(names(&client.list(CLUSTER, "OBS").await), ["theirs"]);

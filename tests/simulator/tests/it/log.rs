@@ -39,16 +39,10 @@ async fn an_entry_tells_what_was_asked_and_what_came_of_it() {
     assert_eq!(create.id.as_ref(), Some(&id));
     assert_eq!(create.job_id.as_ref(), Some(&job_id));
     assert_eq!(create.credential.as_deref(), Some(DEFAULT_ACCESS_KEY));
-    assert_eq!(
-        create.header("content-type"),
-        Some("application/json;charset=UTF-8")
-    );
+    assert_eq!(create.header("content-type"), Some("application/json;charset=UTF-8"));
     assert_eq!(create.body, Some(obs("a")));
     assert_eq!(log[1].query, "type=OBS");
-    assert_eq!(
-        (log[2].name.as_deref(), log[2].id.as_ref()),
-        (Some("a"), Some(&id))
-    );
+    assert_eq!((log[2].name.as_deref(), log[2].id.as_ref()), (Some("a"), Some(&id)));
     assert_eq!(log[3].error_code.as_deref(), Some("DWS.0031"));
     assert_eq!(log[4].name.as_deref(), Some("a"));
     assert_eq!(admin.log_since(3), log[3..]);
@@ -58,10 +52,8 @@ async fn an_entry_tells_what_was_asked_and_what_came_of_it() {
 async fn secrets_show_only_as_digests() {
     let (_simulator, admin, mut client) = simulator(instant()).await;
     client.created(CLUSTER, &mrs("a", "Canary-Passw0rd")).await;
-    let user =
-        json!({"name": "operator", "password": "Canary-Login", "domain": {"name": "example"}});
-    let login =
-        json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}});
+    let user = json!({"name": "operator", "password": "Canary-Login", "domain": {"name": "example"}});
+    let login = json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}});
     client
         .call(reqwest::Method::POST, "/v3/auth/tokens", Some(&login))
         .await;
@@ -78,8 +70,7 @@ async fn secrets_show_only_as_digests() {
         log[2].header("x-auth-token"),
         Some(admin.digest("Canary-Token").as_str())
     );
-    let shown = serde_json::to_string(&log).unwrap()
-        + &format!("{:?}{:?}", admin.settings(), admin.sources(CLUSTER));
+    let shown = serde_json::to_string(&log).unwrap() + &format!("{:?}{:?}", admin.settings(), admin.sources(CLUSTER));
     for secret in ["Canary-", DEFAULT_SECRET_KEY, "Signature="] {
         assert!(!shown.contains(secret), "{secret}");
     }
@@ -103,10 +94,7 @@ async fn waiting_ends_with_the_awaited_entry_or_tells_what_there_was() {
     client.delete(CLUSTER, "nobody").await;
     assert_eq!(waiting.await.unwrap().unwrap().len(), 2);
 
-    let timeout = admin
-        .wait_log(Duration::ZERO, |log| log.len() > 2)
-        .await
-        .unwrap_err();
+    let timeout = admin.wait_log(Duration::ZERO, |log| log.len() > 2).await.unwrap_err();
     assert_eq!(timeout.log.len(), 2);
     assert!(timeout.to_string().contains("2 DELETE"));
 }

@@ -1,9 +1,6 @@
 //! What clients of the simulator see, over HTTP and raw TCP on loopback.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test fails by a panic, in its helpers too"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic, in its helpers too")]
 
 mod administration;
 mod answers;

@@ -92,10 +92,7 @@ impl Files {
             ("serving.key", identity.key),
             ("tokens.key", private),
             ("tokens.pub", public),
-            (
-                "tokens.csv",
-                format!("{token},admin,admin,system:masters\n"),
-            ),
+            ("tokens.csv", format!("{token},admin,admin,system:masters\n")),
             ("audit-policy.yaml", AUDIT_POLICY.to_owned()),
         ] {
             write_private(&files.path(name), &text)?;
@@ -110,10 +107,7 @@ impl Files {
     fn launch(&self, program: &str, log: &str, flags: &[(&str, String)]) -> Result<Launch> {
         Ok(Launch {
             program: programs::kubernetes(program)?,
-            args: flags
-                .iter()
-                .map(|(flag, value)| format!("--{flag}={value}"))
-                .collect(),
+            args: flags.iter().map(|(flag, value)| format!("--{flag}={value}")).collect(),
             env: BTreeMap::new(),
             log: self.path(log),
         })
@@ -131,10 +125,7 @@ async fn start_etcd(supervisor: &Supervisor, files: &Files) -> Result<String> {
             "etcd",
             &log,
             &[
-                (
-                    "data-dir",
-                    files.path(&format!("etcd-{round}")).display().to_string(),
-                ),
+                ("data-dir", files.path(&format!("etcd-{round}")).display().to_string()),
                 ("listen-client-urls", client.clone()),
                 ("advertise-client-urls", client.clone()),
                 ("listen-peer-urls", peer.clone()),
@@ -175,10 +166,7 @@ async fn start_apiserver(supervisor: &Supervisor, files: &Files, etcd: &str) -> 
                 ("tls-private-key-file", path("serving.key")),
                 ("token-auth-file", path("tokens.csv")),
                 ("authorization-mode", "RBAC".to_owned()),
-                (
-                    "service-account-issuer",
-                    "https://kubernetes.default.svc".to_owned(),
-                ),
+                ("service-account-issuer", "https://kubernetes.default.svc".to_owned()),
                 ("service-account-key-file", path("tokens.pub")),
                 ("service-account-signing-key-file", path("tokens.key")),
                 ("service-cluster-ip-range", "10.0.0.0/24".to_owned()),
@@ -203,12 +191,7 @@ async fn start_apiserver(supervisor: &Supervisor, files: &Files, etcd: &str) -> 
 }
 
 /// Waits for a server; an error if it ended (as it does when its port was taken) or never became ready.
-async fn until_ready(
-    name: &str,
-    process: &Process,
-    log: &Path,
-    mut ready: impl AsyncFnMut() -> bool,
-) -> Result<()> {
+async fn until_ready(name: &str, process: &Process, log: &Path, mut ready: impl AsyncFnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + READY;
     loop {
         if ready().await {
@@ -251,7 +234,6 @@ fn read(log: &Path) -> String {
 
 /// A port that was free a moment ago.
 fn free_port() -> Result<u16> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     Ok(listener.local_addr()?.port())
 }

@@ -98,8 +98,7 @@ impl ControlPlane {
     }
 
     async fn join(kubeconfig: &Path) -> Result<Self> {
-        let file = Kubeconfig::read_from(kubeconfig)
-            .with_context(|| format!("reading {}", kubeconfig.display()))?;
+        let file = Kubeconfig::read_from(kubeconfig).with_context(|| format!("reading {}", kubeconfig.display()))?;
         let plane = Self {
             config: Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?,
             audit_log: std::env::var_os(AUDIT_LOG_VARIABLE).map(PathBuf::from),
@@ -154,14 +153,8 @@ impl ControlPlane {
     /// # Errors
     /// If it was not started by this process.
     pub fn environment(&self) -> Result<BTreeMap<&'static str, String>> {
-        let own = self
-            .own
-            .as_ref()
-            .context("the control plane is somebody else's")?;
-        let audit_log = self
-            .audit_log
-            .as_ref()
-            .context("the control plane has no audit log")?;
+        let own = self.own.as_ref().context("the control plane is somebody else's")?;
+        let audit_log = self.audit_log.as_ref().context("the control plane has no audit log")?;
         Ok(BTreeMap::from([
             (KUBECONFIG_VARIABLE, own.kubeconfig.display().to_string()),
             (AUDIT_LOG_VARIABLE, audit_log.display().to_string()),
@@ -184,11 +177,7 @@ impl ControlPlane {
     /// The apiserver's URL.
     #[must_use]
     pub fn server(&self) -> String {
-        self.config
-            .cluster_url
-            .to_string()
-            .trim_end_matches('/')
-            .to_owned()
+        self.config.cluster_url.to_string().trim_end_matches('/').to_owned()
     }
 
     /// The configuration of the administrator's clients.

@@ -117,10 +117,7 @@ impl fmt::Debug for Call {
             fate,
             ..
         } = self;
-        write!(
-            f,
-            "#{seq} {api:?} {method} {path}?{query} -> {status:?} {fate:?}"
-        )
+        write!(f, "#{seq} {api:?} {method} {path}?{query} -> {status:?} {fate:?}")
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
-};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::{request, response};
 use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
@@ -100,13 +98,7 @@ impl Exchange {
         drop_hop_by_hop(&mut parts.headers);
         Ok(Response::from_parts(
             parts,
-            body.reporting(
-                Answered {
-                    call,
-                    rules: answered,
-                },
-                self.answers.clone(),
-            ),
+            body.reporting(Answered { call, rules: answered }, self.answers.clone()),
         ))
     }
 

@@ -29,12 +29,8 @@ pub(super) struct Front {
 }
 
 /// Serves `front` on a free port until it is aborted, with TLS if a configuration is given.
-pub(super) fn listen(
-    front: Front,
-    tls: Option<Arc<ServerConfig>>,
-) -> Result<(SocketAddr, AbortHandle)> {
-    let listener =
-        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listening on loopback")?;
+pub(super) fn listen(front: Front, tls: Option<Arc<ServerConfig>>) -> Result<(SocketAddr, AbortHandle)> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listening on loopback")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = background::runtime();
@@ -42,11 +38,7 @@ pub(super) fn listen(
         let _context = runtime.enter();
         TcpListener::from_std(listener)?
     };
-    let task = runtime.spawn(accept(
-        listener,
-        Arc::new(front),
-        tls.map(TlsAcceptor::from),
-    ));
+    let task = runtime.spawn(accept(listener, Arc::new(front), tls.map(TlsAcceptor::from)));
     Ok((address, task.abort_handle()))
 }
 

@@ -40,11 +40,7 @@ impl Journal {
         self.lock().clone()
     }
 
-    pub async fn wait(
-        &self,
-        deadline: Duration,
-        enough: impl Fn(&[Call]) -> bool,
-    ) -> Result<Vec<Call>, Vec<Call>> {
+    pub async fn wait(&self, deadline: Duration, enough: impl Fn(&[Call]) -> bool) -> Result<Vec<Call>, Vec<Call>> {
         let mut changes = self.changes.subscribe();
         let wait = async {
             loop {
@@ -57,9 +53,7 @@ impl Journal {
                 }
             }
         };
-        tokio::time::timeout(deadline, wait)
-            .await
-            .map_err(|_| self.calls())
+        tokio::time::timeout(deadline, wait).await.map_err(|_| self.calls())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Call>> {

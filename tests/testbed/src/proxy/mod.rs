@@ -82,17 +82,13 @@ impl Proxy {
     /// If no port can be had on loopback.
     #[must_use]
     pub fn start(plane: &ControlPlane) -> Self {
-        Self::try_start(plane)
-            .unwrap_or_else(|error| panic!("a proxy before the apiserver: {error:#}"))
+        Self::try_start(plane).unwrap_or_else(|error| panic!("a proxy before the apiserver: {error:#}"))
     }
 
     fn try_start(plane: &ControlPlane) -> Result<Self> {
         let identity = ServerIdentity::create()?;
         let shared = Arc::<Shared>::default();
-        let upstream = Upstream::new(
-            &plane.server(),
-            Some(pki::client_config(plane.authorities()?)?),
-        )?;
+        let upstream = Upstream::new(&plane.server(), Some(pki::client_config(plane.authorities()?)?))?;
         let front = Front {
             api: Api::Kube,
             upstream,
@@ -127,8 +123,7 @@ impl Proxy {
                 None,
             )
         };
-        let (address, listener) =
-            listen().unwrap_or_else(|error| panic!("a proxy before {url}: {error:#}"));
+        let (address, listener) = listen().unwrap_or_else(|error| panic!("a proxy before {url}: {error:#}"));
         self.listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -158,10 +153,7 @@ impl Proxy {
 
     /// Makes `api` unreachable (all connections are closed, new ones at once) or reachable again.
     pub fn block(&self, api: Api, is_blocked: bool) {
-        self.shared
-            .line(api)
-            .is_blocked
-            .store(is_blocked, Ordering::SeqCst);
+        self.shared.line(api).is_blocked.store(is_blocked, Ordering::SeqCst);
         if is_blocked {
             self.cut_all(api);
         }
@@ -177,19 +169,12 @@ impl Proxy {
     ///
     /// # Panics
     /// If they are not in time; the message lists them.
-    pub async fn wait_calls(
-        &self,
-        deadline: Duration,
-        what: &str,
-        enough: impl Fn(&[Call]) -> bool,
-    ) -> Vec<Call> {
+    pub async fn wait_calls(&self, deadline: Duration, what: &str, enough: impl Fn(&[Call]) -> bool) -> Vec<Call> {
         self.shared
             .journal
             .wait(deadline, enough)
             .await
-            .unwrap_or_else(|calls| {
-                panic!("{what}: not within {deadline:?}; the calls were {calls:#?}")
-            })
+            .unwrap_or_else(|calls| panic!("{what}: not within {deadline:?}; the calls were {calls:#?}"))
     }
 
     /// The calls from now on, for somebody who outlives the proxy.
@@ -201,12 +186,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        for listener in self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for listener in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             listener.abort();
         }
     }

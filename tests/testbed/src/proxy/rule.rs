@@ -54,10 +54,7 @@ impl fmt::Debug for Rule {
             times,
             ..
         } = self;
-        write!(
-            f,
-            "{stage:?} {action:?} from match {first} on, {times} times"
-        )
+        write!(f, "{stage:?} {action:?} from match {first} on, {times} times")
     }
 }
 
@@ -66,17 +63,9 @@ impl Rule {
     ///
     /// # Panics
     /// If the action comes too late: an answer that was passed on can neither be delayed nor replaced.
-    pub fn new(
-        stage: Stage,
-        action: Action,
-        predicate: impl Fn(&Call) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        let late =
-            stage == Stage::Answered && matches!(action, Action::Delay(_) | Action::Answer(..));
-        assert!(
-            !late,
-            "{action:?} comes too late for an answer that was passed on"
-        );
+    pub fn new(stage: Stage, action: Action, predicate: impl Fn(&Call) -> bool + Send + Sync + 'static) -> Self {
+        let late = stage == Stage::Answered && matches!(action, Action::Delay(_) | Action::Answer(..));
+        assert!(!late, "{action:?} comes too late for an answer that was passed on");
         Self {
             stage,
             action,
@@ -250,10 +239,7 @@ impl Hit {
     pub async fn reached(&mut self, deadline: Duration) -> Call {
         match tokio::time::timeout(deadline, self.reached.recv()).await {
             Ok(Some(call)) => call,
-            _ => panic!(
-                "no call within {deadline:?} for the rule: {:?}",
-                self.armed.rule
-            ),
+            _ => panic!("no call within {deadline:?} for the rule: {:?}", self.armed.rule),
         }
     }
 

@@ -33,14 +33,9 @@ impl Upstream {
             .with_context(|| format!("the URL {url} has no host"))?
             .trim_matches(['[', ']'])
             .to_owned();
-        let port = uri
-            .port_u16()
-            .with_context(|| format!("the URL {url} has no port"))?;
+        let port = uri.port_u16().with_context(|| format!("the URL {url} has no port"))?;
         let tls = match tls {
-            Some(config) => Some((
-                TlsConnector::from(config),
-                ServerName::try_from(host.clone())?,
-            )),
+            Some(config) => Some((TlsConnector::from(config), ServerName::try_from(host.clone())?)),
             None => None,
         };
         Ok(Self { host, port, tls })
@@ -51,17 +46,13 @@ impl Upstream {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
-            Some((connector, name)) => {
-                handshake(connector.connect(name.clone(), stream).await?).await
-            }
+            Some((connector, name)) => handshake(connector.connect(name.clone(), stream).await?).await,
             None => handshake(stream).await,
         }
     }
 }
 
-async fn handshake(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<Connection> {
+async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection> {
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .handshake(TokioIo::new(stream))

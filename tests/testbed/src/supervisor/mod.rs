@@ -72,10 +72,7 @@ impl Supervisor {
             command.arg("--remove").arg(folder);
         }
         // A group of its own: Ctrl-C in a terminal ends the parent, and only thereby the children.
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         let children = Children::default();
         let (orders, queue) = mpsc::unbounded_channel();
         let (done, finished) = std::sync::mpsc::channel();
@@ -85,14 +82,8 @@ impl Supervisor {
                 let mut child = command
                     .spawn()
                     .with_context(|| format!("starting {}", program.display()))?;
-                let stdin = child
-                    .stdin
-                    .take()
-                    .context("the supervisor's standard input")?;
-                let stdout = child
-                    .stdout
-                    .take()
-                    .context("the supervisor's standard output")?;
+                let stdin = child.stdin.take().context("the supervisor's standard input")?;
+                let stdout = child.stdout.take().context("the supervisor's standard output")?;
                 tokio::spawn(send(queue, stdin));
                 tokio::spawn(receive(child, stdout, reporters, done));
                 anyhow::Ok(())
@@ -146,10 +137,7 @@ impl Drop for Supervisor {
         // Closes the supervisor's standard input.
         self.orders = None;
         // A supervisor gives each child its grace and then kills it; a longer wait would only hide a bug in it.
-        let finished = self
-            .finished
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let finished = self.finished.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = finished.recv_timeout(Duration::from_secs(30));
     }
 }
@@ -179,10 +167,7 @@ impl Process {
     /// Waits until it has ended; none if the supervisor itself was lost.
     pub async fn exited(&self) -> Option<ExitStatus> {
         let mut exit = self.exit.clone();
-        exit.wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|status| *status)
+        exit.wait_for(Option::is_some).await.ok().and_then(|status| *status)
     }
 }
 
@@ -194,12 +179,7 @@ async fn send(mut queue: mpsc::UnboundedReceiver<Order>, mut stdin: ChildStdin) 
     }
 }
 
-async fn receive(
-    mut child: Child,
-    stdout: ChildStdout,
-    children: Children,
-    done: std::sync::mpsc::Sender<()>,
-) {
+async fn receive(mut child: Child, stdout: ChildStdout, children: Children, done: std::sync::mpsc::Sender<()>) {
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let Ok(event) = serde_json::from_str::<Event>(&line) else {
@@ -213,18 +193,13 @@ async fn receive(
             Event::Started { pid, .. } => reporter.start(Ok(pid)),
             Event::Failed { error, .. } => reporter.start(Err(error)),
             Event::Exited { status, .. } => {
-                reporter
-                    .exit
-                    .send_replace(Some(ExitStatus::from_raw(status)));
+                reporter.exit.send_replace(Some(ExitStatus::from_raw(status)));
             }
         }
     }
     let _ = child.wait().await;
     // Whoever still waits for a child learns that there is nothing left to wait for.
-    children
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
+    children.lock().unwrap_or_else(PoisonError::into_inner).clear();
     let _ = done.send(());
 }
 

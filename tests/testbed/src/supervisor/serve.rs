@@ -30,10 +30,8 @@ struct Owned {
 /// # Errors
 /// If the process cannot install its signal handlers; children are never left behind.
 pub async fn serve(folder: Option<PathBuf>) -> Result<()> {
-    let mut terminate =
-        signal(SignalKind::terminate()).context("installing a handler for SIGTERM")?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).context("installing a handler for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("installing a handler for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("installing a handler for SIGINT")?;
     let (events, queue) = mpsc::unbounded_channel();
     let reports = tokio::spawn(report(queue));
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
@@ -82,11 +80,7 @@ async fn end(child: &mut Owned) {
     }
 }
 
-fn spawn(
-    id: u64,
-    launch: protocol::Command,
-    events: &mpsc::UnboundedSender<Event>,
-) -> Option<Owned> {
+fn spawn(id: u64, launch: protocol::Command, events: &mpsc::UnboundedSender<Event>) -> Option<Owned> {
     match start(launch) {
         Ok(child) => {
             let (signals, orders) = mpsc::unbounded_channel();
@@ -152,8 +146,7 @@ async fn own(mut child: Child, mut orders: mpsc::UnboundedReceiver<i32>) -> Exit
 async fn report(mut queue: mpsc::UnboundedReceiver<Event>) {
     let mut stdout = tokio::io::stdout();
     while let Some(event) = queue.recv().await {
-        if stdout.write_all(event.line().as_bytes()).await.is_err() || stdout.flush().await.is_err()
-        {
+        if stdout.write_all(event.line().as_bytes()).await.is_err() || stdout.flush().await.is_err() {
             return;
         }
     }

@@ -1,0 +1,104 @@
+//! `dws-operator check`: says what is wrong with an installation before, or instead of, reading logs.
+//!
+//! It takes the flags of the operator and asks with the operator's own rights, so it is best run as the operator's service
+//! account. It returns whether all is well and prints one line for each finding. It may never write anything, to Kubernetes or to the
+//! cloud, and never shows a secret.
+
+use std::io::{self, Write};
+use std::num::NonZeroU16;
+
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::Client;
+use kube::api::PostParams;
+
+use crate::reconcile::kubernetes::Kubernetes;
+use crate::reconcile::setup;
+use crate::runtime::settings::ClusterArgs;
+
+mod definitions;
+mod finding;
+mod inventory;
+mod permissions;
+mod providers;
+
+use finding::Finding;
+use inventory::Inventory;
+
+/// How many calls to Kubernetes, or providers, are in flight at the same time.
+const CONCURRENCY: NonZeroU16 = NonZeroU16::new(8).expect("not zero");
+
+/// Checks identity, permissions, custom resource definitions and providers, and prints the findings as they come.
+/// Returns whether nothing is wrong.
+///
+/// # Errors
+/// If the findings cannot be printed. What is wrong with the installation is a finding.
+pub async fn run(args: &ClusterArgs, namespace: &str, client: Client, out: &mut impl Write) -> io::Result<bool> {
+    let kubernetes = Kubernetes::new(client, CONCURRENCY);
+    let scopes = setup::scopes(args);
+    let mut tally = Tally::default();
+    let identity = identity(&kubernetes, namespace).await;
+    let reached = !identity.is_wrong();
+    tally.print(out, vec![identity])?;
+    if reached {
+        let (inventory, unreadable) = Inventory::read(&kubernetes, &scopes, namespace).await;
+        tally.print(
+            out,
+            permissions::findings(&kubernetes, &scopes, namespace, &inventory).await,
+        )?;
+        tally.print(out, definitions::findings(&kubernetes).await)?;
+        tally.print(out, unreadable)?;
+        tally.print(out, providers::findings(args, &kubernetes, namespace, &inventory).await)?;
+    }
+    tally.conclude(out)
+}
+
+/// As whom the check asks. Without an answer nothing else can be found out.
+async fn identity(kubernetes: &Kubernetes, namespace: &str) -> Finding {
+    const SUBJECT: &str = "Kubernetes API";
+    let reviews = kubernetes.all::<SelfSubjectReview>();
+    let (parameters, question) = (PostParams::default(), SelfSubjectReview::default());
+    match kubernetes.call(reviews.create(&parameters, &question)).await {
+        Ok(review) => {
+            let user = review.status.and_then(|status| status.user_info?.username);
+            let user = user.unwrap_or_else(|| "somebody without a name".to_owned());
+            Finding::ok(
+                SUBJECT,
+                format!("answers; the checks below are made as {user}, for an operator in namespace {namespace}"),
+            )
+        }
+        Err(error) => Finding::wrong(
+            SUBJECT,
+            format!("does not answer: {error}. Check the kubeconfig or the service account, and the network"),
+        ),
+    }
+}
+
+/// How many findings there were.
+#[derive(Default)]
+struct Tally {
+    all: usize,
+    wrong: usize,
+}
+
+impl Tally {
+    fn print(&mut self, out: &mut impl Write, findings: Vec<Finding>) -> io::Result<()> {
+        for finding in findings {
+            writeln!(out, "{finding}")?;
+            self.all += 1;
+            self.wrong += usize::from(finding.is_wrong());
+        }
+        out.flush()
+    }
+
+    fn conclude(&self, out: &mut impl Write) -> io::Result<bool> {
+        match self.wrong {
+            0 => writeln!(out, "{} checks, nothing is wrong", self.all)?,
+            wrong => writeln!(out, "{} checks, {wrong} wrong", self.all)?,
+        }
+        out.flush()?;
+        Ok(self.wrong == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

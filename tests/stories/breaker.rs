@@ -1,0 +1,182 @@
+//! A key that the cloud refuses is tried no more than three times in a window, however many objects share it.
+
+use std::time::Duration;
+
+use dws_operator::api::Reason;
+use dws_operator::api::data_source::{ProviderKind, ProviderRef};
+use dws_operator::api::provider::DwsProvider;
+use dws_simulator::{AccessKey, Call, LogEntry};
+use dws_testbed::wait;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret};
+
+/// How many objects share the key.
+const OBJECTS: usize = 30;
+
+async fn correct(world: &World<'_>, name: &str) {
+    let secrets: Api<Secret> = world.api();
+    let right = json!({"stringData": {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}});
+    secrets
+        .patch(name, &PatchParams::default(), &Patch::Merge(right))
+        .await
+        .expect("the Secret exists");
+}
+
+fn is_rejection(entry: &LogEntry) -> bool {
+    entry.error_code.as_deref() == Some("APIGW.0301")
+}
+
+fn rejections(world: &World<'_>) -> usize {
+    world.cloud.log().iter().filter(|entry| is_rejection(entry)).count()
+}
+
+async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
+    let providers: Api<DwsProvider> = world.api();
+    wait::until(SOON, &format!("the provider {name} says {reason}"), async || {
+        let status = providers
+            .get(name)
+            .await
+            .ok()
+            .and_then(|provider| provider.status)
+            .unwrap_or_default();
+        if status.conditions.iter().any(|condition| condition.reason == reason) {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    })
+    .await;
+}
+
+/// Applies 30 objects that use these providers in turn, all with a wrong secret key.
+async fn with_wrong_keys(names: &[&str]) -> World<'static> {
+    let world = World::new("breaker").await;
+    for name in names {
+        world
+            .create(&secret(
+                &format!("key-{name}"),
+                &[("accessKey", ACCESS_KEY), ("secretKey", "wrong")],
+            ))
+            .await;
+        let mut provider = provider(&world.endpoint);
+        provider.metadata.name = Some((*name).to_owned());
+        provider.spec.access.auth.access_key.as_mut().unwrap().secret_ref.name = format!("key-{name}");
+        world.create(&provider).await;
+    }
+    for n in 0..OBJECTS {
+        let mut object = on_cluster(n, obs(&format!("lake-{n}")));
+        object.spec.provider_ref = Some(ProviderRef {
+            kind: ProviderKind::DwsProvider,
+            name: names[n % names.len()].to_owned(),
+        });
+        world.create(&object).await;
+    }
+    world
+}
+
+async fn all_say_rejected(world: &World<'_>, names: &[&str]) {
+    for n in 0..OBJECTS {
+        world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
+    }
+    for name in names {
+        provider_says(world, name, Reason::CredentialsRejected).await;
+    }
+}
+
+async fn all_ready(world: &World<'_>, names: &[&str]) {
+    for n in 0..OBJECTS {
+        let object = world.ready(&format!("lake-{n}")).await;
+        assert_eq!(object.metadata.generation, Some(1), "nobody touched it");
+    }
+    for name in names {
+        provider_says(world, name, Reason::Available).await;
+    }
+    assert_eq!(world.effective(Call::Create), OBJECTS);
+}
+
+/// A wrong secret key is told on every object and on the provider, and once the Secret is right all become Ready at its next
+/// reading, long before the window of the breaker ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_secret_makes_all_ready_at_once() {
+    let names = ["default"];
+    let world = with_wrong_keys(&names).await;
+    let _operator = world.operator_with(&["--breaker-window=5m"]).start().await;
+    all_say_rejected(&world, &names).await;
+    correct(&world, "key-default").await;
+    all_ready(&world, &names).await;
+    let rejected = rejections(&world);
+    assert!((1..=3).contains(&rejected), "{rejected} calls with a wrong key");
+}
+
+/// Three wrong Secrets with the same access key fail three times together in a window; corrected, all are Ready after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_in_many_secrets_fails_three_times_at_most_in_a_window() {
+    const WINDOW: Duration = Duration::from_secs(10);
+    let names = ["default", "second", "third"];
+    let world = with_wrong_keys(&names).await;
+    let _operator = world.operator_with(&["--breaker-window=10s"]).start().await;
+    all_say_rejected(&world, &names).await;
+    for name in names {
+        correct(&world, &format!("key-{name}")).await;
+    }
+    all_ready(&world, &names).await;
+    let rejected: Vec<_> = world
+        .cloud
+        .log()
+        .into_iter()
+        .filter(is_rejection)
+        .map(|entry| entry.time)
+        .collect();
+    assert!(!rejected.is_empty());
+    for four in rejected.windows(4) {
+        let span = four[3].duration_since(four[0]).unsigned_abs();
+        assert!(span >= WINDOW, "four calls with a wrong key within {span:?}");
+    }
+}
+
+/// A key that is revoked while its objects are Ready: the objects say so once they are compared, with three calls at most; a new
+/// key makes them Ready again, and nothing is created or deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
+    let world = World::new("breaker").await;
+    world.with_provider().await;
+    let _operator = world
+        .operator_with(&["--breaker-window=60s", "--ready-grace=1s"])
+        .args(["--resync-period=2s"])
+        .start()
+        .await;
+    for n in 0..OBJECTS {
+        world.create(&on_cluster(n, obs(&format!("lake-{n}")))).await;
+    }
+    for n in 0..OBJECTS {
+        world.ready(&format!("lake-{n}")).await;
+    }
+    world.cloud.remove_access_key(ACCESS_KEY);
+    for n in 0..OBJECTS {
+        world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
+    }
+    provider_says(&world, "default", Reason::CredentialsRejected).await;
+    let rejected = rejections(&world);
+    assert!((1..=3).contains(&rejected), "{rejected} calls with a revoked key");
+
+    world
+        .cloud
+        .add_access_key(AccessKey::permanent("AKEXAMPLE0000000NEXT", "SKnext"));
+    let secrets: Api<Secret> = world.api();
+    let next = json!({"stringData": {"accessKey": "AKEXAMPLE0000000NEXT", "secretKey": "SKnext"}});
+    secrets
+        .patch("dws-access-key", &PatchParams::default(), &Patch::Merge(next))
+        .await
+        .expect("the Secret exists");
+    for n in 0..OBJECTS {
+        world.ready(&format!("lake-{n}")).await;
+        assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
+    }
+    assert_eq!(world.calls(Call::Create).len(), OBJECTS);
+    assert!(world.calls(Call::Delete).is_empty());
+    assert!(rejections(&world) <= 3);
+}

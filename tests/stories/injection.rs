@@ -1,0 +1,310 @@
+//! Nothing that a user, the cloud or somebody with kubectl writes changes where a request goes, or hurts anybody else.
+
+use std::time::Duration;
+
+use dws_operator::api::Reason;
+use dws_operator::api::data_source::DwsDataSource;
+use dws_simulator::{Answer, Body, Call, Fault, Settings, Simulator};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::world::{PROJECT, World, cluster, message, mrs, obs, on_cluster, secret};
+
+/// What no request may be led astray by.
+const EVIL: &str = "../../v3/projects?a#b%2f..%2F@host:80/ \u{e9}\u{4e16}\u{202e}\\\"{}";
+
+/// Every request went to the endpoint, to a path of the API with plain ids in it, with no header but the operator's own.
+fn check_requests(world: &World<'_>) {
+    let host = world.endpoint.trim_start_matches("http://");
+    let known = [
+        "accept",
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "x-project-id",
+        "x-sdk-date",
+        "accept-encoding",
+        "x-auth-token",
+        "x-security-token",
+    ];
+    for entry in world.cloud.log() {
+        assert_eq!(entry.header("host"), Some(host), "{entry}");
+        let parts: Vec<&str> = entry.path.split('/').skip(1).collect();
+        let plain = |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        let fits = match parts.as_slice() {
+            ["v1.0", PROJECT, "clusters", cluster, "ext-data-sources"] => plain(cluster),
+            ["v1.0", PROJECT, "clusters", cluster, "ext-data-sources", id] => plain(cluster) && plain(id),
+            ["v1.0", PROJECT, "job", id] => plain(id),
+            _ => false,
+        };
+        assert!(fits, "{entry}");
+        assert!(
+            ["", "type=OBS", "type=MRS"].contains(&entry.query.as_str()),
+            "{entry}?{}",
+            entry.query
+        );
+        for (name, _) in &entry.headers {
+            assert!(known.contains(&name.as_str()), "{entry}: {name}");
+        }
+    }
+}
+
+async fn annotate(world: &World<'_>, name: &str, key: &str, value: &str) {
+    let api: Api<DwsDataSource> = world.api();
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+    api.patch(name, &PatchParams::default(), &patch)
+        .await
+        .expect("the API server takes annotations");
+}
+
+/// Text in every field that takes any goes out as text in the body; passwords with a line break do not go out at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_from_users_stays_text() {
+    let world = World::new("injection").await;
+    world.with_provider().await;
+    let text = EVIL.replace('\u{202e}', "");
+    world.create(&secret("mrs-account", &[("password", &text)])).await;
+    world
+        .create(&secret("crlf", &[("password", "12345678\r\nX-Evil: 1")]))
+        .await;
+    let mut strange = on_cluster(1, obs("strange"));
+    strange.spec.description = Some(text.clone());
+    strange.spec.connect_info = Some(text.clone());
+    strange.spec.user_name = "....".to_owned();
+    world.create(&strange).await;
+    world.create(&on_cluster(2, mrs("password"))).await;
+    let mut crlf = on_cluster(3, mrs("crlf"));
+    crlf.spec.user_pwd.as_mut().unwrap().secret_key_ref.name = "crlf".to_owned();
+    world.create(&crlf).await;
+    let _operator = world.operator().start().await;
+    let object = world.stalled("crlf", Reason::InvalidSpec).await;
+    assert!(
+        message(&object).contains("control character") && !message(&object).contains("Evil"),
+        "{}",
+        message(&object)
+    );
+    world.ready("password").await;
+    assert_eq!(
+        world.cloud.sources(&cluster(2))[0].password,
+        Some(world.cloud.digest(&text))
+    );
+    let created = |log: &[dws_simulator::LogEntry]| {
+        log.iter()
+            .any(|entry| entry.call == Call::Create && entry.name.as_deref() == Some("strange"))
+    };
+    let log = world
+        .cloud
+        .wait_log(crate::world::SOON, created)
+        .await
+        .expect("it is sent");
+    let body = log
+        .iter()
+        .find(|entry| entry.name.as_deref() == Some("strange"))
+        .unwrap()
+        .body
+        .clone()
+        .unwrap();
+    assert_eq!(body["connect_info"], text.as_str());
+    assert!(body["description"].as_str().unwrap().starts_with(&text));
+    assert!(
+        world
+            .calls(Call::Create)
+            .iter()
+            .all(|entry| entry.name.as_deref() != Some("crlf"))
+    );
+    check_requests(&world);
+}
+
+/// An id in the status or an intent that was edited by hand never becomes a path, and the object is still deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_status_or_intent_leads_nowhere() {
+    let world = World::new("injection").await;
+    world.with_provider().await;
+    let _operator = world
+        .operator_with(&["--stalled-recheck=1s"])
+        .args(["--resync-period=1s"])
+        .start()
+        .await;
+    world.create(&on_cluster(1, obs("id"))).await;
+    world.create(&on_cluster(2, obs("intent"))).await;
+    let real = world.ready("id").await.status.unwrap().id;
+    world.ready("intent").await;
+    let api: Api<DwsDataSource> = world.api();
+    let patch = Patch::Merge(json!({"status": {"id": EVIL, "jobID": EVIL}}));
+    api.patch_status("id", &PatchParams::default(), &patch)
+        .await
+        .expect("the schema takes it");
+    let intent = api.get("intent").await.unwrap().metadata.annotations.unwrap();
+    let (key, value) = intent
+        .iter()
+        .find(|(_, value)| value.contains(&cluster(2)))
+        .expect("the intent");
+    annotate(&world, "intent", key, &value.replace(&cluster(2), "../../v3/projects")).await;
+    world.lists_later(4).await;
+    world
+        .until("id", "the real id again", |object| {
+            object.status.as_ref().is_some_and(|status| status.id == real)
+        })
+        .await;
+    for name in ["id", "intent"] {
+        world.delete(name).await;
+        world.gone(name).await;
+    }
+    assert!(world.cloud.sources(&cluster(1)).is_empty() && world.cloud.sources(&cluster(2)).is_empty());
+    check_requests(&world);
+}
+
+/// Ids in the cloud's answers that are no ids are not believed: the list tells what was created, and it is created once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_from_the_cloud_that_is_none_enters_no_path() {
+    let world = World::new("injection").await;
+    world.with_provider().await;
+    let ids = ["../../../v3/projects", "a/b", "..", "x\r\nX-Evil: 1", "", "%2e%2e"];
+    for (n, id) in ids.into_iter().enumerate() {
+        let evil = Fault::on(Call::Create, Answer::Ids(id.to_owned()))
+            .cluster(&cluster(n))
+            .times(1);
+        world.cloud.add_fault(evil);
+        let evil = Fault::on(Call::List, Answer::Ids(id.to_owned()))
+            .cluster(&cluster(n))
+            .skip(1)
+            .times(1);
+        world.cloud.add_fault(evil);
+    }
+    let _operator = world.operator().start().await;
+    for n in 0..ids.len() {
+        world.create(&on_cluster(n, obs(&format!("lake-{n}")))).await;
+    }
+    for n in 0..ids.len() {
+        let id = world.ready(&format!("lake-{n}")).await.status.unwrap().id;
+        let sources = world.cloud.sources(&cluster(n));
+        assert_eq!(
+            sources.iter().map(|source| Some(source.id.clone())).collect::<Vec<_>>(),
+            [id],
+            "{:?}",
+            ids[n]
+        );
+    }
+    assert_eq!(world.calls(Call::Create).len(), ids.len());
+    check_requests(&world);
+}
+
+/// A redirect is not followed, whichever call it answers; the other host gets nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_are_not_followed() {
+    let world = World::new("injection").await;
+    world.with_provider().await;
+    let trap = Simulator::start(Settings::default())
+        .await
+        .expect("the simulator starts");
+    for (n, call) in [Call::List, Call::Create, Call::Job].into_iter().enumerate() {
+        for status in [302, 307] {
+            let there = Answer::with_body(status, Body::Empty).header("Location", &format!("{}/v1.0/trap", trap.url()));
+            world
+                .cloud
+                .add_fault(Fault::on(call, there).cluster(&cluster(n)).times(1));
+        }
+    }
+    let _operator = world.operator_with(&["--stalled-recheck=1s"]).start().await;
+    for n in 0..3 {
+        world.create(&on_cluster(n, obs(&format!("lake-{n}")))).await;
+    }
+    let object = world.stalled("lake-0", Reason::InvalidSpec).await;
+    assert!(message(&object).contains("redirect"), "{}", message(&object));
+    for n in 0..3 {
+        world.ready(&format!("lake-{n}")).await;
+        assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
+    }
+    assert!(trap.admin().log().is_empty());
+    check_requests(&world);
+}
+
+/// Whatever the cloud writes into an error, the message is one printable line with at most 256 characters of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn error_texts_come_out_short_and_printable() {
+    let world = World::new("injection").await;
+    world.with_provider().await;
+    let texts = [
+        format!("Z{}", "Z".repeat(10_000)),
+        format!("\u{1b}[31mred\u{1b}[0m\r\n\0\u{7f}\u{9b}2J{}", "Z".repeat(300)),
+        "\u{202e}gnp.exe \u{200b}\u{2028}next line".to_owned(),
+    ];
+    for (n, text) in texts.iter().enumerate() {
+        world
+            .cloud
+            .add_fault(Fault::on(Call::Create, Answer::error(400, "DWS.0001", text)).cluster(&cluster(n)));
+    }
+    let operator = world.operator().start().await;
+    for n in 0..texts.len() {
+        world.create(&on_cluster(n, obs(&format!("lake-{n}")))).await;
+    }
+    for n in 0..texts.len() {
+        let object = world.stalled(&format!("lake-{n}"), Reason::InvalidSpec).await;
+        let message = message(&object);
+        let (_, said) = message
+            .split_once("DWS.0001: ")
+            .expect("the code, then the cloud's words");
+        assert!(said.chars().count() <= 256, "{}", said.chars().count());
+        let odd = |c: char| {
+            c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!message.contains(odd), "{message:?}");
+    }
+    assert!(!operator.log().contains('\u{1b}'));
+}
+
+/// Bodies that are huge, endless, deep or claim to be compressed cost their own cluster a retry and the others nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_bodies_hurt_nobody_else() {
+    const OTHERS: usize = 5;
+    let world = World::new("injection").await;
+    world.with_provider().await;
+    let text = |text: String| Body::Text {
+        content_type: "application/json".to_owned(),
+        text,
+    };
+    let bodies = [
+        Answer::with_body(200, Body::Oversized(50 << 20)),
+        Answer::with_body(200, Body::Endless),
+        Answer::with_body(200, text("[".repeat(500_000))),
+        Answer::with_body(200, text("{\"data_sources\":".repeat(30_000))),
+        Answer::with_body(200, text("\u{1f}\u{8b}\u{8}".to_owned())).header("Content-Encoding", "gzip"),
+    ];
+    let count = bodies.len();
+    for (n, answer) in bodies.into_iter().enumerate() {
+        world
+            .cloud
+            .add_fault(Fault::on(Call::List, answer).cluster(&cluster(n)));
+    }
+    let operator = world.operator().start().await;
+    for n in 0..count {
+        world.create(&on_cluster(n, obs(&format!("hostile-{n}")))).await;
+    }
+    for n in 0..count {
+        world.reconciling(&format!("hostile-{n}"), Reason::Retrying).await;
+    }
+    let started = Instant::now();
+    for n in 0..OTHERS {
+        world.create(&on_cluster(100 + n, obs(&format!("other-{n}")))).await;
+    }
+    for n in 0..OTHERS {
+        world.ready(&format!("other-{n}")).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid())).expect("the operator runs");
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("the peak of its memory");
+    let kilobytes: u64 = peak.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    assert!(kilobytes < 150_000, "{kilobytes} kB");
+    world.cloud.clear_faults();
+    for n in 0..count {
+        world.ready(&format!("hostile-{n}")).await;
+    }
+    assert_eq!(world.effective(Call::Create), count + OTHERS);
+}

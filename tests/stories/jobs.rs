@@ -1,0 +1,202 @@
+//! How a create's job ends decides what the user reads, and the failed record stays until somebody changes something.
+
+use std::time::Duration;
+
+use dws_operator::api::{ConditionType, Reason};
+use dws_simulator::{Call, JobOutcome, NameSettings};
+
+use crate::world::{World, cluster, message, obs, on_cluster, verdict};
+
+fn fails() -> JobOutcome {
+    JobOutcome::Fail {
+        code: "CreateExtDataSourceTask-fail:DWS.5172".to_owned(),
+        detail: "DWS.5172:The database does not exist.".to_owned(),
+    }
+}
+
+fn ends(world: &World<'_>, name: &str, outcome: JobOutcome) {
+    let settings = NameSettings {
+        create_outcome: Some(outcome),
+        ..NameSettings::default()
+    };
+    world
+        .cloud
+        .update_settings(|all| drop(all.by_name.insert(name.to_owned(), settings)));
+}
+
+/// FAIL, STOP, never, an unknown state and a job that the cloud forgets each have their verdict, and the next object of the
+/// cluster is created all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_end_of_a_job_has_its_verdict_and_frees_the_cluster() {
+    let world = World::new("jobs").await;
+    world.with_provider().await;
+    // What never ends would keep the simulated cluster busy for ever.
+    world
+        .cloud
+        .update_settings(|settings| settings.busy = dws_simulator::Busy::Never);
+    let rows = [
+        ("fails", fails(), (ConditionType::Stalled, Reason::CreateFailed)),
+        (
+            "stops",
+            JobOutcome::Stop,
+            (ConditionType::Stalled, Reason::CreateFailed),
+        ),
+        (
+            "endless",
+            JobOutcome::Never,
+            (ConditionType::Stalled, Reason::JobTimedOut),
+        ),
+        (
+            "odd",
+            JobOutcome::Unknown("PONDERING".to_owned()),
+            (ConditionType::Stalled, Reason::JobTimedOut),
+        ),
+        (
+            "forgotten",
+            JobOutcome::Vanish,
+            (ConditionType::Ready, Reason::Available),
+        ),
+    ];
+    for (name, outcome, _) in &rows {
+        ends(&world, name, outcome.clone());
+    }
+    let _operator = world.operator_with(&["--job-deadline=3s"]).start().await;
+    for (n, (name, ..)) in rows.iter().enumerate() {
+        world.create(&on_cluster(n, obs(name))).await;
+    }
+    for (name, _, wanted) in &rows {
+        world
+            .until(name, &format!("{wanted:?}"), |object| verdict(object) == Some(*wanted))
+            .await;
+    }
+    let failed = world.stalled("fails", Reason::CreateFailed).await;
+    assert!(message(&failed).contains("The database does not exist.") && message(&failed).contains("Correct the spec"));
+    let status = failed.status.unwrap();
+    let operation = status.operation.unwrap();
+    assert_eq!(
+        operation.failed_code.as_deref(),
+        Some("CreateExtDataSourceTask-fail:DWS.5172")
+    );
+    assert_eq!(
+        operation.failed_detail.as_deref(),
+        Some("DWS.5172:The database does not exist.")
+    );
+    let observed = status.observed.unwrap();
+    assert_eq!(observed.configure_status.as_deref(), Some("Failed"));
+    let endless = world.stalled("endless", Reason::JobTimedOut).await;
+    assert_eq!(
+        endless
+            .status
+            .as_ref()
+            .unwrap()
+            .operation
+            .as_ref()
+            .unwrap()
+            .progress
+            .as_deref(),
+        Some("99%")
+    );
+    let odd = world.stalled("odd", Reason::JobTimedOut).await;
+    assert!(message(&odd).contains("PONDERING"), "{}", message(&odd));
+
+    for n in 0..rows.len() {
+        world.create(&on_cluster(n, obs(&format!("next-{n}")))).await;
+    }
+    for n in 0..rows.len() {
+        world.ready(&format!("next-{n}")).await;
+    }
+    // The records are what a person looks at in the console.
+    for (n, (name, ..)) in rows.iter().enumerate() {
+        assert!(
+            world
+                .cloud
+                .sources(&cluster(n))
+                .iter()
+                .any(|source| source.name == *name),
+            "{name}"
+        );
+    }
+    assert!(world.calls(Call::Delete).is_empty());
+    assert_eq!(
+        world.calls(Call::Create).len(),
+        2 * rows.len(),
+        "nothing is created twice"
+    );
+}
+
+/// A job that was given up for late and then ends well makes its object Ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_job_that_ends_well_makes_ready() {
+    let world = World::new("jobs").await;
+    world.with_provider().await;
+    ends(&world, "late", JobOutcome::Never);
+    let _operator = world.operator_with(&["--job-deadline=2s"]).start().await;
+    world.create(&obs("late")).await;
+    let object = world.stalled("late", Reason::JobTimedOut).await;
+    assert!(
+        world
+            .cloud
+            .end_job(&object.status.unwrap().job_id.unwrap(), JobOutcome::Success)
+    );
+    let object = world.ready("late").await;
+    assert!(object.status.unwrap().operation.is_none());
+    assert_eq!(world.calls(Call::Create).len(), 1);
+}
+
+/// While a job runs, its progress is in the status.
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_shown() {
+    let world = World::new("jobs").await;
+    world.with_provider().await;
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(4));
+    let _operator = world.operator().start().await;
+    world.create(&obs("lake")).await;
+    let progress = |object: &dws_operator::api::DwsDataSource| {
+        object
+            .status
+            .as_ref()?
+            .operation
+            .as_ref()?
+            .progress
+            .as_ref()?
+            .trim_end_matches('%')
+            .parse::<u32>()
+            .ok()
+    };
+    let object = world
+        .until("lake", "some progress", |object| {
+            progress(object).is_some_and(|percent| percent > 0)
+        })
+        .await;
+    assert_eq!(verdict(&object), Some((ConditionType::Reconciling, Reason::Creating)));
+    let first = progress(&object).unwrap();
+    world
+        .until("lake", "more progress", |object| {
+            progress(object).is_some_and(|percent| percent > first)
+        })
+        .await;
+    let object = world.ready("lake").await;
+    assert!(object.status.unwrap().operation.is_none());
+}
+
+/// A failed create is looked at again and again, and neither deleted nor repeated, until the spec changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_record_stays_until_the_spec_changes() {
+    let world = World::new("jobs").await;
+    world.with_provider().await;
+    ends(&world, "lake", fails());
+    let _operator = world.operator_with(&["--stalled-recheck=1s"]).start().await;
+    world.create(&obs("lake")).await;
+    let object = world.stalled("lake", Reason::CreateFailed).await;
+    let id = object.status.unwrap().id;
+    world.lists_later(4).await;
+    let sources = world.cloud.sources(crate::world::CLUSTER);
+    assert_eq!(
+        sources.iter().map(|source| Some(source.id.clone())).collect::<Vec<_>>(),
+        [id]
+    );
+    assert!(world.calls(Call::Delete).is_empty());
+    assert_eq!(world.calls(Call::Create).len(), 1);
+}

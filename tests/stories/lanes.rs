@@ -1,0 +1,207 @@
+//! Writes to one DWS cluster follow one another, first come first served; DWS clusters do not wait for each other.
+
+use std::time::{Duration, Instant};
+
+use dws_operator::api::{DwsDataSource, Reason};
+use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
+use kube::ResourceExt;
+
+use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster, verdict};
+
+/// The error codes of a busy DWS cluster.
+const BUSY: [&str; 2] = ["DWS.7023", "DWS.0011"];
+
+/// How often the cloud refused a request since it was busy.
+fn busy_answers(world: &World<'_>) -> usize {
+    world
+        .cloud
+        .log()
+        .iter()
+        .filter(|entry| entry.error_code.as_deref().is_some_and(|code| BUSY.contains(&code)))
+        .count()
+}
+
+/// The names of the first create requests, in the order of their arrival.
+fn order_of_posts(world: &World<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for post in world.calls(Call::Create) {
+        let name = post.name.unwrap();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// 50 data sources of one DWS cluster are created one after the other in the order in which they were applied. One that is refused and
+/// one whose job fails hold nobody up.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
+    let world = World::new("lane").await;
+    world.cloud.update_settings(|settings| {
+        settings.job_duration = Duration::from_millis(30);
+        let fails = JobOutcome::Fail {
+            code: "CreateTask-fail:DWS.0114".to_owned(),
+            detail: "No route.".to_owned(),
+        };
+        let fails = NameSettings {
+            create_outcome: Some(fails),
+            ..NameSettings::default()
+        };
+        settings.by_name.insert("lake_20".to_owned(), fails);
+    });
+    let refused = Answer::error(400, "DWS.5130", "The agency does not exist.");
+    world.cloud.add_fault(Fault::on(Call::Create, refused).name("lake_10"));
+    world.with_provider().await;
+    let _operator = world.operator().args(["--job-poll-min=40ms"]).start().await;
+    let names: Vec<String> = (0..50).map(|n| format!("lake-{n:02}")).collect();
+    for name in &names {
+        world.create(&obs(name)).await;
+        // It has come when the operator has said something about it.
+        world.until(name, "noticed", |object| verdict(object).is_some()).await;
+    }
+    for name in &names {
+        match name.as_str() {
+            "lake-10" => world.stalled(name, Reason::InvalidSpec).await,
+            "lake-20" => world.stalled(name, Reason::CreateFailed).await,
+            _ => world.ready(name).await,
+        };
+    }
+    assert_eq!(
+        order_of_posts(&world),
+        names.iter().map(|name| name.replace('-', "_")).collect::<Vec<_>>()
+    );
+    assert_eq!(world.effective(Call::Create), 49);
+    assert_eq!(world.cloud.sources(CLUSTER).len(), 49);
+    assert_eq!(busy_answers(&world), 0, "no two operations at once");
+}
+
+/// A deletion goes before the creates that have waited longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_go_first() {
+    let world = World::new("lane-delete").await;
+    world.with_provider().await;
+    let _operator = world.operator().start().await;
+    world.create(&obs("old")).await;
+    world.ready("old").await;
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Never);
+    world.create(&obs("running")).await;
+    let running = world.until("running", "its job", |object| job(object).is_some()).await;
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Success);
+    for name in ["first", "second"] {
+        world.create(&obs(name)).await;
+        world.reconciling(name, Reason::Creating).await;
+    }
+    world.delete("old").await;
+    world.reconciling("old", Reason::Deleting).await;
+
+    assert!(world.cloud.end_job(&job(&running).unwrap(), JobOutcome::Success));
+    world.gone("old").await;
+    for name in ["running", "first", "second"] {
+        world.ready(name).await;
+    }
+    let writes: Vec<_> = world
+        .cloud
+        .log()
+        .into_iter()
+        .filter(|entry| matches!(entry.call, Call::Create | Call::Delete))
+        .map(|entry| (entry.call, entry.name.unwrap()))
+        .collect();
+    let expected = [
+        (Call::Create, "old"),
+        (Call::Create, "running"),
+        (Call::Delete, "old"),
+        (Call::Create, "first"),
+        (Call::Create, "second"),
+    ];
+    assert_eq!(writes, expected.map(|(call, name)| (call, name.to_owned())));
+    assert_eq!(busy_answers(&world), 0);
+}
+
+fn job(object: &DwsDataSource) -> Option<String> {
+    object.status.as_ref()?.job_id.clone()
+}
+
+/// 200 data sources on 200 DWS clusters are created side by side, each by one request.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_clusters_do_not_wait_for_each_other() {
+    let world = World::new("parallel").await;
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(1));
+    world.with_provider().await;
+    let _operator = world.operator().start().await;
+    let begun = Instant::now();
+    for n in 0..200 {
+        world.create(&on_cluster(n, obs(&format!("lake-{n}")))).await;
+    }
+    let applied = begun.elapsed();
+    for n in 0..200 {
+        world.ready(&format!("lake-{n}")).await;
+    }
+    println!(
+        "200 data sources on 200 clusters: applied in {applied:?}, Ready after {:?}",
+        begun.elapsed()
+    );
+    assert_eq!(world.calls(Call::Create).len(), 200);
+    for n in 0..200 {
+        let posts = world.posts(&format!("lake_{n}"));
+        assert_eq!((posts.len(), posts[0].cluster.clone()), (1, Some(cluster(n))));
+    }
+    let overlap = world.cloud.log();
+    let first_ready = overlap
+        .iter()
+        .position(|entry| entry.call == Call::Job && entry.time > overlap[0].time)
+        .unwrap();
+    let last_post = overlap.iter().rposition(|entry| entry.call == Call::Create).unwrap();
+    assert!(first_ready < last_post, "jobs are followed while others are created");
+}
+
+/// An operation of somebody else on the DWS cluster is waited for; when that takes too long, the object says so, and goes on trying.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_busy_with_another_operation_is_waited_for() {
+    let world = World::new("busy").await;
+    world.with_provider().await;
+    let rows = [(403, "DWS.7023"), (409, "DWS.0011")];
+    for (n, (status, code)) in rows.into_iter().enumerate() {
+        let busy = Answer::error(status, code, "Another operation is running.");
+        world
+            .cloud
+            .add_fault(Fault::on(Call::Create, busy).cluster(&cluster(n)));
+    }
+    let _operator = world.operator().args(["--busy-deadline=2s"]).start().await;
+    let names = ["forbidden", "conflict"];
+    for (n, name) in names.into_iter().enumerate() {
+        world.create(&on_cluster(n, obs(name))).await;
+    }
+    for (name, (_, code)) in names.into_iter().zip(rows) {
+        let retrying = world.reconciling(name, Reason::Retrying).await;
+        let retry = retrying.status.unwrap().retry.unwrap();
+        assert_eq!(retry.last_error_code.as_deref(), Some(code));
+    }
+    for name in names {
+        world.reconciling(name, Reason::WaitingForCluster).await;
+        let tries = world.posts(name).len();
+        world
+            .cloud
+            .wait_log(SOON, |log| {
+                log.iter()
+                    .filter(|entry| entry.call == Call::Create && entry.name.as_deref() == Some(name))
+                    .count()
+                    > tries
+            })
+            .await
+            .expect("it goes on trying");
+    }
+    world.cloud.clear_faults();
+    for (n, name) in names.into_iter().enumerate() {
+        let ready = world.ready(name).await;
+        assert!(ready.status.as_ref().unwrap().retry.is_none(), "{}", ready.name_any());
+        assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
+        assert_eq!(world.posts(name).iter().filter(|post| post.took_effect).count(), 1);
+    }
+}

@@ -1,0 +1,132 @@
+//! Objects that vanish without their finalizer: what they leave behind in the cloud is told, or removed if that is still safe.
+
+use dws_operator::api::data_source::DeletionPolicy;
+use dws_operator::api::names;
+use dws_simulator::Call;
+use dws_testbed::{Action, Api, Rule, Stage};
+use serde_json::json;
+
+use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, obs, on_cluster};
+
+/// Takes the finalizers away and deletes the object.
+async fn force_delete(world: &World<'_>, name: &str) {
+    world
+        .patch(name, false, json!({"metadata": {"finalizers": null}}))
+        .await;
+    world.delete(name).await;
+}
+
+/// An object that lost its finalizer and its life while the operator looked away is told as `Orphaned`, with all that one needs
+/// to find its data source; the cloud is not called for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_is_told_with_its_coordinates_and_left_alone() {
+    let world = World::new("orphans").await;
+    world.with_provider().await;
+    let operator = world.operator().start().await;
+    world.create(&on_cluster(0, obs("lake"))).await;
+    let id = world.ready("lake").await.status.unwrap().id.unwrap();
+    operator.pause();
+    force_delete(&world, "lake").await;
+    world.gone("lake").await;
+    operator.resume();
+    let note = world.event("lake", "Orphaned").await;
+    for known in [id.as_str(), "lake", &cluster(0), &world.endpoint, PROJECT] {
+        assert!(note.contains(known), "{known} is not in: {note}");
+    }
+    // A later life shows that nothing more comes.
+    world.create(&on_cluster(1, obs("later"))).await;
+    world.ready("later").await;
+    world.delete("later").await;
+    world.gone("later").await;
+    assert_eq!(world.cloud.sources(&cluster(0)).len(), 1);
+    let touched: Vec<_> = world
+        .calls(Call::Delete)
+        .into_iter()
+        .filter(|call| call.cluster.as_deref() != Some(&cluster(1)))
+        .collect();
+    assert_eq!(touched, []);
+}
+
+/// An object that is removed by force while its POST is under way: what the POST creates is deleted again, unless the policy is
+/// Retain; then it is told and stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
+    let world = World::new("orphans").await;
+    world.with_provider().await;
+    let _operator = world
+        .operator()
+        .args(["--write-deadline=4s", "--lease=10s"])
+        .start()
+        .await;
+    for (n, policy) in [DeletionPolicy::Delete, DeletionPolicy::Retain].into_iter().enumerate() {
+        let name = format!("lake-{n}");
+        let of_this = cluster(n);
+        let mut post = world
+            .namespace
+            .proxy()
+            .on(Rule::new(Stage::Applied, Action::Hold, move |call| {
+                call.is(Api::Cloud, "POST", &of_this)
+            }));
+        let mut object = on_cluster(n, obs(&name));
+        object.spec.deletion_policy = Some(policy);
+        world.create(&object).await;
+        post.reached(SOON).await;
+        force_delete(&world, &name).await;
+        world.gone(&name).await;
+        assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
+        post.release();
+        let note = world.event(&name, "Orphaned").await;
+        assert!(note.contains(&cluster(n)) && note.contains(PROJECT), "{note}");
+        if policy == DeletionPolicy::Delete {
+            let removed = world.cloud.wait_log(SOON, |log| {
+                log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect)
+            });
+            removed.await.expect("the orphan is deleted");
+            assert_eq!(world.cloud.sources(&cluster(n)), []);
+        }
+    }
+    world.create(&on_cluster(2, obs("later"))).await;
+    world.ready("later").await;
+    assert_eq!(world.cloud.sources(&cluster(1)).len(), 1);
+    assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (3, 1));
+}
+
+/// Deleted and created again under the same name at once: two objects with a life of their own each.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_created_again_at_once_has_a_life_of_its_own() {
+    let world = World::new("orphans").await;
+    world.with_provider().await;
+    let operator = world.operator().start().await;
+    // Before the operator has seen the first one, and after it was ready.
+    for (n, is_seen) in [false, true].into_iter().enumerate() {
+        let name = format!("lake-{n}");
+        if !is_seen {
+            operator.pause();
+        }
+        let first = world.create(&on_cluster(n, obs(&name))).await;
+        if is_seen {
+            world.ready(&name).await;
+        }
+        world.delete(&name).await;
+        world.gone(&name).await;
+        let second = world.create(&on_cluster(n, obs(&name))).await;
+        if !is_seen {
+            operator.resume();
+        }
+        let ready = world.ready(&name).await;
+        assert_eq!(ready.metadata.uid, second.metadata.uid);
+        assert_ne!(first.metadata.uid, second.metadata.uid);
+        let sources = world.cloud.sources(&cluster(n));
+        assert_eq!(sources.len(), 1);
+        assert_eq!(
+            sources[0].description,
+            Some(names::marker(second.metadata.uid.as_deref().unwrap()))
+        );
+        assert_eq!(ready.status.unwrap().id.as_ref(), Some(&sources[0].id));
+    }
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (3, 1)
+    );
+    assert_eq!(world.cloud.sources(CLUSTER), []);
+}

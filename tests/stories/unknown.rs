@@ -1,0 +1,424 @@
+//! A create whose answer is an error, garbage or missing: in the end one data source, and Ready.
+
+use std::time::Duration;
+
+use dws_operator::api::provider::OwnershipMarker;
+use dws_operator::api::{DwsDataSource, Reason};
+use dws_simulator::{Answer, Body, Call, Disconnect, DuplicateNames, Fault, LogEntry, Shape};
+use dws_testbed::wait;
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, obs, provider, secret};
+
+/// The write deadline of the stories.
+const WRITE_DEADLINE: SignedDuration = SignedDuration::from_secs(2);
+/// The gap between the two lists that settle an unanswered create, in the stories.
+const SETTLE_GAP: SignedDuration = SignedDuration::from_millis(500);
+/// How long a request may be on its way between two processes of this machine.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_millis(200);
+
+/// What the operator has to make of a faulty create.
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    /// Nothing was created, and the answer says so: the next create follows no earlier than this long after the first.
+    Refused { wait: Duration },
+    /// Nothing was created, and DWS itself answered: the next create follows after the backoff and one list.
+    Answered,
+    /// Nothing was created, and nobody says so: the next create follows two lists after the deadline.
+    Settled,
+    /// It was created: the list shows it, and there is no second create.
+    Recovered,
+}
+
+struct Case {
+    name: String,
+    fault: Fault,
+    rule: Rule,
+}
+
+fn case(name: &str, fault: Fault, rule: Rule) -> Case {
+    Case {
+        name: name.to_owned(),
+        fault,
+        rule,
+    }
+}
+
+/// An answer instead of the genuine one, without and with an effect.
+fn both(name: &str, answer: &Answer, without: Rule) -> [Case; 2] {
+    let fault = Fault::on(Call::Create, answer.clone());
+    [
+        case(&format!("{name}_lost"), fault.clone(), without),
+        case(&format!("{name}_done"), fault.applied(), Rule::Recovered),
+    ]
+}
+
+/// Creates one data source for each case, each on a cluster of its own, and holds what comes of it against its rule.
+async fn all_end_well(world: &World<'_>, cases: &[Case]) {
+    for (number, case) in cases.iter().enumerate() {
+        world
+            .cloud
+            .add_fault(case.fault.clone().cluster(&cluster(number)).times(1));
+    }
+    let _operator = world.operator().start().await;
+    join_all(cases.iter().enumerate().map(async |(number, case)| {
+        let mut source = obs(&case.name.replace('_', "-"));
+        source.spec.cluster_id = cluster(number);
+        let source = world.create(&source).await;
+        ends_well(world, &source, case.rule).await;
+    }))
+    .await;
+}
+
+async fn ends_well(world: &World<'_>, source: &DwsDataSource, rule: Rule) {
+    let name = source.metadata.name.as_deref().unwrap();
+    let ready = world.ready(name).await;
+    let status = ready.status.unwrap();
+    let sources = world.cloud.sources(&source.spec.cluster_id);
+    assert_eq!(sources.len(), 1, "{name}: one data source: {sources:#?}");
+    assert_eq!(
+        status.id.as_deref(),
+        Some(sources[0].id.as_str()),
+        "{name}: the recorded one"
+    );
+    assert!(status.retry.is_none(), "{name}: {:?}", status.retry);
+
+    let log = world.cloud.log();
+    let of_cluster: Vec<&LogEntry> = log
+        .iter()
+        .filter(|entry| entry.cluster.as_deref() == Some(&source.spec.cluster_id))
+        .collect();
+    let posts: Vec<&&LogEntry> = of_cluster.iter().filter(|entry| entry.call == Call::Create).collect();
+    let between: Vec<Timestamp> = of_cluster
+        .iter()
+        .filter(|entry| entry.call == Call::List && entry.status == Some(200))
+        .map(|list| list.time)
+        .filter(|time| *time > posts[0].time && posts.get(1).is_none_or(|second| *time < second.time))
+        .collect();
+    assert!(
+        of_cluster.iter().all(|entry| entry.call != Call::Delete),
+        "{name}: no DELETE"
+    );
+    if rule == Rule::Recovered {
+        assert_eq!(posts.len(), 1, "{name}: a data source that exists is not created again");
+        world.event(name, "Recovered").await;
+        return;
+    }
+    assert_eq!(posts.len(), 2, "{name}: one failed create and one that worked");
+    let waited = posts[1].time.duration_since(posts[0].time);
+    let late_until = status.last_attempt.unwrap().late_until;
+    match rule {
+        Rule::Refused { wait } => {
+            assert!(waited.unsigned_abs() >= wait, "{name}: waited only {waited:#}");
+            assert_eq!(late_until, None, "{name}: what was refused has no late effect");
+        }
+        Rule::Answered => {
+            assert!(
+                waited < WRITE_DEADLINE,
+                "{name}: an answered error is retried after the backoff, not {waited:#}"
+            );
+            assert!(!between.is_empty(), "{name}: a fresh list precedes the second create");
+            assert!(late_until.is_some(), "{name}: a late effect is watched for");
+        }
+        Rule::Settled => {
+            // The log tells when requests arrived, the rule counts from when they were sent.
+            let sent = posts[0].time - ON_ITS_WAY;
+            let proof: Vec<_> = between.iter().filter(|time| **time >= sent + WRITE_DEADLINE).collect();
+            let gap = proof.last().unwrap().duration_since(**proof.first().unwrap());
+            assert!(
+                gap >= SETTLE_GAP - ON_ITS_WAY,
+                "{name}: two lists {SETTLE_GAP:#} apart prove the absence, not {gap:#}"
+            );
+            assert!(late_until.is_some(), "{name}: a late effect is watched for");
+        }
+        Rule::Recovered => unreachable!("returned above"),
+    }
+    assert!(
+        !world.events(name).await.contains(&"Recovered".to_owned()),
+        "{name}: nothing was to be recovered"
+    );
+}
+
+/// Server errors of DWS itself: with a list and the backoff for 500 and 503, with the proof of silence for what a gateway sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_error_ends_in_one_data_source() {
+    let world = World::new("unknown-5xx").await;
+    world.with_provider().await;
+    let mut cases = Vec::new();
+    for status in [500, 502, 503, 504] {
+        let dws = Answer::error(status, "DWS.0005", "Server failure.");
+        let without = if matches!(status, 500 | 503) {
+            Rule::Answered
+        } else {
+            Rule::Settled
+        };
+        cases.extend(both(&format!("dws_{status}"), &dws, without));
+        let gateway = Answer::shaped(status, Shape::Gateway, "APIGW.0201", "Backend unavailable.");
+        cases.extend(both(&format!("gateway_{status}"), &gateway, Rule::Settled));
+        cases.extend(both(
+            &format!("html_{status}"),
+            &Answer::with_body(status, Body::Html),
+            Rule::Settled,
+        ));
+    }
+    all_end_well(&world, &cases).await;
+}
+
+/// Connections that break and successes that say nothing: the list tells what became of the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_or_unusable_answer_ends_in_one_data_source() {
+    let world = World::new("unknown-lost").await;
+    world.with_provider().await;
+    let mut cases = Vec::new();
+    for (name, answer) in [
+        ("reset", Answer::Drop(Disconnect::Reset)),
+        ("closed", Answer::Drop(Disconnect::Close)),
+        ("hang", Answer::Hang),
+        ("success_with_code", Answer::error(200, "DWS.0005", "Server failure.")),
+        ("empty_success", Answer::with_body(200, Body::Empty)),
+        ("html_success", Answer::with_body(200, Body::Html)),
+        ("cut_json", Answer::with_body(200, Body::MalformedJson)),
+        ("wrong_types", Answer::with_body(200, Body::WrongTypes)),
+        ("oversized", Answer::with_body(200, Body::Oversized(2 << 20))),
+        ("redirect", Answer::redirect("http://127.0.0.1:9/")),
+    ] {
+        cases.extend(both(name, &answer, Rule::Settled));
+    }
+    let create = |answer| Fault::on(Call::Create, answer);
+    cases.push(case("truncated", create(Answer::Truncated), Rule::Recovered));
+    cases.push(case(
+        "unsafe_ids",
+        create(Answer::Ids("../../x".to_owned())),
+        Rule::Recovered,
+    ));
+    let late = create(Answer::Drop(Disconnect::Reset)).applied_late(Duration::from_secs(1));
+    cases.push(case("effect_before_the_deadline", late, Rule::Recovered));
+    all_end_well(&world, &cases).await;
+}
+
+/// Throttling and an unavailable gateway are definite: the create is sent again when the cloud says so, and nothing is settled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_create_waits_as_long_as_it_is_told() {
+    let world = World::new("unknown-429").await;
+    world.with_provider().await;
+    let create = |answer| Fault::on(Call::Create, answer);
+    let refused = |seconds: f64| Rule::Refused {
+        wait: Duration::from_secs_f64(seconds),
+    };
+    let in_five_seconds = (Timestamp::now() + SignedDuration::from_secs(5))
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    let unavailable = Answer::shaped(503, Shape::Gateway, "APIGW.0613", "IAM is unavailable.");
+    let throttled = Answer::shaped(
+        503,
+        Shape::Gateway,
+        "APIGW.0308",
+        "The throttling threshold has been reached.",
+    );
+    all_end_well(
+        &world,
+        &[
+            case("seconds", create(Answer::throttled(Some("2"))), refused(2.0)),
+            case("fraction", create(Answer::throttled(Some("1.5"))), refused(1.5)),
+            case("date", create(Answer::throttled(Some(&in_five_seconds))), refused(1.0)),
+            case("no_hint", create(Answer::throttled(None)), refused(1.0)),
+            case(
+                "code_under_503",
+                create(throttled.header("Retry-After", "2")),
+                refused(2.0),
+            ),
+            case(
+                "unavailable",
+                create(unavailable.header("Retry-After", "2")),
+                refused(2.0),
+            ),
+        ],
+    )
+    .await;
+    let date = world.posts("date");
+    let due = jiff::fmt::rfc2822::parse(&in_five_seconds)
+        .expect("an HTTP date is one of RFC 2822")
+        .timestamp();
+    assert!(
+        date[1].time >= due,
+        "the date is obeyed: {} is before {due}",
+        date[1].time
+    );
+}
+
+/// An effect that shows after the create was given up and sent again: where the cloud refuses a second of that name, the first one
+/// is recovered; where it does not, the surplus is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_after_the_settle_time_ends_in_one_data_source() {
+    let late = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset)).applied_late(Duration::from_secs(5));
+    let hidden = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset)).applied();
+    join_all([
+        shows_late(
+            "lag-refused",
+            hidden.clone(),
+            Duration::from_secs(5),
+            DuplicateNames::Refuse,
+        ),
+        shows_late("lag-allowed", hidden, Duration::from_secs(5), DuplicateNames::Allow),
+        shows_late("late-refused", late.clone(), Duration::ZERO, DuplicateNames::Refuse),
+        shows_late("late-allowed", late, Duration::ZERO, DuplicateNames::Allow),
+    ])
+    .await;
+}
+
+async fn shows_late(name: &str, fault: Fault, list_lag: Duration, duplicates: DuplicateNames) {
+    let world = World::new(name).await;
+    world.with_provider().await;
+    world.cloud.update_settings(|settings| {
+        settings.list_lag = list_lag;
+        settings.duplicate_names = duplicates;
+    });
+    world.cloud.add_fault(fault.clone().times(1));
+    let _operator = world.operator().args(["--list-lag=8s"]).start().await;
+    world.create(&obs(name)).await;
+    if duplicates == DuplicateNames::Allow {
+        world.event(name, "DuplicateRemoved").await;
+        assert_eq!(world.effective(Call::Create), 2, "{name}: both creates took effect");
+        assert_eq!(world.effective(Call::Delete), 1, "{name}: the surplus was deleted");
+    } else if list_lag > Duration::ZERO {
+        world.event(name, "Recovered").await;
+        assert_eq!(
+            world.effective(Call::Create),
+            1,
+            "{name}: the second create was refused"
+        );
+    } else {
+        // The late effect finds the name taken.
+        world.ready(name).await;
+        let late_until = Duration::from_secs(6);
+        let first = world.calls(Call::Create)[0].time;
+        world
+            .cloud
+            .wait_log(SOON, |log| {
+                log.iter().any(|entry| {
+                    entry.call == Call::List && entry.time.duration_since(first).unsigned_abs() > late_until
+                })
+            })
+            .await
+            .unwrap();
+    }
+    world.ready(name).await;
+    wait::until(SOON, "one data source is left", async || {
+        let sources = world.cloud.sources(CLUSTER);
+        if sources.len() == 1 { Ok(()) } else { Err(sources) }
+    })
+    .await;
+    let status = world.ready(name).await.status.unwrap();
+    assert_eq!(
+        status.id.as_deref(),
+        Some(world.cloud.sources(CLUSTER)[0].id.as_str()),
+        "{name}: the recorded one stays"
+    );
+    assert_eq!(world.calls(Call::Create).len(), 2, "{name}: two creates and no more");
+}
+
+/// Without the ownership marker nobody can tell whose a data source is after a lost answer: it is neither taken nor deleted, and no
+/// second one is created until a person has removed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_marker_a_lost_create_is_ambiguous() {
+    let world = World::new("unknown-unmarked").await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
+    let mut unmarked = provider(&world.endpoint);
+    unmarked.spec.access.ownership_marker = Some(OwnershipMarker::None);
+    world.create(&unmarked).await;
+    world
+        .cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    world.cloud.add_fault(
+        Fault::on(Call::Create, Answer::Drop(Disconnect::Reset))
+            .applied()
+            .times(1),
+    );
+    let _operator = world.operator().start().await;
+    world.create(&obs("unmarked")).await;
+    world.stalled("unmarked", Reason::Ambiguous).await;
+    world.lists_later(3).await;
+    world.stalled("unmarked", Reason::Ambiguous).await;
+    let sources = world.cloud.sources(CLUSTER);
+    assert_eq!(
+        (
+            sources.len(),
+            world.posts("unmarked").len(),
+            world.calls(Call::Delete).len()
+        ),
+        (1, 1, 0)
+    );
+    assert_eq!(sources[0].description, None, "no marker was asked for");
+
+    assert!(world.cloud.remove_source(CLUSTER, &sources[0].id));
+    let status = world.ready("unmarked").await.status.unwrap();
+    let sources = world.cloud.sources(CLUSTER);
+    assert_eq!(
+        (
+            sources.len(),
+            world.posts("unmarked").len(),
+            world.calls(Call::Delete).len()
+        ),
+        (1, 2, 0)
+    );
+    assert_eq!(status.id.as_deref(), Some(sources[0].id.as_str()));
+}
+
+/// A request that the cloud carries out after a minute, with the default waits: the operator gives up on it, creates anew, and
+/// deletes the one that shows up late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_of_a_minute_ends_in_one_data_source() {
+    const LIMIT: Duration = Duration::from_mins(3);
+    let world = World::new("unknown-hang").await;
+    world.with_provider().await;
+    world
+        .cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    let hang = || Fault::on(Call::Create, Answer::Hang).times(1);
+    let late = Fault::on(Call::Create, Answer::Genuine)
+        .delay_before(Duration::from_mins(1))
+        .times(1);
+    for (number, (name, fault)) in [("nothing", hang()), ("done", hang().applied()), ("late", late)]
+        .into_iter()
+        .enumerate()
+    {
+        world.cloud.add_fault(fault.name(name));
+        let mut source = obs(name);
+        source.spec.cluster_id = cluster(number);
+        world.create(&source).await;
+    }
+    let _operator = world.unhurried_operator().start().await;
+    let effects = |log: &[LogEntry], call| {
+        log.iter()
+            .filter(|entry| entry.call == call && entry.took_effect)
+            .count()
+    };
+    world
+        .cloud
+        .wait_log(LIMIT, |log| {
+            effects(log, Call::Create) == 4 && effects(log, Call::Delete) == 1
+        })
+        .await
+        .expect("all take effect, one twice, and the surplus is deleted");
+    for (number, (name, posts)) in [("nothing", 2), ("done", 1), ("late", 2)].into_iter().enumerate() {
+        let status = world.ready(name).await.status.unwrap();
+        let sources = world.cloud.sources(&cluster(number));
+        assert_eq!((sources.len(), world.posts(name).len()), (1, posts), "{name}");
+        assert_eq!(status.id.as_deref(), Some(sources[0].id.as_str()), "{name}");
+        if let [first, second] = &world.posts(name)[..] {
+            let waited = second.time.duration_since(first.time);
+            assert!(
+                waited >= SignedDuration::from_secs(50),
+                "{name}: the deadline and the settle gap, not {waited:#}"
+            );
+        }
+    }
+    world.event("done", "Recovered").await;
+    world.event("late", "DuplicateRemoved").await;
+}
