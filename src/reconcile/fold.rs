@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::plan::{
     Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Item, Job,
-    JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed,
-    SecretVersion, View,
+    JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, SecretVersion,
+    View,
 };
 use super::remote::Identity;
 

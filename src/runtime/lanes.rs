@@ -92,7 +92,8 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> Lanes<K, M> {
     /// its operation has ended.
     pub fn enter(&self, lane: &K, member: M, rank: Rank) -> Place {
         let mut state = self.lock();
-        let elsewhere = |(current, turn): &(K, Turn)| current != lane || (turn.0 == Rank::Resume && rank != Rank::Resume);
+        let elsewhere =
+            |(current, turn): &(K, Turn)| current != lane || (turn.0 == Rank::Resume && rank != Rank::Resume);
         if state.members.get(&member).is_some_and(elsewhere) {
             state.leave(&member);
         }

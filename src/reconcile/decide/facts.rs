@@ -128,8 +128,7 @@ impl Observation {
     /// Whether an attempt that nobody answered may still show an effect. The window closes with the first list begun after it.
     pub(super) fn late(&self) -> bool {
         let unseen = |until| self.memory.synced.is_none_or(|synced| synced < self.uptime_at(until));
-        self.late_until()
-            .is_some_and(|until| until > self.now || unseen(until))
+        self.late_until().is_some_and(|until| until > self.now || unseen(until))
     }
 
     /// Whether the window for late effects is over, so that only a last list is wanting.
@@ -238,7 +237,12 @@ impl Observation {
 
     /// Two lists that lacked what counts, both begun at `from` or later and `gap` apart.
     /// Without them, how long until the next one would count.
-    pub(super) fn absence(&self, from: Duration, gap: Duration, counts: impl Fn(Lacks) -> bool) -> Result<(), Duration> {
+    pub(super) fn absence(
+        &self,
+        from: Duration,
+        gap: Duration,
+        counts: impl Fn(Lacks) -> bool,
+    ) -> Result<(), Duration> {
         let absences = self.memory.absences.iter();
         let mut begun = absences
             .filter(|absence| absence.began >= from && counts(absence.lacks))

@@ -47,7 +47,10 @@ impl Running<'_> {
             return Ok(End::Unknown { read: o.started });
         };
         let Some(view) = o.job.as_ref().filter(|view| view.id == id) else {
-            let polled = o.memory.polled.map_or(Duration::ZERO, |polled| polled + self.interval(o));
+            let polled = o
+                .memory
+                .polled
+                .map_or(Duration::ZERO, |polled| polled + self.interval(o));
             let rest = polled.saturating_sub(o.uptime);
             let rest = rest.max(trouble::closed(o).unwrap_or_default());
             return Err(if rest.is_zero() {

@@ -6,11 +6,12 @@ use super::super::plan::{
 };
 use super::super::remote;
 use super::draft::Draft;
+use super::facts::after;
 use super::job::{self, End, Running};
 use super::verdict::CREATING;
 use super::{assess, compare, reach, replace, trouble};
-use crate::api::conditions::Verdict;
 use crate::api::Reason;
+use crate::api::conditions::Verdict;
 
 pub fn decide(o: &Observation) -> Plan {
     let plan = match &o.object.status.operation {
@@ -112,6 +113,9 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
         // Somebody took it away; without it the object could vanish and leave the data source behind.
         return Plan::Act(Step::PutFinalizer);
     }
+    // It may be the effect of an earlier request; then that of this one is still to come.
+    let window = o.timings.write_deadline + o.timings.late_effects.max(o.timings.list_lag);
+    let late = o.late().then(|| after(o.now, window));
     let draft = Draft::new(o)
         .edit(|status| {
             status.id = Some(item.id.clone());
@@ -121,7 +125,7 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.operation = None;
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
-                status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, None));
+                status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, late));
             }
         })
         .note(

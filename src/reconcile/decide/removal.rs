@@ -10,8 +10,8 @@ use super::draft::Draft;
 use super::facts::after;
 use super::job::{self, End, Running};
 use super::{lane, trouble};
-use crate::api::conditions::Verdict;
 use crate::api::Reason;
+use crate::api::conditions::Verdict;
 
 /// The removal of what is ours, up to the proof that it is gone.
 pub struct Removal {

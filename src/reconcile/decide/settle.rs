@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{
-    AttemptOutcome, FailureKind, Intent, Lacks, Look, Missing, Observation, Plan, Remote, View,
-};
+use super::super::plan::{AttemptOutcome, FailureKind, Intent, Lacks, Look, Missing, Observation, Plan, Remote, View};
 use super::draft::Draft;
 use super::facts::{after, coordinates};
 use super::{live, reach, trouble};
@@ -23,7 +21,9 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
     let since = o.started.max(written);
     // What DWS itself answered with an error is tried again after the backoff and one fresh list; silence takes two lists.
     let proven = if answered {
-        o.absence(settled_from.max(o.started), Duration::ZERO, |lacks| lacks == Lacks::Everything)
+        o.absence(settled_from.max(o.started), Duration::ZERO, |lacks| {
+            lacks == Lacks::Everything
+        })
     } else {
         o.absence(settled_from, o.timings.settle_gap, |lacks| lacks == Lacks::Everything)
     };
@@ -83,11 +83,7 @@ fn absent(o: &Observation, intent: &Intent, settled_from: Duration, answered: bo
         }
     });
     let draft = if intent.reboot {
-        draft.note(
-            true,
-            "RestartNotRepeated",
-            RESTART_NOT_REPEATED,
-        )
+        draft.note(true, "RestartNotRepeated", RESTART_NOT_REPEATED)
     } else {
         draft
     };

@@ -125,4 +125,3 @@ pub enum Outcome {
         result: Result<Option<String>, Failure>,
     },
 }
-

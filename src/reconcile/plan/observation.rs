@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Coordinates, DwsDataSourceSpec, DwsDataSourceStatus, Failure, Intent, Job, Memory, Rank, SecretVersion, Timings, View,
+    Coordinates, DwsDataSourceSpec, DwsDataSourceStatus, Failure, Intent, Job, Memory, Rank, SecretVersion, Timings,
+    View,
 };
 
 /// Everything that a decision may depend on.
@@ -176,4 +177,3 @@ pub struct JobView {
     /// The answer.
     pub result: Result<Job, Failure>,
 }
-

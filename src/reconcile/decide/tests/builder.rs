@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::api::DwsDataSourceSpec;
 use crate::reconcile::plan::{
-    Coordinates, DataSourceType, DwsDataSourceStatus, Memory, Object, Observation, Password, Provider, Remote, Timings,
+    Coordinates, DataSourceType, DwsDataSourceStatus, Intent, Memory, Object, Observation, Password, Provider, Remote,
+    Timings,
 };
 
 /// The object's uid.
@@ -41,6 +42,24 @@ pub fn spec() -> DwsDataSourceSpec {
         reboot: None,
         provider_ref: None,
         deletion_policy: None,
+    }
+}
+
+/// The intent of an attempt to create it.
+pub fn intent(attempt: &str) -> Intent {
+    let at = coordinates();
+    Intent {
+        uid: UID.to_owned(),
+        attempt: attempt.to_owned(),
+        holder: "operator-0".to_owned(),
+        time: now(),
+        provider: at.provider,
+        endpoint: at.endpoint,
+        project_id: at.project_id,
+        cluster_id: at.cluster_id,
+        type_: DataSourceType::Obs,
+        name: "lake_0".to_owned(),
+        reboot: false,
     }
 }
 

@@ -153,7 +153,13 @@ impl Cloud {
         }
     }
 
-    pub fn create(&mut self, cluster: &str, request: &CreateRequest, now: Duration, deadline: Duration) -> Answer<Accepted> {
+    pub fn create(
+        &mut self,
+        cluster: &str,
+        request: &CreateRequest,
+        now: Duration,
+        deadline: Duration,
+    ) -> Answer<Accepted> {
         self.posts += 1;
         let fault = self.posts_faults.pop_front().unwrap_or(PostFault::Fine);
         let unknown = |answered| Err(failure(FailureKind::UnknownOutcome { answered }));
@@ -193,7 +199,10 @@ impl Cloud {
     fn accept(&mut self, cluster: &str, request: &CreateRequest, now: Duration) -> Accepted {
         let id = self.insert(cluster, request, now);
         let job_id = self.id("job");
-        let fate = self.fates.pop_front().unwrap_or(Fate::Succeeds(Duration::from_secs(10)));
+        let fate = self
+            .fates
+            .pop_front()
+            .unwrap_or(Fate::Succeeds(Duration::from_secs(10)));
         let source = self.sources.last_mut().expect("just inserted");
         let (ends, result) = match fate {
             Fate::Succeeds(after) => {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::schedule::{Event, Schedule, StatusFault};
 use crate::api::DwsDataSourceSpec;
 use crate::api::data_source::DataSourceType;
-use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 use crate::reconcile::decide::tests::builder;
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 
 /// The object's uid.
 pub const UID: &str = builder::UID;
@@ -100,7 +100,12 @@ impl Kubernetes {
     }
 
     /// A write to the status; one that says Ready holds only for the generation that was judged.
-    pub fn write_status(&mut self, generation: i64, ready: bool, status: &DwsDataSourceStatus) -> Result<(), WriteError> {
+    pub fn write_status(
+        &mut self,
+        generation: i64,
+        ready: bool,
+        status: &DwsDataSourceStatus,
+    ) -> Result<(), WriteError> {
         let Some(object) = &self.object else {
             return Err(WriteError::Gone);
         };

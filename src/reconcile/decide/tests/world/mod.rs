@@ -70,7 +70,10 @@ impl World {
 
     /// The wall time of an instant of this world.
     pub fn wall(time: Duration) -> Timestamp {
-        after(Timestamp::from_second(1_800_000_000).expect("within the calendar"), time)
+        after(
+            Timestamp::from_second(1_800_000_000).expect("within the calendar"),
+            time,
+        )
     }
 
     /// Lets the world run to its end and checks it.
@@ -109,7 +112,8 @@ impl World {
         match event {
             Event::DeleteInCloud => {
                 if let Some(id) = self.kubernetes.recorded_id() {
-                    self.cloud.begin_leaving(&id, self.now, self.now + Duration::from_secs(5));
+                    self.cloud
+                        .begin_leaving(&id, self.now, self.now + Duration::from_secs(5));
                 }
             }
             Event::Occupy => {
@@ -153,7 +157,11 @@ impl World {
     fn finish(&self) {
         let quiet = self.now.saturating_sub(self.last_write);
         if self.kubernetes.exists() {
-            assert!(quiet >= QUIET, "P5: the last write is only {quiet:?} ago: {:#?}", self.kubernetes.status());
+            assert!(
+                quiet >= QUIET,
+                "P5: the last write is only {quiet:?} ago: {:#?}",
+                self.kubernetes.status()
+            );
         }
         self.oracle.judge_the_end(self);
     }

@@ -57,10 +57,16 @@ impl Oracle {
                 Reason::Drifted,
                 Reason::Ambiguous,
             ];
-            assert!(known.contains(&stalled.reason), "stalled for no reason of this world: {status:#?}");
+            assert!(
+                known.contains(&stalled.reason),
+                "stalled for no reason of this world: {status:#?}"
+            );
         } else {
             // A create whose job id is lost shows only in the list, which says Creating for ever.
-            let unending = world.ours().iter().any(|source| source.ready.is_none() && source.failed.is_none());
+            let unending = world
+                .ours()
+                .iter()
+                .any(|source| source.ready.is_none() && source.failed.is_none());
             assert!(unending || object.deleting, "P5: not settled: {status:#?}");
         }
         // Without a finalizer nobody holds an object that is being deleted; with ours it must have gone by now.
@@ -75,12 +81,21 @@ impl World {
             return;
         };
         let tampered = self.schedule.tampers();
-        assert!(object.status.id.is_none() || tampered, "P1: a create beside a recorded id");
+        assert!(
+            object.status.id.is_none() || tampered,
+            "P1: a create beside a recorded id"
+        );
         let recorded = object.intent.as_ref().map(|recorded| &recorded.attempt);
-        assert!(recorded == Some(&intent.attempt) || tampered, "P1: a create without its intent");
+        assert!(
+            recorded == Some(&intent.attempt) || tampered,
+            "P1: a create without its intent"
+        );
         let open: Vec<_> = self.oracle.sent.difference(&self.oracle.closed).collect();
         // Who takes the annotation away and kills the process as well leaves nothing to know it by.
-        assert!(open.is_empty() || tampered && self.deaths > 0 || self.wiped(), "P1: a create beside open attempts {open:?}");
+        assert!(
+            open.is_empty() || tampered && self.deaths > 0 || self.wiped(),
+            "P1: a create beside open attempts {open:?}"
+        );
     }
 
     fn wiped(&self) -> bool {
@@ -89,7 +104,12 @@ impl World {
 
     /// P4: nothing is deleted that does not carry our marker.
     pub fn check_delete(&self, id: &str, cluster: &str) {
-        let source = self.cloud.sources.iter().find(|source| source.id == id).expect("it exists");
+        let source = self
+            .cloud
+            .sources
+            .iter()
+            .find(|source| source.id == id)
+            .expect("it exists");
         assert_eq!(source.cluster, cluster);
         let marker = crate::api::names::marker(super::kubernetes::UID);
         let description = source.description.as_deref().unwrap_or_default();
@@ -107,7 +127,10 @@ impl World {
     pub fn check_status(&mut self, seen: &Object, after: &DwsDataSourceStatus) {
         let before = &seen.status;
         let tampered = self.schedule.tampers();
-        assert!(after.observed_generation >= before.observed_generation, "P7: the observed generation falls");
+        assert!(
+            after.observed_generation >= before.observed_generation,
+            "P7: the observed generation falls"
+        );
         if let Some(id) = before.id.as_ref().filter(|id| after.id.as_ref() != Some(*id)) {
             let lives = self.ours().iter().any(|source| source.id == *id);
             assert!(!lives || tampered, "P7: {id} is forgotten while it exists");
@@ -115,8 +138,14 @@ impl World {
         let object = json!({ "metadata": { "generation": seen.generation }, "status": after });
         assert_eq!(flux_rules::broken(&object), Vec::<&str>::new(), "P10: {object:#}");
         // A wiped status takes along the record of the restart.
-        assert!(self.cloud.reboots <= 1 || self.wiped(), "P11: {} restarts", self.cloud.reboots);
-        self.oracle.closed.extend(after.last_attempt.iter().map(|last| last.id.clone()));
+        assert!(
+            self.cloud.reboots <= 1 || self.wiped(),
+            "P11: {} restarts",
+            self.cloud.reboots
+        );
+        self.oracle
+            .closed
+            .extend(after.last_attempt.iter().map(|last| last.id.clone()));
         check_lengths(after);
     }
 }
@@ -135,6 +164,12 @@ fn check_lengths(status: &DwsDataSourceStatus) {
     let sentences = status.conditions.iter().map(|c| &c.message);
     let sentences = sentences.chain(operation.and_then(|operation| operation.failed_detail.as_ref()));
     let within = |text: &String, max: u32| text.chars().count() <= max as usize;
-    assert!(words.into_iter().flatten().all(|word| within(word, WORD_MAX)), "too long: {status:#?}");
-    assert!(sentences.into_iter().all(|text| within(text, SENTENCE_MAX)), "too long: {status:#?}");
+    assert!(
+        words.into_iter().flatten().all(|word| within(word, WORD_MAX)),
+        "too long: {status:#?}"
+    );
+    assert!(
+        sentences.into_iter().all(|text| within(text, SENTENCE_MAX)),
+        "too long: {status:#?}"
+    );
 }

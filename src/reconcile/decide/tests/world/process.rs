@@ -9,8 +9,8 @@ use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Coordinates, DataSourceType, DwsDataSourceStatus, FailureKind, JobState, LanePlace, Look, Memory, Observation, Plan,
-    Provider, Report, Step, Then,
+    Coordinates, DataSourceType, DwsDataSourceStatus, FailureKind, JobState, LanePlace, Look, Memory, Observation,
+    Plan, Provider, Report, Step, Then,
 };
 
 /// The most turns of a pass, as in the operator.
@@ -68,11 +68,7 @@ impl World {
         let generation = object.generation;
         o.object = object;
         o.recall(self.process.memory.clone());
-        let mut pass = Pass {
-            o,
-            version,
-            generation,
-        };
+        let mut pass = Pass { o, version, generation };
         let ended = self.turns(&mut pass)?;
         self.process.memory = pass.o.memory;
         if !matches!(ended, Ended::Failed) {
@@ -167,7 +163,10 @@ impl World {
     }
 
     fn list(&mut self, pass: &mut Pass, at: &Coordinates, type_: DataSourceType) {
-        assert!(matches!(pass.o.provider, Provider::Ready { .. }), "no session to list with");
+        assert!(
+            matches!(pass.o.provider, Provider::Ready { .. }),
+            "no session to list with"
+        );
         self.spend(pass, LIST);
         let began = pass.o.uptime;
         let (result, took) = self.cloud.list(&at.cluster_id, type_, self.now);
@@ -176,7 +175,10 @@ impl World {
     }
 
     fn job(&mut self, pass: &mut Pass, id: String) {
-        assert!(matches!(pass.o.provider, Provider::Ready { .. }), "no session to read a job with");
+        assert!(
+            matches!(pass.o.provider, Provider::Ready { .. }),
+            "no session to read a job with"
+        );
         let (result, took) = self.cloud.job(&id, self.now);
         self.spend(pass, took);
         pass.o.note_job(id, result);

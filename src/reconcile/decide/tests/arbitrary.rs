@@ -1,0 +1,293 @@
+//! Any observation, also ones that no run would show.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::builder::{UID, coordinates, intent, now, spec};
+use crate::api::conditions::{self, Verdict};
+use crate::api::data_source::DeletionPolicy;
+use crate::api::{Reason, names};
+use crate::cloud::{Accepted, ConfigureStatus};
+use crate::reconcile::plan::{
+    Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
+    Failure, FailureKind, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
+    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, RetryWait, Rival,
+    Timings, View,
+};
+
+/// The id that is recorded, if one is.
+pub const ID: &str = "d303f19c-fbd1-4716-ae04-07d1ff358f22";
+const JOB: &str = "2c9081c88418ed420184197c8bc80001";
+const UPTIME: Duration = Duration::from_secs(1000);
+
+fn failures() -> impl Strategy<Value = Failure> {
+    prop_oneof![
+        Just(FailureKind::RetryAfter {
+            wait: RetryWait::Busy,
+            delay: None
+        }),
+        Just(FailureKind::RetryAfter {
+            wait: RetryWait::Throttled,
+            delay: Some(Duration::from_secs(7))
+        }),
+        Just(FailureKind::RetryAfter {
+            wait: RetryWait::Transient,
+            delay: None
+        }),
+        any::<bool>().prop_map(|answered| FailureKind::UnknownOutcome { answered }),
+        Just(FailureKind::Rejected {
+            reason: Rejection::Invalid
+        }),
+        Just(FailureKind::Rejected {
+            reason: Rejection::Denied
+        }),
+        Just(FailureKind::Rejected {
+            reason: Rejection::Exists
+        }),
+        Just(FailureKind::Gone { what: Missing::Cluster }),
+        Just(FailureKind::Gone {
+            what: Missing::Something
+        }),
+        Just(FailureKind::CredentialsRejected),
+        Just(FailureKind::Fenced),
+    ]
+    .prop_map(|kind| Failure {
+        kind,
+        code: Some("DWS.0005".to_owned()),
+        status: Some(500),
+        message: "Server failure.\nx".repeat(40),
+        request_id: Some("r".repeat(300)),
+    })
+}
+
+fn items(ours: bool) -> impl Strategy<Value = Item> {
+    let states = prop::option::of(prop::sample::select(vec![
+        ConfigureStatus::Creating,
+        ConfigureStatus::Active,
+        ConfigureStatus::Failed,
+        ConfigureStatus::PendingReboot,
+    ]));
+    let ids = prop::sample::select(vec![ID, "8010dbc0-c1d2-48d6-87eb-3229f9195fed"]);
+    (ids, states).prop_map(move |(id, configure_status)| Item {
+        id: id.to_owned(),
+        name: "lake_0".to_owned(),
+        type_: Some(DataSourceType::Obs),
+        connect_info: Some("gaussdb".to_owned()),
+        user_name: Some("agency".to_owned()),
+        data_source_id: None,
+        description: Some(if ours {
+            names::marker(UID)
+        } else {
+            "somebody's".to_owned()
+        }),
+        configure_status,
+        status: None,
+        created: None,
+        updated: None,
+        fail_reason: None,
+    })
+}
+
+fn views() -> impl Strategy<Value = View> {
+    prop_oneof![
+        Just(View::Absent),
+        (items(true), prop::collection::vec(items(true), 0..2))
+            .prop_map(|(item, surplus)| View::Ours { item, surplus }),
+        items(false).prop_map(|item| View::Foreign { item }),
+        items(true).prop_map(|item| View::Leaving { item, ours: true }),
+        items(false).prop_map(|item| View::Leaving { item, ours: false }),
+    ]
+}
+
+fn remotes() -> impl Strategy<Value = Remote> {
+    prop_oneof![
+        Just(Remote::Unknown),
+        views().prop_map(|view| Remote::Listed { began: UPTIME, view }),
+        failures().prop_map(|failure| Remote::Failed { began: UPTIME, failure }),
+    ]
+}
+
+fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
+    let operation = prop::option::of((
+        prop::sample::select(vec![
+            OperationType::Create,
+            OperationType::Delete,
+            OperationType::Replace,
+        ]),
+        any::<bool>(),
+    ));
+    let reasons = prop::option::of(prop::sample::select(Reason::ALL.to_vec()));
+    let last = prop::option::of((any::<bool>(), any::<bool>()));
+    (any::<bool>(), any::<bool>(), operation, reasons, last).prop_map(|(has_id, has_job, operation, reason, last)| {
+        let mut status = DwsDataSourceStatus {
+            observed_generation: Some(-1),
+            ..DwsDataSourceStatus::default()
+        };
+        if has_id {
+            status.id = Some(ID.to_owned());
+            status.cloud = Some(coordinates());
+            status.job_id = has_job.then(|| JOB.to_owned());
+        }
+        status.operation = operation.filter(|_| has_id).map(|(type_, is_failed)| Operation {
+            type_,
+            started_at: now(),
+            generation: 1,
+            progress: None,
+            old_id: (type_ == OperationType::Replace).then(|| ID.to_owned()),
+            failed_code: is_failed.then(|| "Task-fail:DWS.0114".to_owned()),
+            failed_detail: None,
+        });
+        status.last_attempt = last.map(|(is_this, is_late)| LastAttempt {
+            id: if is_this { "a1" } else { "a0" }.to_owned(),
+            outcome: AttemptOutcome::Absent,
+            late_until: is_late.then(|| now() + jiff::SignedDuration::from_mins(5)),
+        });
+        if let Some(reason) = reason {
+            let verdict = Verdict::new(reason, "before");
+            status.conditions = conditions::conditions(&[], &verdict, 1, now());
+            status.observed_generation = conditions::observed_generation(Some(-1), &verdict, 1);
+        }
+        status
+    })
+}
+
+fn objects() -> impl Strategy<Value = Object> {
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    (statuses(), flags).prop_map(
+        |(status, (deleting, finalizer, foreign_finalizer, has_intent, retains))| Object {
+            uid: UID.to_owned(),
+            generation: if deleting { 2 } else { 1 },
+            deleting,
+            finalizer,
+            foreign_finalizer,
+            spec: DwsDataSourceSpec {
+                deletion_policy: retains.then_some(DeletionPolicy::Retain),
+                ..spec()
+            },
+            status,
+            intent: has_intent.then(|| intent("a1")),
+        },
+    )
+}
+
+fn providers() -> impl Strategy<Value = Provider> {
+    let ready = |endpoint: &str, refusal: Option<&str>, marker| Provider::Ready {
+        coordinates: crate::reconcile::plan::Coordinates {
+            endpoint: String::from(endpoint),
+            ..coordinates()
+        },
+        refusal: refusal.map(str::to_owned),
+        marker,
+        version: "1".to_owned(),
+    };
+    prop_oneof![
+        6 => Just(ready("https://dws.example", None, true)),
+        1 => Just(ready("https://elsewhere.example", None, true)),
+        1 => Just(ready("https://dws.example", Some("not lent"), true)),
+        1 => Just(ready("https://dws.example", None, false)),
+        1 => Just(Provider::Absent { name: "DwsProvider/default".to_owned() }),
+    ]
+}
+
+fn memories() -> impl Strategy<Value = Memory> {
+    let attempt = prop::option::of(any::<bool>());
+    let accepted = Accepted {
+        id: ID.to_owned(),
+        job_id: JOB.to_owned(),
+    };
+    let outcome = prop::option::weighted(
+        0.3,
+        prop_oneof![
+            prop_oneof![Just(Ok(accepted)), failures().prop_map(Err)].prop_map(|result| Outcome::Posted {
+                intent: intent("a1"),
+                generation: 1,
+                secret: None,
+                at: now(),
+                result,
+            }),
+            failures().prop_map(|failure| Outcome::Deleted {
+                id: ID.to_owned(),
+                at: now(),
+                result: Err(failure)
+            }),
+        ],
+    );
+    (attempt, outcome, any::<bool>(), 0_u64..4).prop_map(|(unsent, outcome, looked, absences)| Memory {
+        attempt: unsent.map(|unsent| AttemptMemory {
+            intent: intent("a1"),
+            state: if unsent {
+                AttemptState::Unsent
+            } else {
+                AttemptState::Unknown {
+                    settled_from: Duration::from_mins(15),
+                    answered: false,
+                }
+            },
+        }),
+        outcome,
+        looked,
+        absences: (0..absences)
+            .map(|n| Absence {
+                began: Duration::from_secs(880 + 40 * n),
+                lacks: Lacks::Everything,
+            })
+            .collect(),
+        ..Memory::default()
+    })
+}
+
+/// Any observation.
+pub fn observations() -> impl Strategy<Value = Observation> {
+    let lane = prop_oneof![
+        Just(None),
+        Just(Some(LanePlace::Waiting)),
+        Just(Some(LanePlace::Held {
+            since: UPTIME,
+            rank: Rank::Create
+        }))
+    ];
+    let job = prop::option::of(prop::sample::select(vec![
+        JobState::Running,
+        JobState::Succeeded,
+        JobState::Failed,
+    ]));
+    (objects(), providers(), memories(), remotes(), lane, job, any::<bool>()).prop_map(
+        |(object, provider, memory, remote, lane, job, is_rivalled)| Observation {
+            now: now(),
+            uptime: UPTIME,
+            started: UPTIME,
+            identity: "operator-0".to_owned(),
+            fresh_attempt: "a2".to_owned(),
+            jitter: 500,
+            timings: Timings::default(),
+            resync_period: Duration::from_mins(30),
+            object,
+            provider,
+            password: Password::Unknown,
+            rival: is_rivalled.then(|| Rival {
+                name: "other/lake".to_owned(),
+                deleting: false,
+            }),
+            lane,
+            remote,
+            job: job.map(|state| JobView {
+                id: JOB.to_owned(),
+                read: UPTIME,
+                result: Ok(Job {
+                    state,
+                    progress: Some("40%".repeat(100)),
+                    failed_code: Some("c".repeat(300)),
+                    failed_detail: Some("d".repeat(3000)),
+                }),
+            }),
+            memory,
+        },
+    )
+}
