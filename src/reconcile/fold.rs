@@ -79,6 +79,7 @@ impl Observation {
                 if matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }) {
                     self.note_absence(began, Lacks::Cluster);
                     self.memory.synced = Some(began);
+                    self.memory.clear = Some(began);
                 }
                 self.note_failure();
                 Remote::Failed { began, failure }
@@ -103,6 +104,14 @@ impl Observation {
             View::Ours { .. } | View::Leaving { ours: true, .. } => absences.clear(),
         }
         self.memory.synced = Some(began);
+        let clear = match view {
+            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => true,
+            View::Ours { item, surplus } => surplus.is_empty() && self.object.status.id.as_ref() == Some(&item.id),
+            View::Leaving { item, ours: true } => self.object.status.id.as_ref() == Some(&item.id),
+        };
+        if clear {
+            self.memory.clear = Some(began);
+        }
         self.memory.failures = 0;
         self.memory.failing_since = None;
     }

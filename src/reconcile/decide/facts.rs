@@ -125,9 +125,10 @@ impl Observation {
         self.object.status.last_attempt.as_ref()?.late_until
     }
 
-    /// Whether an attempt that nobody answered may still show an effect. The window closes with the first list begun after it.
+    /// Whether an attempt that nobody answered may still show an effect. The window closes with the first list begun after it that shows
+    /// nothing unrecorded of ours.
     pub(super) fn late(&self) -> bool {
-        let unseen = |until| self.memory.synced.is_none_or(|synced| synced < self.uptime_at(until));
+        let unseen = |until| self.memory.clear.is_none_or(|clear| clear < self.uptime_at(until));
         self.late_until().is_some_and(|until| until > self.now || unseen(until))
     }
 

@@ -22,6 +22,8 @@ pub struct Memory {
     pub written: Option<Duration>,
     /// When the last list that told something began, as an uptime.
     pub synced: Option<Duration>,
+    /// When the last list began that showed nothing of ours but the recorded one, as an uptime.
+    pub clear: Option<Duration>,
     /// The last delete that the cloud accepted, or that missed its target.
     pub removed: Option<Removed>,
     /// How many reads in a row failed, and since when, while the status still tells the last verdict.

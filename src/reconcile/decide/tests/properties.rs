@@ -43,10 +43,15 @@ fn a_calm_world_takes_one_request_each_way() {
 
 #[test]
 fn whatever_fails_there_is_one_in_the_end() {
-    prove("failures", 400, schedules(false));
+    prove("failures", 1000, schedules(false, true));
+}
+
+#[test]
+fn without_the_marker_only_the_recorded_one_is_touched() {
+    prove("no marker", 300, schedules(false, false));
 }
 
 #[test]
 fn whoever_tampers_nothing_of_others_is_touched() {
-    prove("tampering", 200, schedules(true));
+    prove("tampering", 500, schedules(true, true));
 }

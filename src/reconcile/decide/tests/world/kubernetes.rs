@@ -9,9 +9,6 @@ use crate::api::data_source::DataSourceType;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 
-/// The object's uid.
-pub const UID: &str = builder::UID;
-
 /// The object and its resourceVersion.
 pub struct Kubernetes {
     object: Option<Object>,

@@ -19,9 +19,10 @@ use self::oracle::Oracle;
 use self::process::Process;
 use self::schedule::{Event, Schedule};
 use super::super::facts::after;
-use crate::api::names;
 use crate::reconcile::plan::CreateRequest;
 
+/// Who makes the data sources that are not the operator's.
+const STRANGER: &str = "stranger";
 /// How long a world is watched after the last event.
 const AFTERMATH: Duration = Duration::from_hours(3);
 /// How long nothing may be written before the end.
@@ -121,7 +122,7 @@ impl World {
                     let request = CreateRequest {
                         type_,
                         data_source_name: name,
-                        user_name: "stranger".to_owned(),
+                        user_name: STRANGER.to_owned(),
                         data_source_id: None,
                         connect_info: None,
                         description: None,
@@ -144,13 +145,9 @@ impl World {
         crash.map(|(_, applied)| *applied)
     }
 
-    /// The data sources in the cloud that carry the object's marker, and those that are still to come.
+    /// The data sources in the cloud that the operator's requests made or are still to make, by what only they say.
     pub fn ours(&self) -> Vec<&cloud::Source> {
-        let marker = names::marker(kubernetes::UID);
-        let ours = |source: &&cloud::Source| {
-            let description = source.description.as_deref().unwrap_or_default();
-            source.lives(self.now) && names::strip(description).1 == Some(marker.as_str())
-        };
+        let ours = |source: &&cloud::Source| source.lives(self.now) && source.user_name != STRANGER;
         self.cloud.sources.iter().filter(ours).collect()
     }
 

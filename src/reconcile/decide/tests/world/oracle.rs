@@ -35,11 +35,14 @@ impl Oracle {
     pub fn judge_the_end(&self, world: &World) {
         let ours = world.ours();
         let Some(object) = world.kubernetes.object() else {
-            let robbed = world.schedule.tampers();
-            assert!(ours.is_empty() || robbed, "P2: left behind: {ours:#?}");
+            assert!(ours.is_empty() || world.is_excused(), "P2: left behind: {ours:#?}");
             return;
         };
-        assert!(ours.len() <= 1, "P1: more than one: {ours:#?}");
+        // Without the marker nobody can tell what a lost request made.
+        assert!(
+            ours.len() <= 1 || !world.schedule.marker,
+            "P1: more than one: {ours:#?}"
+        );
         let status = &object.status;
         let ready = status
             .conditions
@@ -47,8 +50,8 @@ impl Oracle {
             .any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
         let stalled = status.conditions.iter().find(|c| c.type_ == ConditionType::Stalled);
         if ready {
-            let ids: Vec<_> = ours.iter().map(|source| Some(&source.id)).collect();
-            assert_eq!(ids, [status.id.as_ref()], "P1: Ready without its data source");
+            let recorded = ours.iter().any(|source| Some(&source.id) == status.id.as_ref());
+            assert!(recorded, "P1: Ready without its data source");
         } else if let Some(stalled) = stalled {
             let known = [
                 Reason::AlreadyExists,
@@ -91,18 +94,18 @@ impl World {
             "P1: a create without its intent"
         );
         let open: Vec<_> = self.oracle.sent.difference(&self.oracle.closed).collect();
-        // Who takes the annotation away and kills the process as well leaves nothing to know it by.
         assert!(
-            open.is_empty() || tampered && self.deaths > 0 || self.wiped(),
+            open.is_empty() || self.is_robbed(),
             "P1: a create beside open attempts {open:?}"
         );
     }
 
-    fn wiped(&self) -> bool {
-        self.schedule.has(super::Event::WipeStatus)
+    /// Whether somebody may have taken away all that told of an attempt.
+    fn is_robbed(&self) -> bool {
+        (self.schedule.tampers() && self.deaths > 0) || self.schedule.has(super::Event::WipeStatus)
     }
 
-    /// P4: nothing is deleted that does not carry our marker.
+    /// P4: nothing is deleted that somebody else made, and without the marker nothing but the recorded one.
     pub fn check_delete(&self, id: &str, cluster: &str) {
         let source = self
             .cloud
@@ -111,16 +114,14 @@ impl World {
             .find(|source| source.id == id)
             .expect("it exists");
         assert_eq!(source.cluster, cluster);
-        let marker = crate::api::names::marker(super::kubernetes::UID);
-        let description = source.description.as_deref().unwrap_or_default();
-        let marked = description.ends_with(&marker);
         let recorded = self.kubernetes.recorded_id().as_deref() == Some(id);
-        assert!(marked || (!self.schedule.marker && recorded), "P4: deletes {source:#?}");
+        let may = source.user_name != super::STRANGER && (self.schedule.marker || recorded);
+        assert!(may, "P4: deletes {source:#?}");
     }
 
-    /// Whether something may stay behind that nobody can know of.
-    pub fn cloud_expects_more(&self) -> bool {
-        self.schedule.tampers()
+    /// Whether something may stay behind because nobody can know of it.
+    pub fn is_excused(&self) -> bool {
+        self.schedule.tampers() || !self.schedule.marker
     }
 
     /// P7, P10, P11 and the lengths of the schema, for every status that is written.
@@ -137,9 +138,8 @@ impl World {
         }
         let object = json!({ "metadata": { "generation": seen.generation }, "status": after });
         assert_eq!(flux_rules::broken(&object), Vec::<&str>::new(), "P10: {object:#}");
-        // A wiped status takes along the record of the restart.
         assert!(
-            self.cloud.reboots <= 1 || self.wiped(),
+            self.cloud.reboots <= 1 || self.is_robbed(),
             "P11: {} restarts",
             self.cloud.reboots
         );

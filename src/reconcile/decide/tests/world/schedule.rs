@@ -220,7 +220,7 @@ fn events(tampering: bool) -> impl Strategy<Value = (Duration, Event)> {
 }
 
 /// Random schedules, with or without tampering.
-pub fn schedules(tampering: bool) -> impl Strategy<Value = Schedule> {
+pub fn schedules(tampering: bool, marker: bool) -> impl Strategy<Value = Schedule> {
     let lags = prop::collection::vec(prop_oneof![Just(Duration::ZERO), seconds(119)], 0..6);
     let faults = (
         prop::collection::vec(posts(), 0..5),
@@ -239,7 +239,7 @@ pub fn schedules(tampering: bool) -> impl Strategy<Value = Schedule> {
         0_u32..1000,
     );
     (faults, rest).prop_map(
-        |((posts, fates, deletes, lists, jobs, lags, statuses), (crashes, events, duplicates, reboot, jitter))| {
+        move |((posts, fates, deletes, lists, jobs, lags, statuses), (crashes, events, duplicates, reboot, jitter))| {
             let mut schedule = Schedule {
                 posts,
                 fates,
@@ -252,7 +252,7 @@ pub fn schedules(tampering: bool) -> impl Strategy<Value = Schedule> {
                 events,
                 duplicates,
                 reboot,
-                marker: true,
+                marker,
                 jitter,
             };
             schedule.events.sort_by_key(|(at, _)| *at);
