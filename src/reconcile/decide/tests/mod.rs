@@ -2,6 +2,9 @@
 
 mod arbitrary;
 mod builder;
+mod create;
 mod observations;
 mod properties;
+mod tell;
+mod unknown;
 mod world;
