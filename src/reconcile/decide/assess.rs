@@ -80,7 +80,7 @@ pub fn failed_create<'a>(o: &Observation, draft: Draft<'a>) -> (Draft<'a>, Durat
 }
 
 /// How often a failed create is looked at: as often as the Secret is read that may correct it.
-fn failed_recheck(o: &Observation) -> Duration {
+pub fn failed_recheck(o: &Observation) -> Duration {
     let t = &o.timings;
     match o.object.spec.user_pwd {
         Some(_) => t.stalled_recheck.min(t.secret_recheck),

@@ -20,6 +20,7 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
         Remote::Failed { failure, .. } => Err(trouble::unreadable(o, failure)),
         Remote::Unknown => match due(o) {
             Some(wait) if o.held().is_some() => Ok(Draft::new(o).hold(wait)),
+            Some(wait) if o.failed() => Ok(Draft::new(o).wait(wait.min(assess::failed_recheck(o)))),
             Some(wait) => Ok(Draft::new(o).wait(wait)),
             None => Ok(Plan::Look(Look::List {
                 since: since(o),

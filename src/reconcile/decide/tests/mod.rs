@@ -3,8 +3,16 @@
 mod arbitrary;
 mod builder;
 mod create;
+mod delete;
+mod drift;
+mod failed;
+mod gate;
+mod job;
+mod late;
 mod observations;
 mod properties;
+mod rivals;
+mod tampering;
 mod tell;
 mod unknown;
 mod world;
