@@ -12,6 +12,8 @@ use crate::runtime::backoff;
 
 /// How long an object waits that nothing but a change can wake.
 const LONG: Duration = Duration::from_hours(24);
+/// What the user reads while the surplus is being removed and nothing better is known.
+pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
 const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
@@ -187,18 +189,20 @@ fn next_surplus<'a>(o: &Observation, surplus: &'a [Item]) -> Option<&'a Item> {
     if trouble::closed(o).is_some() {
         return None;
     }
-    let removed = |item: &&Item| {
-        let removed = o.memory.removed.as_ref().filter(|removed| removed.id == item.id);
-        removed.is_some_and(|removed| o.uptime < removed.at + o.timings.list_lag)
-    };
-    surplus.iter().find(|item| !removed(item))
+    surplus.iter().find(|item| !o.removed_lately(item))
 }
 
 /// The answer to the delete of a surplus data source: it shows in an event, and trouble with it only delays the next try.
 pub fn surplus_answered(o: &Observation, id: &str, result: &Result<Option<String>, Failure>) -> Plan {
     let t = &o.timings;
+    let reason = if o.object.deleting {
+        Reason::Deleting
+    } else {
+        Reason::Recovering
+    };
+    let draft = Draft::new(o).standing_or(reason, LEFTOVERS);
     match result {
-        Ok(_) => Draft::new(o)
+        Ok(_) => draft
             .note(
                 true,
                 "DuplicateRemoved",
@@ -206,12 +210,12 @@ pub fn surplus_answered(o: &Observation, id: &str, result: &Result<Option<String
             )
             .wait_in_lane(t.job_poll_min),
         Err(failure) => match failure.kind {
-            FailureKind::Gone { .. } => Draft::new(o).wait(t.job_poll_min),
-            FailureKind::Fenced => Draft::new(o).wait(t.lease_renew),
+            FailureKind::Gone { .. } => draft.wait(t.job_poll_min),
+            FailureKind::Fenced => draft.wait(t.lease_renew),
             _ => {
                 let retry = trouble::retry(o, failure);
                 let wait = trouble::next_look(o, &retry);
-                Draft::new(o).edit(|status| status.retry = Some(retry)).wait(wait)
+                draft.edit(|status| status.retry = Some(retry)).wait(wait)
             }
         },
     }

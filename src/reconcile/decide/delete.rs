@@ -160,10 +160,12 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
         .operation
         .as_ref()
         .is_some_and(|operation| operation.type_ == OperationType::Replace);
+    // The end of a job about another one would prove nothing about the recorded one.
+    let recorded = o.object.status.id.as_deref() == Some(id);
     let (type_, reason, message) = match (o.object.deleting, replacing) {
-        (true, _) => (OperationType::Delete, Reason::Deleting, DELETING),
-        (false, true) => (OperationType::Replace, Reason::Replacing, replace::MESSAGE),
-        (false, false) => return compare::surplus_answered(o, id, result),
+        (true, _) if recorded => (OperationType::Delete, Reason::Deleting, DELETING),
+        (false, true) if recorded => (OperationType::Replace, Reason::Replacing, replace::MESSAGE),
+        _ => return compare::surplus_answered(o, id, result),
     };
     let accepted = |job: Option<String>| {
         Draft::new(o)

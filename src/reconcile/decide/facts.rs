@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Coordinates, DataSourceType, Lacks, LastAttempt, Observation, OperationType, Password,
-    Provider, Remote, SecretVersion, View,
+    AttemptMemory, AttemptState, Coordinates, DataSourceType, Item, Lacks, LastAttempt, Observation, OperationType,
+    Password, Provider, Remote, SecretVersion, View,
 };
 use crate::api::data_source::{AttemptOutcome, DeletionPolicy};
 use crate::api::{ConditionStatus, ConditionType, Intent};
@@ -229,6 +229,12 @@ impl Observation {
         let hold = self.memory.hold?;
         let rest = hold.until.saturating_sub(self.uptime);
         (hold.generation == self.object.generation && !rest.is_zero()).then_some(rest)
+    }
+
+    /// Whether a delete of it was accepted so lately that the list may not show it yet.
+    pub(super) fn removed_lately(&self, item: &Item) -> bool {
+        let removed = self.memory.removed.as_ref().filter(|removed| removed.id == item.id);
+        removed.is_some_and(|removed| self.uptime < removed.at + self.timings.list_lag)
     }
 
     /// The uptime that an instant was, or will be.

@@ -139,8 +139,6 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
         let (draft, wait) = assess::listed(o, draft, item, surplus);
         draft.wait(wait)
     } else {
-        draft
-            .reconciling(Reason::Recovering, "Removing what lost create requests left over.")
-            .again()
+        draft.reconciling(Reason::Recovering, compare::LEFTOVERS).again()
     }
 }

@@ -173,8 +173,8 @@ fn under_way(o: &Observation) -> Option<&Operation> {
 
 /// A delete that was accepted shows in the list after a while; it is not sent again meanwhile.
 fn lagging(o: &Observation, item: &Item) -> bool {
-    let removed = o.memory.removed.as_ref().filter(|removed| removed.id == item.id);
-    under_way(o).is_some() && removed.is_some_and(|removed| o.uptime < removed.at + o.timings.list_lag)
+    let recorded = o.object.status.id.as_ref() == Some(&item.id);
+    (!recorded || under_way(o).is_some()) && o.removed_lately(item)
 }
 
 /// The recorded data source carries no marker, so that it cannot be told from somebody else's: it is neither deleted nor forgotten.

@@ -293,3 +293,19 @@ fn a_withdrawn_grant_does_not_matter() {
     });
     assert!(matches!(look(&o), Look::List { .. }));
 }
+
+#[test]
+fn the_end_of_a_surplus_proves_nothing_about_the_recorded_one() {
+    // The recorded one is hidden by the list's lag while a late effect shows.
+    let o = listing(job(deleting(creating()), JobState::Succeeded), &[ours("late")]);
+    let o = in_lane(o, Rank::Delete);
+    assert!(matches!(step(&o), Step::Delete { id, .. } if id == "late"));
+    let o = with(o, |o| o.note_deleted("late".to_owned(), Ok(Some("job-2".to_owned()))));
+    let told_of = told(&o);
+    assert_eq!(told_of.notes[0].reason, "DuplicateRemoved");
+    assert_eq!(told_of.status.job_id.as_deref(), Some("job"));
+    let o = listing(job(later(published(o), seconds(20)), JobState::Succeeded), &[]);
+    assert!(!lets_go(&o));
+    let o = listing(job(later(o, seconds(20)), JobState::Succeeded), &[]);
+    assert!(!lets_go(&o), "two lists, but within the lag of the create");
+}
