@@ -20,6 +20,8 @@ pub mod decide;
 mod events;
 mod fold;
 mod grants;
+#[cfg(test)]
+mod imports;
 pub mod kubernetes;
 pub mod memories;
 mod observe;

@@ -10,7 +10,7 @@ mod observation;
 pub use memory::{Absence, AttemptMemory, AttemptState, Hold, Lacks, Memory, Outcome, Removed};
 pub use observation::{JobView, LanePlace, Object, Observation, Password, Provider, Remote, Rival};
 
-pub use super::remote::{Health, View};
+pub use super::remote::{Health, View, health, observed};
 pub use crate::api::data_source::{
     AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, LastAttempt, Observed, Operation, OperationType,
     Retry, RetryClass, SecretVersion,

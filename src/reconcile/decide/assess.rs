@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{Health, Item, Observation, Operation, OperationType};
-use super::super::remote;
+use super::super::plan::{self, Health, Item, Observation, Operation, OperationType};
 use super::draft::Draft;
 use super::{compare, drift, verdict};
 use crate::api::Reason;
@@ -13,7 +12,7 @@ const UNKNOWN: &str = "unknown";
 
 /// Judges a listed data source of ours, with the surplus beside it.
 pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Item]) -> (Draft<'a>, Duration) {
-    let observed = remote::observed(item);
+    let observed = plan::observed(item);
     let draft = draft.edit(|status| {
         status.observed = Some(observed);
         status.last_sync_time = Some(o.now);
@@ -22,7 +21,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
             status.retry = None;
         }
     });
-    let health = remote::health(item);
+    let health = plan::health(item);
     if health == Health::Failed {
         return failed_create(o, draft);
     }
@@ -45,7 +44,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
 
 /// Whether a listed data source is all that the spec asks for.
 pub fn finished(o: &Observation, item: &Item) -> bool {
-    remote::health(item) == Health::Healthy && drift::fields(&o.object.spec, item).is_empty()
+    plan::health(item) == Health::Healthy && drift::fields(&o.object.spec, item).is_empty()
 }
 
 /// The create failed: its record stays, and so does the object, until the spec or the Secret changes.

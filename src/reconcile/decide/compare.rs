@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{Failure, FailureKind, Item, Lacks, Look, Observation, Plan, Rank, Remote, Step, View};
-use super::super::remote;
+use super::super::plan::{self, Failure, FailureKind, Item, Lacks, Look, Observation, Plan, Rank, Remote, Step, View};
 use super::draft::Draft;
 use super::{assess, lane, live, reach, trouble};
 use crate::api::Reason;
@@ -123,7 +122,7 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
             draft.wait(wait)
         }
         View::Leaving { item, .. } => {
-            let observed = remote::observed(item);
+            let observed = plan::observed(item);
             Draft::new(o)
                 .edit(|status| {
                     status.observed = Some(observed);

@@ -1,10 +1,9 @@
 //! An id is recorded: follow the create to its end, then compare the cloud with the spec from time to time.
 
 use super::super::plan::{
-    AttemptOutcome, Coordinates, Health, Intent, Item, Job, Look, Observation, Operation, OperationType, Plan, Remote,
-    Step, View,
+    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, Look, Observation, Operation, OperationType, Plan,
+    Remote, Step, View,
 };
-use super::super::remote;
 use super::draft::Draft;
 use super::facts::after;
 use super::job::{self, End, Running};
@@ -60,7 +59,7 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
             compare::remove_surplus(o, surplus, draft, o.timings.job_poll_late)?
         }
         (_, View::Ours { item, .. }) if !ended(view) && recorded(item) && !running.late(o) => {
-            let observed = remote::observed(item);
+            let observed = plan::observed(item);
             Draft::new(o)
                 .edit(|status| {
                     status.observed = Some(observed);
@@ -84,7 +83,7 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
 /// Whether the list shows that the create has come to an end, whatever its job says.
 fn ended(view: &View) -> bool {
     match view {
-        View::Ours { item, .. } => !matches!(remote::health(item), Health::Creating | Health::Updating),
+        View::Ours { item, .. } => !matches!(plan::health(item), Health::Creating | Health::Updating),
         View::Leaving { ours, .. } => *ours,
         View::Absent | View::Foreign { .. } => false,
     }
@@ -101,7 +100,7 @@ fn failed_job(o: &Observation, job: Job, view: &View) -> Plan {
             operation.failed_code = job.failed_code;
             operation.failed_detail = job.failed_detail;
         }
-        status.observed = item.map(remote::observed);
+        status.observed = item.map(plan::observed);
     });
     let (draft, wait) = assess::failed_create(o, draft);
     draft.wait(wait)

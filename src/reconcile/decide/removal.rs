@@ -111,14 +111,9 @@ impl Removal {
     /// The list could not be read. Only the cluster's own absence says something, and only of an object that goes.
     fn unlisted(&self, o: &Observation, failure: &Failure) -> Result<(), Plan> {
         match failure.kind {
-            FailureKind::Gone { what: Missing::Cluster } if self.cluster_counts(o) => self.absent(o, false),
+            FailureKind::Gone { what: Missing::Cluster } if cluster_counts(o) => self.absent(o, false),
             _ => Err(trouble::unreadable(o, failure)),
         }
-    }
-
-    /// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again.
-    fn cluster_counts(&self, o: &Observation) -> bool {
-        o.object.deleting && o.recorded_place().is_some()
     }
 
     /// The list lacks it: with the job's success that is the end, else a second list has to say so too.
@@ -137,7 +132,7 @@ impl Removal {
         let counts = |lacks| match lacks {
             Lacks::Everything => true,
             Lacks::Recorded => self.only.is_some(),
-            Lacks::Cluster => self.cluster_counts(o),
+            Lacks::Cluster => cluster_counts(o),
         };
         o.absence(from, o.timings.deleted_gap, counts)
             .map_err(|due| self.wait_for(o, due))
@@ -162,6 +157,11 @@ impl Removal {
             draft.wait(wait)
         }
     }
+}
+
+/// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again.
+fn cluster_counts(o: &Observation) -> bool {
+    o.object.deleting && o.recorded_place().is_some()
 }
 
 /// The delete that was accepted and has not failed.

@@ -55,7 +55,7 @@ fn foreign_finalizers_are_waited_for() {
 fn what_is_retained_is_named() {
     let retained = |o| {
         with(deleting(o), |o| {
-            o.object.spec.deletion_policy = Some(DeletionPolicy::Retain)
+            o.object.spec.deletion_policy = Some(DeletionPolicy::Retain);
         })
     };
     let note = |o: &Observation| match step(o) {

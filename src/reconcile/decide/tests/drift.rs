@@ -37,7 +37,7 @@ fn a_look_that_finds_nothing_new_writes_nothing_but_the_time() {
 #[test]
 fn no_resync_period_means_no_resync() {
     let o = with(published(listing(ready(), &[ours("id")])), |o| {
-        o.resync_period = seconds(0)
+        o.resync_period = seconds(0);
     });
     assert!(told(&later(o, seconds(3600))).wait > Some(seconds(3600)));
 }
@@ -85,7 +85,7 @@ fn gone_takes_two_lists_a_minute_apart_and_well_after_the_last_write() {
         let mut o = with(ready(), |o| o.memory.written = Some(o.uptime));
         let written = o.uptime;
         for at in &lists {
-            o = listing(later(o.clone(), written + seconds(*at) - o.uptime), &[]);
+            o = listing(later(o.clone(), (written + seconds(*at)).saturating_sub(o.uptime)), &[]);
         }
         let told = told(&o);
         assert_eq!(told.status.id.is_none(), proven, "{lists:?}");

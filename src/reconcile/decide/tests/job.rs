@@ -127,7 +127,7 @@ fn a_job_that_the_cloud_forgot_is_decided_by_the_list() {
         what: Missing::Something,
     };
     let o = with(later(creating(), seconds(30)), |o| {
-        o.note_job("job".to_owned(), Err(failure(gone)))
+        o.note_job("job".to_owned(), Err(failure(gone)));
     });
     assert!(matches!(look(&o), Look::List { .. }));
     assert_eq!(told(&listing(o.clone(), &[ours("id")])).reason, Some(Reason::Available));
@@ -150,7 +150,7 @@ fn a_job_that_cannot_be_read_is_backed_off_from_with_the_lane_kept() {
         (FailureKind::CredentialsRejected, seconds(30)),
     ] {
         let o = with(later(creating(), seconds(60)), |o| {
-            o.note_job("job".to_owned(), Err(failure(kind)))
+            o.note_job("job".to_owned(), Err(failure(kind)));
         });
         let failed = told(&o);
         assert_eq!((failed.wait, failed.keeps_lane), (Some(wait), true));

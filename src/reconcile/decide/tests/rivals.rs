@@ -29,7 +29,7 @@ fn the_other_one_is_named() {
 fn the_loser_goes_without_a_call() {
     let o = with(deleting(rivalled(false)), |o| o.object.intent = Some(intent("a1")));
     let o = with(o, |o| {
-        o.object.status.last_attempt = creating().object.status.last_attempt
+        o.object.status.last_attempt = creating().object.status.last_attempt;
     });
     assert_eq!(step(&o), Step::DropFinalizer { note: None });
 }
@@ -37,7 +37,7 @@ fn the_loser_goes_without_a_call() {
 #[test]
 fn whoever_has_an_id_asks_nobody() {
     let o = with(listing(later(ready(), seconds(3600)), &[ours("id")]), |o| {
-        o.rival = rivalled(false).rival
+        o.rival = rivalled(false).rival;
     });
     assert_eq!(told(&o).reason, Some(Reason::Available));
 }

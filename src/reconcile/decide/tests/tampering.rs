@@ -88,7 +88,7 @@ fn a_finalizer_that_was_taken_away_is_put_back_while_something_depends_on_it() {
 #[test]
 fn a_status_that_was_wiped_is_found_again() {
     let o = renewed(later(ready(), seconds(60)), |object| {
-        object.status = DwsDataSourceStatus::default()
+        object.status = DwsDataSourceStatus::default();
     });
     let waiting = told(&o);
     assert_eq!(
@@ -110,7 +110,7 @@ fn an_id_that_somebody_wrote_is_nobody_of_ours() {
     };
     let items = [forged, ours("id")];
     let o = renewed(later(ready(), seconds(3600)), |object| {
-        object.status.id = Some("forged".to_owned())
+        object.status.id = Some("forged".to_owned());
     });
     let mut o = listing(with(o, |o| o.memory.written = Some(seconds(0))), &items);
     assert_eq!(told(&o).status.id.as_deref(), Some("forged"));

@@ -33,9 +33,9 @@ fn sent(intent: Intent, kind: FailureKind) -> Observation {
 }
 
 /// The first list was read and showed nothing; the failure is in the status.
-fn unsettled(kind: FailureKind) -> Observation {
+fn unsettled(kind: &FailureKind) -> Observation {
     let o = posted(kind.clone());
-    if kind == SILENCE {
+    if *kind == SILENCE {
         assert!(matches!(look(&o), Look::List { .. }), "the list is asked at once");
         return published(listing(o, &[]));
     }
@@ -53,10 +53,10 @@ fn silence_is_settled_by_two_lists_after_the_deadline() {
         (vec![21, 51], true),
         (vec![21, 30, 52], true),
     ] {
-        let mut o = unsettled(SILENCE);
+        let mut o = unsettled(&SILENCE);
         let sent = o.uptime;
         for at in &lists {
-            o = later(o.clone(), sent + seconds(*at) - o.uptime);
+            o = later(o.clone(), (sent + seconds(*at)).saturating_sub(o.uptime));
             o = listing(o, &[]);
         }
         let told = told(&o);
@@ -86,7 +86,7 @@ fn silence_waits_for_the_deadline_and_then_for_the_gap() {
 
 #[test]
 fn an_answered_error_is_tried_again_after_the_backoff_and_one_fresh_list() {
-    let o = unsettled(SERVER_ERROR);
+    let o = unsettled(&SERVER_ERROR);
     let wait = told(&later(o.clone(), seconds(0))).wait;
     assert!(wait.is_some_and(|wait| wait <= seconds(1)), "{wait:?}");
     let o = later(o, seconds(1));
@@ -100,14 +100,14 @@ fn an_answered_error_is_tried_again_after_the_backoff_and_one_fresh_list() {
 
 #[test]
 fn an_edit_of_the_spec_ends_the_backoff() {
-    let o = with(unsettled(SERVER_ERROR), |o| o.object.generation += 1);
+    let o = with(unsettled(&SERVER_ERROR), |o| o.object.generation += 1);
     assert!(matches!(look(&later(o, seconds(0))), Look::List { .. }));
 }
 
 #[test]
 fn what_the_list_shows_of_ours_is_taken() {
     for kind in [SILENCE, SERVER_ERROR] {
-        let o = listing(later(unsettled(kind), seconds(60)), &[ours("found")]);
+        let o = listing(later(unsettled(&kind), seconds(60)), &[ours("found")]);
         let told = told(&o);
         let last = told.status.last_attempt.expect("closed");
         assert_eq!(told.status.id.as_deref(), Some("found"));
@@ -135,7 +135,7 @@ fn what_may_be_the_effect_of_an_earlier_request_leaves_this_one_late() {
 #[test]
 fn a_window_for_late_effects_is_never_shortened() {
     let far = now() + SignedDuration::from_hours(1);
-    let o = with(later(unsettled(SERVER_ERROR), seconds(1)), |o| {
+    let o = with(later(unsettled(&SERVER_ERROR), seconds(1)), |o| {
         o.object.status.last_attempt = Some(LastAttempt {
             id: "a0".to_owned(),
             outcome: AttemptOutcome::Absent,
@@ -165,7 +165,7 @@ fn a_restarted_process_counts_from_its_first_sight_and_adds_the_lease_of_another
 
 #[test]
 fn without_the_marker_a_match_is_ambiguous() {
-    let o = with(later(unsettled(SILENCE), seconds(60)), |o| {
+    let o = with(later(unsettled(&SILENCE), seconds(60)), |o| {
         if let Provider::Ready { marker, .. } = &mut o.provider {
             *marker = false;
         }

@@ -5,9 +5,11 @@
 
 mod cloud;
 mod kubernetes;
+mod looks;
 mod oracle;
 mod process;
 pub mod schedule;
+mod source;
 
 use std::time::Duration;
 
@@ -85,15 +87,12 @@ impl World {
         while self.now < end && self.kubernetes.exists() {
             passes += 1;
             assert!(passes < PASSES_MAX, "hot: {passes} passes by {:?}", self.now);
-            let wait = match self.pass() {
-                Ok(wait) => wait,
-                Err(Death) => {
-                    self.deaths += 1;
-                    self.advance(Duration::from_secs(3));
-                    self.process = Process::born(self.now);
-                    Duration::ZERO
-                }
-            };
+            let wait = self.pass().unwrap_or_else(|Death| {
+                self.deaths += 1;
+                self.advance(Duration::from_secs(3));
+                self.process = Process::born(self.now);
+                Duration::ZERO
+            });
             let wake = self.now + wait;
             let woken = self.events.last().map_or(wake, |(at, _)| wake.min((*at).max(self.now)));
             self.advance(woken.saturating_sub(self.now));
@@ -146,8 +145,8 @@ impl World {
     }
 
     /// The data sources in the cloud that the operator's requests made or are still to make, by what only they say.
-    pub fn ours(&self) -> Vec<&cloud::Source> {
-        let ours = |source: &&cloud::Source| source.lives(self.now) && source.user_name != STRANGER;
+    pub fn ours(&self) -> Vec<&source::Source> {
+        let ours = |source: &&source::Source| source.lives(self.now) && source.user_name != STRANGER;
         self.cloud.sources.iter().filter(ours).collect()
     }
 
@@ -160,6 +159,6 @@ impl World {
                 self.kubernetes.status()
             );
         }
-        self.oracle.judge_the_end(self);
+        self.judge_the_end();
     }
 }

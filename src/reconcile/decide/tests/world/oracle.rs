@@ -30,19 +30,18 @@ impl Oracle {
             Err(format!("{ours} data sources stay; {self:?}"))
         }
     }
+}
 
+impl World {
     /// What must come in the end.
-    pub fn judge_the_end(&self, world: &World) {
-        let ours = world.ours();
-        let Some(object) = world.kubernetes.object() else {
-            assert!(ours.is_empty() || world.is_excused(), "P2: left behind: {ours:#?}");
+    pub fn judge_the_end(&self) {
+        let ours = self.ours();
+        let Some(object) = self.kubernetes.object() else {
+            assert!(ours.is_empty() || self.is_excused(), "P2: left behind: {ours:#?}");
             return;
         };
         // Without the marker nobody can tell what a lost request made.
-        assert!(
-            ours.len() <= 1 || !world.schedule.marker,
-            "P1: more than one: {ours:#?}"
-        );
+        assert!(ours.len() <= 1 || !self.schedule.marker, "P1: more than one: {ours:#?}");
         let status = &object.status;
         let ready = status
             .conditions
@@ -66,7 +65,7 @@ impl Oracle {
             );
         } else {
             // A create whose job id is lost shows only in the list, which says Creating for ever.
-            let unending = world
+            let unending = self
                 .ours()
                 .iter()
                 .any(|source| source.ready.is_none() && source.failed.is_none());
@@ -75,9 +74,7 @@ impl Oracle {
         // Without a finalizer nobody holds an object that is being deleted; with ours it must have gone by now.
         assert!(!object.deleting || stalled.is_some(), "P5: not gone: {object:#?}");
     }
-}
 
-impl World {
     /// P1: no create while an id, a job or an unsettled attempt exists; P11 is counted by the cloud.
     pub fn check_post(&self, intent: &Intent) {
         let Some(object) = self.kubernetes.object() else {

@@ -9,13 +9,11 @@ use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Coordinates, DataSourceType, DwsDataSourceStatus, FailureKind, JobState, LanePlace, Look, Memory, Observation,
-    Plan, Provider, Report, Step, Then,
+    Coordinates, DwsDataSourceStatus, FailureKind, Memory, Observation, Plan, Provider, Report, Step, Then,
 };
 
 /// The most turns of a pass, as in the operator.
 const TURNS_MAX: usize = 64;
-const LIST: Duration = Duration::from_millis(50);
 
 /// What a process knows.
 pub struct Process {
@@ -44,8 +42,8 @@ enum Ended {
 }
 
 /// A pass under way.
-struct Pass {
-    o: Observation,
+pub struct Pass {
+    pub o: Observation,
     version: u64,
     generation: i64,
 }
@@ -56,7 +54,7 @@ impl World {
         let Some((object, version)) = self.kubernetes.read() else {
             return Ok(Duration::ZERO);
         };
-        let uptime = self.now - self.process.born;
+        let uptime = self.uptime();
         let mut o = Observation {
             now: Self::wall(self.now),
             uptime,
@@ -82,6 +80,10 @@ impl World {
                 Duration::from_secs(1 << self.process.kubernetes_failures.min(5))
             }
         })
+    }
+
+    fn uptime(&self) -> Duration {
+        self.now.saturating_sub(self.process.born)
     }
 
     fn provider(&self, cluster: &str) -> Provider {
@@ -128,60 +130,15 @@ impl World {
     fn tick(&mut self, pass: &mut Pass) {
         self.process.attempts += 1;
         pass.o.now = Self::wall(self.now);
-        pass.o.uptime = self.now - self.process.born;
+        pass.o.uptime = self.uptime();
         pass.o.fresh_attempt = format!("attempt-{}-{}", self.process.born.as_millis(), self.process.attempts);
     }
 
-    fn spend(&mut self, pass: &mut Pass, time: Duration) {
+    /// Lets a call take its time.
+    pub fn spend(&mut self, pass: &mut Pass, time: Duration) {
         self.advance(time);
         pass.o.now = Self::wall(self.now);
-        pass.o.uptime = self.now - self.process.born;
-    }
-
-    fn look(&mut self, pass: &mut Pass, look: Look) {
-        match look {
-            Look::Password => panic!("an OBS source has no password"),
-            Look::Lane(rank) => {
-                self.spend(pass, Duration::from_millis(1));
-                let since = pass.o.uptime;
-                pass.o.lane = Some(LanePlace::Held { since, rank });
-            }
-            Look::List { since, at, type_ } => {
-                assert!(since <= pass.o.uptime, "a list cannot be newer than now");
-                self.list(pass, &at, type_);
-            }
-            Look::Job { id } => self.job(pass, id),
-            Look::Quick { id, at, type_ } => {
-                self.job(pass, id);
-                let job = pass.o.job.as_ref().and_then(|view| view.result.as_ref().ok());
-                if job.is_some_and(|job| job.state == JobState::Succeeded) {
-                    self.list(pass, &at, type_);
-                }
-                pass.o.memory.looked = true;
-            }
-        }
-    }
-
-    fn list(&mut self, pass: &mut Pass, at: &Coordinates, type_: DataSourceType) {
-        assert!(
-            matches!(pass.o.provider, Provider::Ready { .. }),
-            "no session to list with"
-        );
-        self.spend(pass, LIST);
-        let began = pass.o.uptime;
-        let (result, took) = self.cloud.list(&at.cluster_id, type_, self.now);
-        self.spend(pass, took);
-        pass.o.note_list(began, result.as_deref().map_err(Clone::clone));
-    }
-
-    fn job(&mut self, pass: &mut Pass, id: String) {
-        assert!(
-            matches!(pass.o.provider, Provider::Ready { .. }),
-            "no session to read a job with"
-        );
-        let (result, took) = self.cloud.job(&id, self.now);
-        self.spend(pass, took);
-        pass.o.note_job(id, result);
+        pass.o.uptime = self.uptime();
     }
 
     fn act(&mut self, pass: &mut Pass, step: Step) -> Result<Option<Ended>, Death> {
@@ -199,13 +156,13 @@ impl World {
                 if written.is_ok() {
                     pass.o.note_intent(intent);
                 }
-                self.renew(pass, written)
+                self.renew(pass, &written)
             }
             Step::PutFinalizer => {
                 let written = self
                     .kubernetes
                     .write_metadata(pass.version, |object| object.finalizer = true);
-                self.renew(pass, written)
+                self.renew(pass, &written)
             }
             Step::Post {
                 request,
@@ -246,7 +203,7 @@ impl World {
                     gone.expect("P3: let go");
                     return Ok(Some(Ended::Gone));
                 }
-                self.renew(pass, written)
+                self.renew(pass, &written)
             }
         };
         if crash == Some(true) {
@@ -276,7 +233,7 @@ impl World {
                 return Err(Death);
             }
             let done = written.is_ok();
-            let ended = self.renew(pass, written);
+            let ended = self.renew(pass, &written);
             if ended.is_some() || !done {
                 return Ok(ended);
             }
@@ -293,7 +250,7 @@ impl World {
     }
 
     /// Takes the object as it is after a write, or after the news that it had changed.
-    fn renew(&mut self, pass: &mut Pass, written: Result<(), WriteError>) -> Option<Ended> {
+    fn renew(&mut self, pass: &mut Pass, written: &Result<(), WriteError>) -> Option<Ended> {
         if matches!(written, Err(WriteError::Unavailable)) {
             return Some(Ended::Failed);
         }
