@@ -10,6 +10,7 @@ mod gate;
 mod job;
 mod late;
 mod observations;
+mod proof;
 mod properties;
 mod rivals;
 mod tampering;

@@ -23,13 +23,13 @@ pub struct Cloud {
     /// Requests for a restart that did not end in a definite rejection.
     pub reboots: usize,
     jobs: Vec<Work>,
-    busy_until: Duration,
+    pub busy_until: Duration,
     next: usize,
     duplicates: bool,
     lags: VecDeque<Duration>,
     posts_faults: VecDeque<PostFault>,
     fates: VecDeque<Fate>,
-    delete_faults: VecDeque<DeleteFault>,
+    pub delete_faults: VecDeque<DeleteFault>,
     list_faults: VecDeque<bool>,
     job_faults: VecDeque<bool>,
 }
@@ -37,8 +37,10 @@ pub struct Cloud {
 /// An answer, and how long it took.
 pub type Answer<T> = (Result<T, Failure>, Duration);
 
-const QUICK: Duration = Duration::from_millis(100);
+/// How long a call takes that nothing delays.
+pub const QUICK: Duration = Duration::from_millis(100);
 
+/// A failure with longer texts than any field of the status.
 pub fn failure(kind: FailureKind) -> Failure {
     Failure {
         kind,
@@ -213,52 +215,8 @@ impl Cloud {
         Accepted { id, job_id }
     }
 
-    pub fn delete(&mut self, id: &str, now: Duration) -> Answer<Option<String>> {
-        self.deletes += 1;
-        let fault = self.delete_faults.pop_front().unwrap_or(DeleteFault::Fine);
-        let unknown = Err(failure(FailureKind::UnknownOutcome { answered: false }));
-        let refused = Err(failure(FailureKind::RetryAfter {
-            wait: RetryWait::Busy,
-            delay: None,
-        }));
-        let found = self
-            .sources
-            .iter()
-            .any(|source| source.id == id && source.gone.is_none_or(|gone| gone > now));
-        let takes = Duration::from_secs(8);
-        let result = match fault {
-            DeleteFault::Busy => refused,
-            DeleteFault::Invalid => Err(failure(FailureKind::Rejected {
-                reason: Rejection::Invalid,
-            })),
-            _ if !found => Err(failure(FailureKind::Gone {
-                what: Missing::Something,
-            })),
-            _ if now < self.busy_until => refused,
-            DeleteFault::Lost { applied } => {
-                if applied {
-                    self.begin_leaving(id, now, now + takes);
-                }
-                unknown
-            }
-            DeleteFault::JobFails => Ok(Some(self.work(now + takes, Ok(JobState::Failed)))),
-            DeleteFault::JobForgotten => {
-                self.begin_leaving(id, now, now + takes);
-                Ok(Some(self.work(now, Err(()))))
-            }
-            DeleteFault::NoJob => {
-                self.begin_leaving(id, now, now + takes);
-                Ok(None)
-            }
-            DeleteFault::Fine => {
-                self.begin_leaving(id, now, now + takes);
-                Ok(Some(self.work(now + takes, Ok(JobState::Succeeded))))
-            }
-        };
-        (result, QUICK)
-    }
-
-    fn work(&mut self, ends: Duration, result: Result<JobState, ()>) -> String {
+    /// Begins a job that ends then, with this result; an error is a job that the cloud forgets.
+    pub fn work(&mut self, ends: Duration, result: Result<JobState, ()>) -> String {
         let id = self.id("job");
         self.busy_until = self.busy_until.max(ends);
         self.jobs.push(Work {

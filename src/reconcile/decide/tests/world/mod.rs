@@ -4,6 +4,7 @@
 //! every step; what must come in the end, at the end.
 
 mod cloud;
+mod deletes;
 mod kubernetes;
 mod looks;
 mod oracle;
