@@ -49,6 +49,8 @@ mod replace;
 mod retry;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/shutdown.rs"]
+mod shutdown;
 #[path = "stories/tampering.rs"]
 mod tampering;
 #[path = "stories/two_operators.rs"]

@@ -239,3 +239,6 @@ fn advice(place: Place, namespace: Option<&str>) -> String {
 fn unanswered(subject: String, error: &KubernetesError) -> Finding {
     Finding::wrong(subject, format!("cannot be asked about: {error}. Run the check again"))
 }
+
+#[cfg(test)]
+mod tests;

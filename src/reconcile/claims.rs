@@ -65,12 +65,13 @@ impl Claims {
     /// Takes note of a newer state of an object that the watch has told of. One that the watch has told the end of stays forgotten, however
     /// late a pass comes with what it read before. Returns whom the change may set free.
     pub fn renew(&self, object: &DwsDataSource) -> Vec<Member> {
-        let known = object
-            .metadata
-            .uid
-            .as_ref()
-            .is_some_and(|uid| self.lock().by_uid.contains_key(uid));
+        let known = object.metadata.uid.as_ref().is_some_and(|uid| self.knows(uid));
         if known { self.note(object) } else { Vec::new() }
+    }
+
+    /// Whether the watch has told of the object, and not of its end.
+    pub fn knows(&self, uid: &str) -> bool {
+        self.lock().by_uid.contains_key(uid)
     }
 
     /// Takes note of an object as the watch tells of it, unless a newer state of it is known. Returns whom the change may set free.

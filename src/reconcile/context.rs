@@ -13,6 +13,7 @@ use super::providers::Providers;
 use super::snapshots::Snapshots;
 use super::wakes::Wakes;
 use crate::api::data_source::Coordinates;
+use crate::runtime::arrivals::Arrivals;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::lanes::Lanes;
@@ -69,6 +70,8 @@ pub struct Context {
     pub snapshots: Snapshots,
     /// Who may write to which DWS cluster.
     pub lanes: Lanes<LaneKey, Member>,
+    /// Whose first pass is still to come to the lane, by the DWS cluster in its spec.
+    pub arrivals: Arrivals<String, Member>,
     /// Who holds which name.
     pub claims: Claims,
     /// What is remembered of each object.

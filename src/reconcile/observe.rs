@@ -20,10 +20,13 @@ use super::providers::Asked;
 use crate::api::data_source::{DataSourceType, DwsDataSource};
 use crate::api::{FINALIZER, intent};
 use crate::cloud::{Dws, Failure, Session, credentials};
-use crate::runtime::lanes::Place;
+use crate::runtime::lanes::{Place, Rank};
 
 /// The shortest password that the cloud takes (dws-api §1, `minLength` of `user_pwd`).
 const PASSWORD_MIN: usize = 8;
+/// How long a first pass waits for the first passes of those who came earlier, before it takes its place in the lane. Longer than reading
+/// a provider and its Secret takes; short, since one that hangs holds the others of its DWS cluster up for as long.
+const EARLIER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One pass over one object: what was read so far, and the handles that an observation cannot hold.
 pub struct Pass {
@@ -114,7 +117,13 @@ impl Pass {
             Look::Password => self.read_password(ctx).await,
             Look::Lane(rank) => {
                 if let Some(key) = self.lane_key() {
+                    if rank != Rank::Resume {
+                        let earlier = ctx.arrivals.earlier_are_heard(&self.member);
+                        // Too late, the order is lost and nothing else.
+                        let _ = tokio::time::timeout(EARLIER_PATIENCE, earlier).await;
+                    }
                     let place = ctx.lanes.enter(&key, self.member.clone(), rank);
+                    ctx.arrivals.heard(&self.member);
                     let since = ctx.clock.uptime();
                     self.observation.lane = Some(match place {
                         Place::Held => LanePlace::Held { since, rank },

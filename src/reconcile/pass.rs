@@ -75,7 +75,10 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     let object = pass.object.clone();
     let mut pass = pass;
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
-    match Box::pin(panic_guard::guard(turns)).await {
+    let turned = Box::pin(panic_guard::guard(turns)).await;
+    // Whoever has not asked for a lane by now holds nobody up.
+    ctx.arrivals.heard(&member);
+    match turned {
         Ok(ended) => {
             remembered.memory = pass.observation.memory.clone();
             if !matches!(ended, Ended::Failed(_)) {

@@ -23,7 +23,7 @@ use super::access::Standing;
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::providers::ProviderId;
-use super::watch::{Noted, decoded};
+use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::ProviderStatus;
@@ -95,7 +95,7 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
     .reflect(writer)
     .applied_objects()
     .predicate_filter(|object: &K| object.meta().generation.map(i64::cast_unsigned), PredicateConfig::default());
-    Controller::for_stream(stream, reader)
+    let passes = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default())
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
         .run(
@@ -103,8 +103,8 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
             |_, error: &Infallible, _| match *error {},
             Arc::clone(&ctx),
         )
-        .for_each(|_| async {})
-        .await;
+        .for_each(|_| async {});
+    until_shutdown(&ctx.shutdown, &reader, passes).await;
 }
 
 fn id_of<K: ProviderObject>(object: &K) -> ProviderId {

@@ -21,6 +21,7 @@ use super::wakes::{Scope, Wakes};
 use super::watch;
 use crate::api::{ClusterDwsProvider, DwsProvider};
 use crate::cloud::{Bounds, BreakerTimings, CallRecord, EndpointPolicy, Fence, Limits, Observer, Timeouts};
+use crate::runtime::arrivals::Arrivals;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::lanes::Lanes;
@@ -164,6 +165,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         providers: Arc::new(Providers::new(access, process.clock, args.timings, cluster_kind)),
         snapshots: Snapshots::new(process.clock, process.metrics.clone()),
         lanes,
+        arrivals: Arrivals::default(),
         claims: Claims::default(),
         memories: Memories::default(),
         events: Events::new(process.client, &process.identity),

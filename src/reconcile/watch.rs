@@ -8,14 +8,16 @@ use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::Config;
-use kube::runtime::reflector;
+use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Controller, PredicateConfig, WatchStreamExt};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::claims::Leftover;
 use super::context::{Context, Member};
@@ -43,13 +45,31 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
         |object: &DwsDataSource| Some(relevant(object)),
         PredicateConfig::default(),
     );
-    Controller::for_stream(stream, reader)
+    let passes = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default())
         .reconcile_on(wakes)
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
         .run(pass::reconcile, |_, error, _| match *error {}, Arc::clone(&ctx))
-        .for_each(|_| async {})
-        .await;
+        .for_each(|_| async {});
+    until_shutdown(&ctx.shutdown, &reader, passes).await;
+}
+
+/// Runs `passes`, which end by themselves after the shutdown once `store` has its first list. Without that list kube's controller
+/// waits for it, shutdown or not; as no pass can have begun, nothing is lost by dropping it.
+pub async fn until_shutdown<K>(shutdown: &CancellationToken, store: &Store<K>, passes: impl Future<Output = ()>)
+where
+    K: reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    let shutdown_before_first_list = async {
+        shutdown.cancelled().await;
+        if store.wait_until_ready().now_or_never().is_some() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        () = passes => {}
+        () = shutdown_before_first_list => {}
+    }
 }
 
 /// The objects of a scope.
@@ -120,11 +140,21 @@ fn decode<K: Clone>(event: Event<DeserializeGuard<K>>, note: &mut impl FnMut(Not
     Some(event)
 }
 
+/// An object that was never seen before.
+struct Newcomer {
+    under_way: bool,
+    created: Option<Time>,
+    cluster_id: String,
+    member: Member,
+}
+
 /// Who is there: keeps the claims up to date and notices who is gone.
 struct Roll {
     ctx: Arc<Context>,
     scope: Scope,
     listed: HashSet<String>,
+    /// Who was seen for the first time in the list that is being read.
+    newcomers: Vec<Newcomer>,
     undecodable: HashSet<String>,
 }
 
@@ -134,6 +164,7 @@ impl Roll {
             ctx,
             scope,
             listed: HashSet::new(),
+            newcomers: Vec::new(),
             undecodable: HashSet::new(),
         }
     }
@@ -141,9 +172,13 @@ impl Roll {
     fn note(&mut self, noted: &Noted<'_, DwsDataSource>) {
         match noted {
             Noted::Undecodable(invalid) => self.undecodable(invalid),
-            Noted::Event(Event::Init) => self.listed.clear(),
+            Noted::Event(Event::Init) => {
+                self.listed.clear();
+                self.newcomers.clear();
+            }
             Noted::Event(Event::InitApply(object)) => {
                 self.listed.extend(object.uid());
+                self.newcomers.extend(self.newcomer(object));
                 self.present(object);
             }
             Noted::Event(Event::InitDone) => {
@@ -154,9 +189,20 @@ impl Roll {
                 for member in self.ctx.claims.missing(namespace, &self.listed) {
                     self.gone(&member);
                 }
+                // The list comes in the order of the names. What is under way already is there first.
+                self.newcomers
+                    .sort_by_key(|newcomer| (!newcomer.under_way, newcomer.created.clone()));
+                for Newcomer { cluster_id, member, .. } in self.newcomers.drain(..) {
+                    self.ctx.arrivals.arrive(cluster_id, member);
+                }
                 self.ctx.health.ready("watch of data sources", true);
             }
-            Noted::Event(Event::Apply(object)) => self.present(object),
+            Noted::Event(Event::Apply(object)) => {
+                if let Some(Newcomer { cluster_id, member, .. }) = self.newcomer(object) {
+                    self.ctx.arrivals.arrive(cluster_id, member);
+                }
+                self.present(object);
+            }
             Noted::Event(Event::Delete(object)) => {
                 if let Some(member) = claims::member(object) {
                     self.gone(&member);
@@ -166,6 +212,17 @@ impl Roll {
         self.ctx
             .metrics
             .set_undecodable("DwsDataSource", self.undecodable.len());
+    }
+
+    /// The object, if it was never seen before.
+    fn newcomer(&self, object: &DwsDataSource) -> Option<Newcomer> {
+        let member = claims::member(object).filter(|member| !self.ctx.claims.knows(&member.uid))?;
+        Some(Newcomer {
+            under_way: object.status.as_ref().is_some_and(|status| status.operation.is_some()),
+            created: object.creation_timestamp(),
+            cluster_id: object.spec.cluster_id.clone(),
+            member,
+        })
     }
 
     fn present(&mut self, object: &DwsDataSource) {
@@ -180,6 +237,7 @@ impl Roll {
     /// An object is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
     fn gone(&mut self, member: &Member) {
         self.undecodable.remove(&member.uid);
+        self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
         let forgotten = self.ctx.claims.forget(&member.uid);
         for freed in forgotten.freed {

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of data sources or of the cloud.
 
+pub mod arrivals;
 pub mod backoff;
 mod candidate;
 pub mod clock;

@@ -58,17 +58,18 @@ async fn no_answer_to_a_delete_loses_the_data_source() {
         ),
         ("missing", Answer::error(404, "DWS.0015", "Not found."), false),
     ];
-    for (name, answer, applied) in cases.clone() {
-        let fault = Fault::on(Call::Delete, answer).cluster(&cluster(name.len())).times(2);
+    // Each case has a cluster of its own: the faults of one must not hit another.
+    for (n, (_, answer, applied)) in cases.iter().cloned().enumerate() {
+        let fault = Fault::on(Call::Delete, answer).cluster(&cluster(n)).times(2);
         world.cloud.add_fault(if applied { fault.applied() } else { fault });
     }
     let _operator = world.operator().start().await;
-    join_all(cases.iter().map(async |(name, ..)| {
-        world.create(&on_cluster(name.len(), obs(name))).await;
+    join_all(cases.iter().enumerate().map(async |(n, (name, ..))| {
+        world.create(&on_cluster(n, obs(name))).await;
         world.ready(name).await;
         world.delete(name).await;
         world.gone(name).await;
-        assert_eq!(world.cloud.sources(&cluster(name.len())), [], "{name}");
+        assert_eq!(world.cloud.sources(&cluster(n)), [], "{name}");
     }))
     .await;
 }

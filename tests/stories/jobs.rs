@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dws_operator::api::{ConditionType, Reason};
-use dws_simulator::{Call, JobOutcome, NameSettings};
+use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
 
 use crate::world::{World, cluster, message, obs, on_cluster, verdict};
 
@@ -199,4 +199,24 @@ async fn a_failed_record_stays_until_the_spec_changes() {
     );
     assert!(world.calls(Call::Delete).is_empty());
     assert_eq!(world.calls(Call::Create).len(), 1);
+}
+
+/// A read of the job that the cloud refuses is repeated as seldom as any other refused call, however often Secrets are looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_read_of_the_job_is_not_repeated_at_every_look() {
+    let world = World::new("jobs").await;
+    world.with_provider().await;
+    let refused = Answer::error(403, "DWS.0032", "You have no permission.");
+    world.cloud.add_fault(Fault::on(Call::Job, refused).times(3));
+    let _operator = world.operator().start().await;
+    world.create(&obs("lake")).await;
+    world.stalled("lake", Reason::AccessDenied).await;
+    // It recovers without a touch, and only then is the order of the reads known in whole.
+    world.ready("lake").await;
+    let reads: Vec<_> = world.calls(Call::Job).iter().map(|read| read.time).collect();
+    // The first read belongs to the look right after the create; --stalled-recheck is 4 s.
+    let apart = reads[1..]
+        .windows(2)
+        .all(|pair| pair[1].duration_since(pair[0]).as_millis() >= 3900);
+    assert!(reads.len() >= 4 && apart, "{reads:?}");
 }

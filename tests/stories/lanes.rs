@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use dws_operator::api::{DwsDataSource, Reason};
 use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
+use dws_testbed::wait;
 use kube::ResourceExt;
 
-use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster, verdict};
+use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster};
 
 /// The error codes of a busy DWS cluster.
 const BUSY: [&str; 2] = ["DWS.7023", "DWS.0011"];
@@ -21,6 +22,20 @@ fn busy_answers(world: &World<'_>) -> usize {
         .count()
 }
 
+/// Creates a data source whose job goes on until the story ends it; returns the job.
+async fn lane_is_held(world: &World<'_>) -> String {
+    let never = NameSettings {
+        create_outcome: Some(JobOutcome::Never),
+        ..NameSettings::default()
+    };
+    world.cloud.update_settings(|settings| {
+        settings.by_name.insert("running".to_owned(), never);
+    });
+    world.create(&obs("running")).await;
+    let running = world.until("running", "its job", |object| job(object).is_some()).await;
+    job(&running).unwrap()
+}
+
 /// The names of the first create requests, in the order of their arrival.
 fn order_of_posts(world: &World<'_>) -> Vec<String> {
     let mut names = Vec::new();
@@ -33,8 +48,8 @@ fn order_of_posts(world: &World<'_>) -> Vec<String> {
     names
 }
 
-/// 50 data sources of one DWS cluster are created one after the other in the order in which they were applied. One that is refused and
-/// one whose job fails hold nobody up.
+/// 50 data sources of one DWS cluster, applied at once while another is being created, are created one after the other in the order in
+/// which they were applied. One that is refused and one whose job fails hold nobody up.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
     let world = World::new("lane").await;
@@ -54,12 +69,15 @@ async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
     world.cloud.add_fault(Fault::on(Call::Create, refused).name("lake_10"));
     world.with_provider().await;
     let _operator = world.operator().args(["--job-poll-min=40ms"]).start().await;
+    let first = lane_is_held(&world).await;
     let names: Vec<String> = (0..50).map(|n| format!("lake-{n:02}")).collect();
     for name in &names {
         world.create(&obs(name)).await;
-        // It has come when the operator has said something about it.
-        world.until(name, "noticed", |object| verdict(object).is_some()).await;
     }
+    for name in &names {
+        world.reconciling(name, Reason::Creating).await;
+    }
+    assert!(world.cloud.end_job(&first, JobOutcome::Success));
     for name in &names {
         match name.as_str() {
             "lake-10" => world.stalled(name, Reason::InvalidSpec).await,
@@ -67,13 +85,44 @@ async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
             _ => world.ready(name).await,
         };
     }
+    let names = names.iter().map(|name| name.replace('-', "_"));
     assert_eq!(
         order_of_posts(&world),
-        names.iter().map(|name| name.replace('-', "_")).collect::<Vec<_>>()
+        std::iter::once("running".to_owned()).chain(names).collect::<Vec<_>>()
     );
-    assert_eq!(world.effective(Call::Create), 49);
-    assert_eq!(world.cloud.sources(CLUSTER).len(), 49);
+    assert_eq!(world.effective(Call::Create), 50);
+    assert_eq!(world.cloud.sources(CLUSTER).len(), 50);
     assert_eq!(busy_answers(&world), 0, "no two operations at once");
+}
+
+/// After a restart too, who was created first goes first, whatever the names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_order() {
+    let world = World::new("lane-restart").await;
+    world.with_provider().await;
+    let mut operator = world.operator().start().await;
+    let first = lane_is_held(&world).await;
+    operator.kill().await;
+    let names = ["lake-c", "lake-b", "lake-a"];
+    for name in names {
+        let created = world.create(&obs(name)).await.creation_timestamp().unwrap();
+        // Kubernetes tells the time of a creation in whole seconds.
+        let second = Duration::from_secs(1);
+        wait::until(SOON, "the next second", async || {
+            let age = jiff::Timestamp::now().duration_since(created.0);
+            if age.unsigned_abs() > second { Ok(()) } else { Err(age) }
+        })
+        .await;
+    }
+    operator.restart().await;
+    for name in names {
+        world.reconciling(name, Reason::Creating).await;
+    }
+    assert!(world.cloud.end_job(&first, JobOutcome::Success));
+    for name in names {
+        world.ready(name).await;
+    }
+    assert_eq!(order_of_posts(&world), ["running", "lake_c", "lake_b", "lake_a"]);
 }
 
 /// A deletion goes before the creates that have waited longer.

@@ -15,10 +15,6 @@ use crate::world::{CLUSTER, SOON, World, obs, operator_ready, probe};
 
 /// The name of the Lease.
 const LEASE: &str = "dws-operator";
-/// How long the lease lasts in the stories.
-const TERM: SignedDuration = SignedDuration::from_secs(6);
-/// What must be left of it for a create to start: the write deadline and the margin.
-const FLOOR: SignedDuration = SignedDuration::from_secs(3);
 
 fn is_create(call: &Call) -> bool {
     call.is(ApiSide::Cloud, "POST", "/ext-data-sources")
@@ -201,13 +197,24 @@ async fn a_leader_that_cannot_renew_stops_in_time() {
 }
 
 async fn cannot_renew(trouble: Trouble) {
+    const TERM: SignedDuration = SignedDuration::from_secs(9);
+    // What must be left of the lease for a create to start: the write deadline and the margin.
+    const FLOOR: SignedDuration = SignedDuration::from_secs(5);
     let world = World::new("lease-unwritable").await;
     world.with_provider().await;
-    let mut operator = world.operator().identity("a").start().await;
-    operator_ready(&operator).await;
-    world.create(&obs("before")).await;
-    world.ready("before").await;
+    let mut operator = world
+        .operator()
+        .identity("a")
+        .args(["--lease=9s", "--write-deadline=4s"])
+        .start()
+        .await;
     let proxy = world.namespace.proxy();
+    operator_ready(&operator).await;
+    proxy
+        .wait_calls(SOON, "the first renewal", |calls| {
+            calls.iter().any(|call| is_renewal(call) && call.status == Some(200))
+        })
+        .await;
     let refused = match trouble {
         Trouble::Answer(code) => {
             let body =
@@ -217,27 +224,23 @@ async fn cannot_renew(trouble: Trouble) {
         Trouble::Unreachable => None,
     };
     let renewed = |calls: &[Call]| -> Timestamp {
-        let accepted = |call: &&Call| is_renewal(call) || call.is(ApiSide::Kube, "POST", "/leases");
-        calls
-            .iter()
-            .filter(accepted)
-            .filter(|call| matches!(call.status, Some(200 | 201)))
-            .map(|call| call.started)
-            .last()
-            .unwrap()
+        let accepted = |call: &&Call| is_renewal(call) && call.status == Some(200);
+        calls.iter().rfind(accepted).expect("the lease was renewed").started
     };
     if refused.is_some() {
         // The create comes when the rest of the lease no longer covers it.
         let is_short = |calls: &[Call]| {
-            let last = calls
+            calls
                 .iter()
-                .filter(|call| is_renewal(call))
-                .map(|call| call.started)
-                .last();
-            last.is_some_and(|last| last > renewed(calls) + (TERM - FLOOR))
+                .rfind(|call| is_renewal(call))
+                .is_some_and(|last| last.started > renewed(calls) + (TERM - FLOOR))
         };
         proxy.wait_calls(SOON, "the lease runs out", is_short).await;
         world.create(&obs("after")).await;
+        // Everything but the lease allows the create.
+        proxy
+            .wait_calls(SOON, "the intent", |calls| calls.iter().any(is_intent))
+            .await;
     } else {
         proxy.block(ApiSide::Kube, true);
         world.create(&obs("after")).await;

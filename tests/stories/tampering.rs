@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::names::{FINALIZER, INTENT_ANNOTATION};
 use dws_operator::api::{DwsDataSource, Reason};
-use dws_simulator::{Call, SourceSeed};
+use dws_simulator::{Answer, Call, Fault, SourceSeed};
 use dws_testbed::{Action, Api, Rule, Stage};
 use kube::api::PostParams;
 use serde_json::{Value, json};
@@ -255,4 +256,35 @@ async fn a_stripped_intent_neither_loses_nor_doubles_the_data_source() {
         );
         assert_eq!(world.effective(Call::Create), 1);
     }
+}
+
+/// An object that carries the finalizer but no trace of an attempt was robbed or copied. Where nobody can look whether it created
+/// something, because the list fails or there is no provider, its deletion ends all the same, and an event says what was not looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_looked_for_is_told_when_a_robbed_object_goes() {
+    let world = World::new("tampering").await;
+    world.with_provider().await;
+    let failing = Answer::error(503, "DWS.0005", "Server failure.");
+    world.cloud.add_fault(Fault::on(Call::List, failing));
+    let _operator = world.operator().start().await;
+    for (n, name, provider) in [(0, "unlisted", "default"), (1, "without-provider", "missing")] {
+        let mut object = on_cluster(n, obs(name));
+        object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+        object.spec.provider_ref = Some(ProviderRef {
+            kind: ProviderKind::DwsProvider,
+            name: provider.to_owned(),
+        });
+        world.create(&object).await;
+        world.delete(name).await;
+        world.gone(name).await;
+        let told = world.event(name, "Orphaned").await;
+        assert!(
+            told.contains(&cluster(n)) && told.contains(&name.replace('-', "_")),
+            "{told}"
+        );
+    }
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (0, 0)
+    );
 }

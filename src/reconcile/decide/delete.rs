@@ -89,27 +89,45 @@ fn nothing_recorded(o: &Observation) -> Plan {
                 .wait(o.timings.late_list),
         };
     }
-    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer: a look, where one is possible.
-    if o.attempt().is_none()
-        && let Ok(at) = reach::place(o)
-    {
-        let due = o.absence(Duration::ZERO, o.timings.list_lag, |lacks| lacks == Lacks::Everything);
-        match (&o.remote, due) {
-            (Remote::Unknown, _) => {
-                return Plan::Look(Look::List {
-                    since: o.started,
-                    at,
-                    type_: o.object.spec.type_,
-                });
-            }
-            // The list lags behind a create that was accepted just before.
-            (Remote::Listed { .. }, Err(due)) => {
-                return Draft::new(o).reconciling(Reason::Deleting, ROBBED).wait(due);
-            }
-            (Remote::Listed { .. } | Remote::Failed { .. }, _) => {}
-        }
+    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer.
+    if o.attempt().is_none() {
+        return robbed_of_its_intent(o);
     }
     Plan::Act(Step::DropFinalizer { note: None })
+}
+
+/// One look for what the object may have created, where one is possible; where none is, its deletion ends all the same and says so.
+fn robbed_of_its_intent(o: &Observation) -> Plan {
+    let note = match (reach::place(o), &o.remote) {
+        (Ok(at), Remote::Unknown) => {
+            return Plan::Look(Look::List {
+                since: o.started,
+                at,
+                type_: o.object.spec.type_,
+            });
+        }
+        (Ok(_), Remote::Listed { .. }) => {
+            // The list lags behind a create that was accepted just before.
+            let proven = o.absence(Duration::ZERO, o.timings.list_lag, |lacks| lacks == Lacks::Everything);
+            if let Err(due) = proven {
+                return Draft::new(o).reconciling(Reason::Deleting, ROBBED).wait(due);
+            }
+            None
+        }
+        (Ok(_), Remote::Failed { .. }) | (Err(_), _) => {
+            let spec = &o.object.spec;
+            let text = format!(
+                "The object carried the operator's finalizer but no trace of a create, and the cloud could not be asked; if it created data source {} in DWS cluster {}, that stays there.",
+                spec.data_source_name, spec.cluster_id
+            );
+            Some(Note {
+                warning: true,
+                reason: "Orphaned",
+                text,
+            })
+        }
+    };
+    Plan::Act(Step::DropFinalizer { note })
 }
 
 fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {

@@ -1,7 +1,7 @@
 //! One connection of the operator, and the calls on it from request to answer.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::body::{Answered, Tee};
 use super::call::{Api, Call, Fate};
+use super::caller::Caller;
 use super::front::Front;
 use super::journal::Entry;
 use super::rule::{Armed, Next, Stage};
@@ -36,6 +37,7 @@ impl std::error::Error for Cut {}
 /// The two ends of one connection: HTTP/1.1 carries one call at a time.
 pub(super) struct Exchange {
     front: Arc<Front>,
+    caller: Weak<Caller>,
     upstream: Mutex<Option<Connection>>,
     answers: mpsc::UnboundedSender<Answered>,
 }
@@ -47,9 +49,10 @@ enum Answer {
 }
 
 impl Exchange {
-    pub fn new(front: Arc<Front>, answers: mpsc::UnboundedSender<Answered>) -> Self {
+    pub fn new(front: Arc<Front>, caller: Weak<Caller>, answers: mpsc::UnboundedSender<Answered>) -> Self {
         Self {
             front,
+            caller,
             upstream: Mutex::new(None),
             answers,
         }
@@ -76,6 +79,9 @@ impl Exchange {
 
         if let Some(answer) = act(&at(Stage::Before), &call).await? {
             return Ok(answer);
+        }
+        if !self.caller.upgrade().is_some_and(|caller| caller.is_waiting()) {
+            return Err(Cut);
         }
         let applied = at(Stage::Applied);
         let is_whole = !applied.is_empty() || (self.front.api == Api::Kube && call.is_write());

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
 use super::call::Api;
+use super::caller::Caller;
 use super::exchange::Exchange;
 use super::rule::Next;
 use super::upstream::Upstream;
@@ -62,13 +63,14 @@ async fn connection(stream: TcpStream, front: Arc<Front>, tls: Option<TlsAccepto
     let serve = async {
         // An answer is small; waiting to fill a packet would show as latency of the operator.
         let _ = stream.set_nodelay(true);
+        let Ok(caller) = Caller::of(&stream) else { return };
         match tls {
             Some(tls) => {
                 if let Ok(stream) = tls.accept(stream).await {
-                    serve(stream, front).await;
+                    serve(stream, caller, front).await;
                 }
             }
-            None => serve(stream, front).await,
+            None => serve(stream, caller, front).await,
         }
     };
     tokio::select! {
@@ -77,9 +79,11 @@ async fn connection(stream: TcpStream, front: Arc<Front>, tls: Option<TlsAccepto
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, front: Arc<Front>) {
+/// Owns `caller`, so that a cut closes the socket at once, whatever is still under way upstream.
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, caller: Caller, front: Arc<Front>) {
     let (answers, mut reports) = mpsc::unbounded_channel();
-    let exchange = Arc::new(Exchange::new(front, answers));
+    let caller = Arc::new(caller);
+    let exchange = Arc::new(Exchange::new(front, Arc::downgrade(&caller), answers));
     let service = service_fn(move |request| Arc::clone(&exchange).call(request));
     let server = http1::Builder::new()
         .preserve_header_case(true)

@@ -6,6 +6,7 @@
 
 mod body;
 mod call;
+mod caller;
 mod exchange;
 mod front;
 mod journal;
