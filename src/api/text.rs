@@ -22,18 +22,6 @@ pub fn one_line(text: &str, max: u32) -> String {
     line.chars().take(kept).chain(ELLIPSIS.chars()).take(max).collect()
 }
 
-/// An id, a code or a state of the cloud, cut for a status.
-#[must_use]
-pub fn word(text: &str) -> String {
-    one_line(text, WORD_MAX)
-}
-
-/// A sentence of the cloud, cut for a status.
-#[must_use]
-pub fn sentence(text: &str) -> String {
-    one_line(text, SENTENCE_MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,7 +33,7 @@ pub enum Acted {
 pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Acted, KubernetesError> {
     match step {
         Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
-        Step::PutFinalizer => patch_metadata(ctx, pass, json!({ "finalizers": with_finalizer(&pass.object) })).await,
+        Step::PutFinalizer => put_finalizer(ctx, pass).await,
         Step::Post {
             request,
             intent,
@@ -55,11 +55,28 @@ async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result
         "annotations": { INTENT_ANNOTATION: intent.to_annotation() },
         "finalizers": with_finalizer(&pass.object),
     });
-    let acted = patch_metadata(ctx, pass, metadata).await?;
-    if matches!(acted, Acted::Done) {
-        pass.observation.note_intent(intent);
-    }
-    Ok(acted)
+    Ok(match patch_metadata(ctx, pass, metadata).await? {
+        Patched::Done(object) => {
+            // First, or the intent would be taken for one that somebody else wrote and may have sent.
+            pass.observation.note_intent(intent);
+            pass.renew(ctx, object);
+            Acted::Done
+        }
+        Patched::Stale => Acted::Stale,
+        Patched::Gone => Acted::Gone,
+    })
+}
+
+async fn put_finalizer(ctx: &Context, pass: &mut Pass) -> Result<Acted, KubernetesError> {
+    let metadata = json!({ "finalizers": with_finalizer(&pass.object) });
+    Ok(match patch_metadata(ctx, pass, metadata).await? {
+        Patched::Done(object) => {
+            pass.renew(ctx, object);
+            Acted::Done
+        }
+        Patched::Stale => Acted::Stale,
+        Patched::Gone => Acted::Gone,
+    })
 }
 
 /// The object's finalizers with ours among them, once.
@@ -71,8 +88,15 @@ fn with_finalizer(object: &DwsDataSource) -> Vec<String> {
     finalizers
 }
 
+/// What became of a patch.
+enum Patched {
+    Done(DwsDataSource),
+    Stale,
+    Gone,
+}
+
 /// Patches metadata, guarded by the resourceVersion that was read: a stale cache or a second leader gets a conflict here.
-async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> Result<Acted, KubernetesError> {
+async fn patch_metadata(ctx: &Context, pass: &Pass, mut metadata: Value) -> Result<Patched, KubernetesError> {
     metadata["resourceVersion"] = json!(pass.object.resource_version());
     metadata["uid"] = json!(pass.member.uid);
     let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
@@ -82,13 +106,10 @@ async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> 
         .call(api.patch(&pass.member.name, &PatchParams::default(), &patch))
         .await
     {
-        Ok(object) => {
-            pass.renew(ctx, object);
-            Ok(Acted::Done)
-        }
+        Ok(object) => Ok(Patched::Done(object)),
         Err(error) => match error.code() {
-            Some(404) => Ok(Acted::Gone),
-            Some(409) => Ok(Acted::Stale),
+            Some(404) => Ok(Patched::Gone),
+            Some(409) => Ok(Patched::Stale),
             _ => Err(error),
         },
     }
@@ -170,7 +191,7 @@ async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> R
         tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = note.reason, "{}", note.text);
     }
     match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
-        Acted::Done => Ok(Acted::Gone),
-        acted => Ok(acted),
+        Patched::Done(_) | Patched::Gone => Ok(Acted::Gone),
+        Patched::Stale => Ok(Acted::Stale),
     }
 }

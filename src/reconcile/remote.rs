@@ -3,7 +3,7 @@
 //! Pure. Only an item that carries the object's ownership marker is ours; without markers, only the recorded id under its own name and type.
 
 use crate::api::data_source::{DataSourceType, Observed};
-use crate::api::{names, text};
+use crate::api::names;
 use crate::cloud::{ConfigureStatus, Item, SourceStatus};
 
 /// What a list holds for one object.
@@ -162,23 +162,15 @@ pub fn health(item: &Item) -> Health {
     }
 }
 
-/// What the status shows of an item, cut to the lengths of its schema.
+/// What the status shows of an item.
 #[must_use]
 pub fn observed(item: &Item) -> Observed {
-    let word = |text: &Option<String>| text.as_deref().map(text::word);
     Observed {
-        status: item.status.as_ref().map(|status| text::word(&status.to_string())),
-        configure_status: item
-            .configure_status
-            .as_ref()
-            .map(|status| text::word(&status.to_string())),
-        user_name: word(&item.user_name),
-        created: word(&item.created),
-        updated: word(&item.updated),
-        fail_reason: item
-            .fail_reason
-            .as_deref()
-            .filter(|reason| !reason.is_empty())
-            .map(text::sentence),
+        status: item.status.as_ref().map(ToString::to_string),
+        configure_status: item.configure_status.as_ref().map(ToString::to_string),
+        user_name: item.user_name.clone(),
+        created: item.created.clone(),
+        updated: item.updated.clone(),
+        fail_reason: item.fail_reason.clone().filter(|reason| !reason.is_empty()),
     }
 }

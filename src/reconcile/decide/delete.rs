@@ -151,21 +151,16 @@ fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {
         verdict: Verdict::Reconciling(Reason::Deleting, DELETING.to_owned()),
     };
     removal.decide(o)?;
-    let gone = format!("Data source {id} is gone from the cloud.");
     if o.late() {
-        let draft = Draft::new(o).note(false, "Deleted", gone).edit(|status| {
-            status.id = None;
-            status.job_id = None;
-            status.operation = None;
-            status.observed = None;
-        });
-        return Ok(draft.reconciling(Reason::Deleting, WATCHING).again());
+        return Ok(Draft::new(o)
+            .reconciling(Reason::Deleting, WATCHING)
+            .wait(o.timings.late_list));
     }
     Ok(Plan::Act(Step::DropFinalizer {
         note: Some(Note {
             warning: false,
             reason: "Deleted",
-            text: gone,
+            text: format!("Data source {id} is gone from the cloud."),
         }),
     }))
 }

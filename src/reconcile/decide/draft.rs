@@ -15,9 +15,14 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub fn new(observation: &'a Observation) -> Self {
+        let mut status = observation.object.status.clone();
+        if !observation.generation_observed() {
+            // A backoff ends with the generation it is about; a verdict about the new one must not revive it.
+            status.retry = None;
+        }
         Draft {
             observation,
-            status: observation.object.status.clone(),
+            status,
             notes: Vec::new(),
         }
     }
@@ -143,19 +148,29 @@ impl<'a> Draft<'a> {
 }
 
 /// Cuts what the cloud said to the lengths of the schema: a status that the API server refuses would lose the id that it carries.
+/// Messages are cut where conditions are made.
 fn bound(status: &mut DwsDataSourceStatus) {
-    let cut = |field: &mut Option<String>, cut: fn(&str) -> String| {
-        if let Some(said) = field {
-            *said = cut(said);
-        }
-    };
+    let (mut words, mut sentences) = (Vec::new(), Vec::new());
     if let Some(operation) = &mut status.operation {
-        cut(&mut operation.progress, text::word);
-        cut(&mut operation.failed_code, text::word);
-        cut(&mut operation.failed_detail, text::sentence);
+        words.extend([&mut operation.progress, &mut operation.failed_code]);
+        sentences.push(&mut operation.failed_detail);
     }
     if let Some(retry) = &mut status.retry {
-        cut(&mut retry.last_error_code, text::word);
-        cut(&mut retry.last_request_id, text::word);
+        words.extend([&mut retry.last_error_code, &mut retry.last_request_id]);
+    }
+    if let Some(observed) = &mut status.observed {
+        words.extend([
+            &mut observed.status,
+            &mut observed.configure_status,
+            &mut observed.user_name,
+        ]);
+        words.extend([&mut observed.created, &mut observed.updated]);
+        sentences.push(&mut observed.fail_reason);
+    }
+    for said in words.into_iter().flatten() {
+        *said = text::one_line(said, text::WORD_MAX);
+    }
+    for said in sentences.into_iter().flatten() {
+        *said = text::one_line(said, text::SENTENCE_MAX);
     }
 }

@@ -84,8 +84,8 @@ fn items(ours: bool) -> impl Strategy<Value = Item> {
         configure_status,
         status: None,
         created: None,
-        updated: None,
-        fail_reason: None,
+        updated: Some("u".repeat(300)),
+        fail_reason: Some("f".repeat(3000)),
     })
 }
 

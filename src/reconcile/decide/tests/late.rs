@@ -93,9 +93,16 @@ fn what_is_gone_while_more_may_come_lets_nothing_go() {
         o = listing(later(o, seconds(10)), &[]);
     }
     let told_of = told(&o);
-    assert_eq!((told_of.status.id.as_ref(), told_of.notes[0].reason), (None, "Deleted"));
-    let o = published(o);
-    assert_eq!(told(&o).wait, Some(seconds(30)));
+    assert_eq!(
+        (told_of.status.id.as_deref(), told_of.reason, told_of.wait),
+        (Some("id"), Some(Reason::Deleting), Some(seconds(30)))
+    );
+    let o = later(published(o), seconds(30));
+    let shown = in_lane(listing(o.clone(), &[ours("found")]), Rank::Delete);
+    assert!(matches!(step(&shown), Step::Delete { id, .. } if id == "found"));
+    let o = later(o, seconds(601));
+    assert!(matches!(look(&o), Look::List { .. }));
+    assert!(lets_go(&listing(o, &[])));
 }
 
 #[test]

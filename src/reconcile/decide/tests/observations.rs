@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::arbitrary::{ID, observations};
+use super::tell::too_long;
 use crate::api::flux_rules;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{AttemptState, LanePlace, OperationType, Plan, Provider, Rank, Remote, Step, View};
@@ -66,8 +67,7 @@ proptest! {
                 let object = json!({ "metadata": { "generation": o.object.generation }, "status": report.status });
                 prop_assert_eq!(flux_rules::broken(&object), Vec::<&str>::new());
             }
-            let longest = report.status.operation.iter().flat_map(|operation| &operation.failed_code).map(String::len);
-            prop_assert!(longest.max().unwrap_or_default() <= 128);
+            prop_assert_eq!(too_long(&report.status), Vec::<&String>::new());
             if o.object.status.id.is_some() && report.status.id.is_none() {
                 // A replacement removes the failed record only; what else is ours is found by the create that follows.
                 let is_replaced = o.object.status.operation.as_ref().is_some_and(|op| op.type_ == OperationType::Replace);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::builder::with;
 use crate::api::Reason;
+use crate::api::text::{SENTENCE_MAX, WORD_MAX};
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{DwsDataSourceStatus, Look, Note, Object, Observation, Plan, Step, Then};
 
@@ -69,4 +70,36 @@ pub fn step(o: &Observation) -> Step {
         Plan::Act(step) => step,
         other => panic!("no step: {other:#?}"),
     }
+}
+
+/// What of a status is longer than its schema allows.
+pub fn too_long(status: &DwsDataSourceStatus) -> Vec<&String> {
+    let operation = status.operation.as_ref();
+    let retry = status.retry.as_ref();
+    let observed = status.observed.as_ref();
+    let words = [
+        status.id.as_ref(),
+        status.job_id.as_ref(),
+        operation.and_then(|operation| operation.progress.as_ref()),
+        operation.and_then(|operation| operation.failed_code.as_ref()),
+        retry.and_then(|retry| retry.last_error_code.as_ref()),
+        retry.and_then(|retry| retry.last_request_id.as_ref()),
+        observed.and_then(|observed| observed.status.as_ref()),
+        observed.and_then(|observed| observed.configure_status.as_ref()),
+        observed.and_then(|observed| observed.user_name.as_ref()),
+        observed.and_then(|observed| observed.created.as_ref()),
+        observed.and_then(|observed| observed.updated.as_ref()),
+    ];
+    let words = words.into_iter().flatten().map(|text| (text, WORD_MAX));
+    let sentences = [
+        operation.and_then(|operation| operation.failed_detail.as_ref()),
+        observed.and_then(|observed| observed.fail_reason.as_ref()),
+    ];
+    let messages = status.conditions.iter().map(|condition| &condition.message);
+    let sentences = sentences.into_iter().flatten().chain(messages);
+    words
+        .chain(sentences.map(|text| (text, SENTENCE_MAX)))
+        .filter(|(text, max)| text.chars().count() > *max as usize)
+        .map(|(text, _)| text)
+        .collect()
 }

@@ -7,7 +7,7 @@ use super::tell::{look, published, step, told};
 use crate::api::Reason;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    AttemptOutcome, FailureKind, Intent, LastAttempt, Look, Observation, Provider, Rejection, RetryClass, Step,
+    AttemptOutcome, FailureKind, Intent, LastAttempt, Look, Observation, Provider, Rank, Rejection, RetryClass, Step,
 };
 
 const SILENCE: FailureKind = FailureKind::UnknownOutcome { answered: false };
@@ -100,8 +100,14 @@ fn an_answered_error_is_tried_again_after_the_backoff_and_one_fresh_list() {
 
 #[test]
 fn an_edit_of_the_spec_ends_the_backoff() {
-    let o = with(unsettled(&SERVER_ERROR), |o| o.object.generation += 1);
-    assert!(matches!(look(&later(o, seconds(0))), Look::List { .. }));
+    let o = later(with(unsettled(&SERVER_ERROR), |o| o.object.generation += 1), seconds(0));
+    assert!(matches!(look(&o), Look::List { .. }));
+    let settled = published(listing(o, &[]));
+    assert_eq!(
+        look(&settled),
+        Look::Lane(Rank::Create),
+        "nor does its verdict revive it"
+    );
 }
 
 #[test]

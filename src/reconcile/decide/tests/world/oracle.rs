@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::super::tell::too_long;
 use super::World;
-use crate::api::text::{SENTENCE_MAX, WORD_MAX};
 use crate::api::{ConditionStatus, ConditionType, Reason, flux_rules};
 use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 
@@ -143,30 +143,6 @@ impl World {
         self.oracle
             .closed
             .extend(after.last_attempt.iter().map(|last| last.id.clone()));
-        check_lengths(after);
+        assert_eq!(too_long(after), Vec::<&String>::new());
     }
-}
-
-fn check_lengths(status: &DwsDataSourceStatus) {
-    let operation = status.operation.as_ref();
-    let retry = status.retry.as_ref();
-    let words = [
-        status.id.as_ref(),
-        status.job_id.as_ref(),
-        operation.and_then(|operation| operation.progress.as_ref()),
-        operation.and_then(|operation| operation.failed_code.as_ref()),
-        retry.and_then(|retry| retry.last_error_code.as_ref()),
-        retry.and_then(|retry| retry.last_request_id.as_ref()),
-    ];
-    let sentences = status.conditions.iter().map(|c| &c.message);
-    let sentences = sentences.chain(operation.and_then(|operation| operation.failed_detail.as_ref()));
-    let within = |text: &String, max: u32| text.chars().count() <= max as usize;
-    assert!(
-        words.into_iter().flatten().all(|word| within(word, WORD_MAX)),
-        "too long: {status:#?}"
-    );
-    assert!(
-        sentences.into_iter().all(|text| within(text, SENTENCE_MAX)),
-        "too long: {status:#?}"
-    );
 }
