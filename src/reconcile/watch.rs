@@ -63,7 +63,7 @@ where
     let shutdown_before_first_list = async {
         shutdown.cancelled().await;
         if store.wait_until_ready().now_or_never().is_some() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     tokio::select! {
