@@ -31,6 +31,10 @@ mod create;
 mod delete;
 #[path = "stories/drift.rs"]
 mod drift;
+#[path = "stories/echo.rs"]
+mod echo;
+#[path = "stories/endpoints.rs"]
+mod endpoints;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/jobs.rs"]

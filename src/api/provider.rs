@@ -67,7 +67,7 @@ pub struct Auth {
 /// What both kinds of provider have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::project_fixed())]
+#[x_kube(validation = rules::project_fixed(), validation = rules::marker_fixed())]
 pub struct Access {
     /// The region, for example `eu-west-101`. It cannot change.
     #[schemars(length(max = 63), regex(pattern = patterns::REGION))]
@@ -93,7 +93,7 @@ pub struct Access {
     pub ca_bundle_secret_ref: Option<SecretRef>,
     /// How the operator authenticates; exactly one of its fields.
     pub auth: Auth,
-    /// Whether the operator marks what it creates: Description or None. Unset means Description.
+    /// Whether the operator marks what it creates: Description or None. Unset means Description. It cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_marker: Option<OwnershipMarker>,
 }

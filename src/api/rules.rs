@@ -151,6 +151,17 @@ pub fn project_fixed() -> Rule {
     .field_path(".projectID")
 }
 
+/// On the spec of a provider: with the other marker it would not know its data sources again. Unset is Description.
+pub fn marker_fixed() -> Rule {
+    let marker = |of: &str| format!("(has({of}.ownershipMarker) ? {of}.ownershipMarker : 'Description')");
+    refuse(
+        format!("{} == {}", marker("self"), marker("oldSelf")),
+        "ownershipMarker is fixed: create another provider for data sources with another marker",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".ownershipMarker")
+}
+
 /// On a URL of a provider.
 pub fn endpoint_is_a_bare_url() -> Rule {
     refuse(

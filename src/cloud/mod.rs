@@ -53,6 +53,7 @@ pub use endpoints::{Endpoint, EndpointError, EndpointPolicy};
 pub use errors::{Failure, FailureKind, Missing, Rejection, Wait};
 pub use limits::{Bounds, Limits};
 pub use observer::{CallRecord, Observer, Operation};
+pub use text::without_secrets;
 pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 
 /// The five calls on external data sources.

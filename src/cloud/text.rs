@@ -24,6 +24,11 @@ pub struct Redactor<'a> {
     secrets: Vec<&'a str>,
 }
 
+/// A message of at most [`MAX_MESSAGE`] printable characters without these secrets.
+pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    Redactor::new(secrets).message(text)
+}
+
 impl<'a> Redactor<'a> {
     /// For these secrets; empty ones are ignored.
     pub fn new(secrets: impl IntoIterator<Item = &'a str>) -> Self {

@@ -122,6 +122,7 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
             pass.observation.note_sending(&intent, begun);
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
                 cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
+            pass.sent_password.clone_from(&pass.password);
             let result = session
                 .create(&intent.cluster_id, request, pass.password.as_ref())
                 .await;

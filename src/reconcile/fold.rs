@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::plan::{
-    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Item, Job,
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Job,
     JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, SecretVersion,
     View,
 };
@@ -67,11 +67,10 @@ impl Observation {
         }
     }
 
-    /// Notes the answer to a list that began at this uptime.
-    pub fn note_list(&mut self, began: Duration, result: Result<&[Item], Failure>) {
+    /// Notes what a list that began at this uptime means for the object.
+    pub fn note_list(&mut self, began: Duration, result: Result<View, Failure>) {
         self.remote = match result {
-            Ok(items) => {
-                let view = self.ownership().view(items);
+            Ok(view) => {
                 self.note_view(began, &view);
                 Remote::Listed { began, view }
             }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use secrecy::SecretString;
+
 use super::plan::Memory;
 
 /// What is remembered of one object.
@@ -19,6 +21,8 @@ pub struct Slot {
 pub struct Remembered {
     /// What decisions read.
     pub memory: Memory,
+    /// The password that was sent last.
+    pub sent_password: Option<SecretString>,
     /// How many calls to Kubernetes failed in a row.
     pub kubernetes_failures: u32,
 }

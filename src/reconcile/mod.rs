@@ -3,7 +3,7 @@
 //! | stage | file | may |
 //! | --- | --- | --- |
 //! | watch | [`watch`] | stream objects and tell which changes matter |
-//! | observe | `observe`, with `fold`, `remote`, `providers`, `snapshots`, `claims`, `memories` | read Kubernetes and the cloud |
+//! | observe | `observe`, with `fold`, `remote`, `providers`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
 //! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
 //! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
 //! | report | `report`, `events` | patch the status once, publish events |
@@ -17,6 +17,7 @@ mod act;
 pub mod claims;
 pub mod context;
 pub mod decide;
+mod echo;
 mod events;
 mod fold;
 mod grants;

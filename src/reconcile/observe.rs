@@ -40,6 +40,8 @@ pub struct Pass {
     pub session: Option<Arc<Session>>,
     /// The password; it leaves this struct only with the request that needs it.
     pub password: Option<SecretString>,
+    /// The password that this process sent last, to be kept out of what the cloud says later.
+    pub sent_password: Option<SecretString>,
 }
 
 impl Pass {
@@ -80,6 +82,7 @@ impl Pass {
             observation,
             session: None,
             password: None,
+            sent_password: None,
         }))
     }
 
@@ -233,19 +236,27 @@ impl Pass {
         let Some(session) = &self.session else { return };
         let snapshot = ctx.snapshots.list(session, at, type_, since).await;
         self.observation.uptime = ctx.clock.uptime();
-        if let Err(failure) = &snapshot.result {
-            self.tell(failure);
-        }
-        let result = snapshot.result.as_deref().map(Vec::as_slice);
-        self.observation.note_list(snapshot.began, result.map_err(Clone::clone));
+        let result = match snapshot.result {
+            Ok(items) => {
+                let mut view = self.observation.ownership().view(&items);
+                self.cut_password_from_view(ctx, &mut view).await;
+                Ok(view)
+            }
+            Err(failure) => {
+                self.tell(&failure);
+                Err(failure)
+            }
+        };
+        self.observation.note_list(snapshot.began, result);
     }
 
     async fn read_job(&mut self, ctx: &Context, id: String) {
         let Some(session) = &self.session else { return };
-        let result = session.job(&id).await;
+        let mut result = session.job(&id).await;
         self.observation.uptime = ctx.clock.uptime();
-        if let Err(failure) = &result {
-            self.tell(failure);
+        match &mut result {
+            Ok(job) => self.cut_password_from_job(ctx, job).await,
+            Err(failure) => self.tell(failure),
         }
         self.observation.note_job(id, result);
     }

@@ -74,10 +74,12 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     let member = pass.member.clone();
     let object = pass.object.clone();
     let mut pass = pass;
+    pass.sent_password.clone_from(&remembered.sent_password);
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
     let turned = Box::pin(panic_guard::guard(turns)).await;
     // Whoever has not asked for a lane by now holds nobody up.
     ctx.arrivals.heard(&member);
+    remembered.sent_password.clone_from(&pass.sent_password);
     match turned {
         Ok(ended) => {
             remembered.memory = pass.observation.memory.clone();

@@ -165,8 +165,10 @@ fn namespace(text: &str) -> Result<String, String> {
     }
 }
 
+/// A single label would allow a whole top-level domain; `localhost` is this machine, for a gateway beside the operator.
 fn domain(text: &str) -> Result<String, String> {
-    if text.split('.').count() > 1 && text.split('.').all(|part| namespace(part).is_ok()) {
+    let is_deep_enough = text == "localhost" || text.split('.').count() > 1;
+    if is_deep_enough && text.split('.').all(|part| namespace(part).is_ok()) {
         Ok(text.to_owned())
     } else {
         Err("a domain is lower-case and has no scheme, port, path or wildcard, such as myhuaweicloud.com".to_owned())

@@ -12,6 +12,7 @@ const PROVIDER_FIXED: &str = "providerRef is fixed once a create was attempted: 
                               to use another provider, delete this object and create it again";
 const REGION_FIXED: &str = "region is fixed: create another provider for another region";
 const PROJECT_FIXED: &str = "projectID is fixed, set or not: create another provider for another project";
+const MARKER_FIXED: &str = "ownershipMarker is fixed: create another provider for data sources with another marker";
 
 /// The rules that these stories are about, for the test that all are covered.
 pub fn covered() -> Vec<(String, String, Check)> {
@@ -25,6 +26,7 @@ pub fn covered() -> Vec<(String, String, Check)> {
         rules.extend([
             rule(kind, "spec.region", REGION_FIXED),
             rule(kind, "spec", PROJECT_FIXED),
+            rule(kind, "spec", MARKER_FIXED),
         ]);
     }
     rules
@@ -214,6 +216,35 @@ async fn the_operator_can_write_any_status_of_a_fixed_data_source() {
             .patch_status(&object, &json!({ "status": status }), "dryRun=All")
             .await;
         assert!(answer.status.is_success(), "{status}: {}", answer.body["message"]);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_keeps_its_marker() {
+    let server = Server::connect().await;
+    for kind in ["DwsProvider", "ClusterDwsProvider"] {
+        let marker = |marker: Value| json!({"spec": {"ownershipMarker": marker}});
+        let unset = provider(kind, &server.unique("unset"));
+        let none = merged(&provider(kind, &server.unique("none")), &marker(json!("None")));
+        for object in [&unset, &none] {
+            server.create(object, "").await.accepted();
+        }
+        refuses(
+            &server,
+            &unset,
+            &marker(json!("None")),
+            MARKER_FIXED,
+            "spec.ownershipMarker",
+        )
+        .await;
+        accepts(&server, &unset, &marker(json!("Description"))).await;
+        accepts(&server, &unset, &marker(Value::Null)).await;
+        for other in [json!("Description"), Value::Null] {
+            refuses(&server, &none, &marker(other), MARKER_FIXED, "spec.ownershipMarker").await;
+        }
+        for object in [&unset, &none] {
+            server.delete(object).await.accepted();
+        }
     }
 }
 

@@ -105,6 +105,11 @@ impl<'p> World<'p> {
         }
     }
 
+    /// The URL of the simulator itself, without a proxy before it.
+    pub fn simulator_url(&self) -> String {
+        self.simulator.url()
+    }
+
     /// An operator with the stories' waits; more flags may follow.
     pub fn operator(&self) -> OperatorBuilder<'_> {
         Operator::builder(&self.namespace).args(TIMINGS.iter().copied())

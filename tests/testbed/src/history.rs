@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::conditions::{condition, generation, is_true, observed_generation};
+use crate::lists::Lists;
+use crate::proxy::Call;
 use crate::{Kstatus, flux_violations, kstatus};
 
 /// One version of an object.
@@ -14,8 +17,8 @@ use crate::{Kstatus, flux_violations, kstatus};
 pub struct Version {
     /// The object, as the apiserver returned it.
     pub object: Value,
-    /// Whether the operator wrote it; else somebody else did, such as the story itself.
-    pub by_operator: bool,
+    /// When the operator began to write it; none if somebody else did, such as the story itself.
+    pub written: Option<Timestamp>,
 }
 
 /// The versions of each object, by uid and resourceVersion.
@@ -24,11 +27,12 @@ pub struct Version {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     versions: BTreeMap<String, BTreeMap<u64, Version>>,
+    lists: Lists,
 }
 
 impl History {
     /// Adds a version; one that is known already only learns who wrote it. What is no object is left out.
-    pub fn add(&mut self, object: Value, by_operator: bool) {
+    pub fn add(&mut self, object: Value, written: Option<Timestamp>) {
         let metadata = &object["metadata"];
         let version = metadata["resourceVersion"]
             .as_str()
@@ -37,7 +41,13 @@ impl History {
             return;
         };
         let entry = self.versions.entry(uid.to_owned()).or_default().entry(version);
-        entry.or_insert(Version { object, by_operator }).by_operator |= by_operator;
+        let version = entry.or_insert(Version { object, written });
+        version.written = version.written.or(written);
+    }
+
+    /// Adds what a list of the cloud said to the operator; any other call is left out.
+    pub fn add_list(&mut self, call: &Call) {
+        self.lists.add(call);
     }
 
     /// The versions of all objects of that kind and name, oldest first.
@@ -52,24 +62,28 @@ impl History {
     /// What is wrong with any version, or with a step from one to the next; empty if nothing is.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.versions.values().flat_map(object_violations).collect()
+        let objects = self.versions.values();
+        objects
+            .flat_map(|versions| object_violations(versions, &self.lists))
+            .collect()
     }
 }
 
-fn object_violations(versions: &BTreeMap<u64, Version>) -> Vec<String> {
+fn object_violations(versions: &BTreeMap<u64, Version>, lists: &Lists) -> Vec<String> {
     let mut broken = Vec::new();
     let mut previous: Option<&Value> = None;
-    for (number, Version { object, by_operator }) in versions {
+    for (number, Version { object, written }) in versions {
         let mut found = Vec::new();
         if kstatus(object) == Kstatus::Current && !is_true(object, "Ready") {
             found.push("kstatus: Current without Ready=True".to_owned());
         }
         let is_new_status = previous.is_none_or(|previous| previous["status"] != object["status"]);
-        if *by_operator && is_new_status && !is_untouched(object) {
+        if written.is_some() && is_new_status && !is_untouched(object) {
             found.extend(flux_violations(object));
         }
-        if let Some(previous) = previous.filter(|_| *by_operator && is_new_status) {
-            found.extend(step_violations(previous, object));
+        if let (Some(previous), Some(written), true) = (previous, written, is_new_status) {
+            let is_gone = |id: &str| lists.lacking(id, previous, *written) >= 2;
+            found.extend(step_violations(previous, object, is_gone));
         }
         let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', "");
         broken.extend(found.iter().map(|what| {
@@ -88,7 +102,7 @@ fn object_violations(versions: &BTreeMap<u64, Version>) -> Vec<String> {
 }
 
 /// What the operator may not do to a status from one version to the next.
-fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
+fn step_violations(previous: &Value, object: &Value, is_gone: impl Fn(&str) -> bool) -> Vec<String> {
     let mut broken = Vec::new();
     let unobserved = i64::MIN;
     let (before, after) = (
@@ -105,10 +119,11 @@ fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
     if let Some(id) = previous["status"]["id"].as_str() {
         // A replacement writes down what it removes before it does.
         let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
-        // Two lists have proven that the data source is gone from the cloud.
-        let is_gone = condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering");
-        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object) || is_gone;
-        if !is_kept {
+        // An id is given up when two lists have proven that the data source is gone from the cloud.
+        let is_given_up =
+            || condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering") && is_gone(id);
+        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object);
+        if !is_kept && !is_given_up() {
             broken.push(format!("the id {id} is forgotten"));
         }
     }
@@ -148,7 +163,7 @@ mod tests {
             let metadata = json!({"uid": "u", "name": "lake", "resourceVersion": (number + 9).to_string(), "generation": generation});
             history.add(
                 json!({"kind": "DwsDataSource", "metadata": metadata, "status": status}),
-                *by_operator,
+                by_operator.then_some(Timestamp::UNIX_EPOCH),
             );
         }
         history
@@ -175,6 +190,8 @@ mod tests {
     #[test]
     fn each_bad_step_is_named() {
         let ready = status(1, 1, "True", Some("a"));
+        let mut recovering_without_lists = status(1, 1, "False", None);
+        recovering_without_lists["conditions"][0]["reason"] = json!("Recovering");
         for (what, steps) in [
             (
                 "falls from 1 to -1",
@@ -187,6 +204,10 @@ mod tests {
             (
                 "the id a is forgotten",
                 vec![(true, 1, ready.clone()), (true, 1, status(1, 1, "False", None))],
+            ),
+            (
+                "the id a is forgotten",
+                vec![(true, 1, ready.clone()), (true, 1, recovering_without_lists)],
             ),
             (
                 "FAIL0002",

@@ -20,6 +20,7 @@ mod flux;
 mod history;
 mod kstatus;
 mod kubeconfig;
+mod lists;
 mod manifests;
 mod namespace;
 mod operator;

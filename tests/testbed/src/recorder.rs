@@ -87,10 +87,12 @@ impl StatusRecorder {
     pub fn history(&self) -> History {
         let mut history = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for calls in self.calls.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            calls()
-                .iter()
-                .filter_map(written)
-                .for_each(|object| history.add(object, true));
+            for call in calls() {
+                history.add_list(&call);
+                if let Some(object) = written(&call) {
+                    history.add(object, Some(call.started));
+                }
+            }
         }
         history
     }
@@ -134,10 +136,7 @@ async fn record(api: Api<DynamicObject>, watched: &Mutex<History>, listed: onesh
         match event {
             Ok(Event::InitApply(object) | Event::Apply(object) | Event::Delete(object)) => {
                 if let Ok(object) = serde_json::to_value(object).context("a watched object") {
-                    watched
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .add(object, false);
+                    watched.lock().unwrap_or_else(PoisonError::into_inner).add(object, None);
                 }
             }
             Ok(Event::InitDone) => {

@@ -218,7 +218,7 @@ async fn the_recorder_sees_every_version_and_who_wrote_it() {
         "the CRD's default"
     );
     assert!(
-        versions.iter().all(|version| !version.by_operator),
+        versions.iter().all(|version| version.written.is_none()),
         "the proxy has seen nothing of it"
     );
     ns.recorder().check();

@@ -151,7 +151,10 @@ async fn an_operator_is_started_watched_and_ended() {
     assert_eq!((patch.status, patch.fate), (Some(200), Fate::PassedOn));
     let versions = ns.recorder().versions("DwsDataSource", "lake");
     assert_eq!(
-        versions.iter().map(|version| version.by_operator).collect::<Vec<_>>(),
+        versions
+            .iter()
+            .map(|version| version.written.is_some())
+            .collect::<Vec<_>>(),
         [false, true, true]
     );
 

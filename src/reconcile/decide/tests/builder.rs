@@ -125,7 +125,7 @@ pub fn in_lane(o: Observation, rank: Rank) -> Observation {
 
 /// With the list just read.
 pub fn listing(o: Observation, items: &[Item]) -> Observation {
-    with(o, |o| o.note_list(o.uptime, Ok(items)))
+    with(o, |o| o.note_list(o.uptime, Ok(o.ownership().view(items))))
 }
 
 /// With the list just failed.

@@ -13,11 +13,13 @@ mod journal;
 mod rule;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -112,24 +114,39 @@ impl Proxy {
     /// If `url` is not a plain http URL with a host and a port, or no port can be had on loopback.
     #[must_use]
     pub fn cloud(&self, url: &str) -> String {
+        let address = self.listen_for_cloud(url, None);
+        format!("http://{address}")
+    }
+
+    /// Like [`Self::cloud`], but over TLS: gives the URL, with the host `localhost`, and the authority to trust, as PEM.
+    ///
+    /// # Panics
+    /// As [`Self::cloud`].
+    #[must_use]
+    pub fn cloud_over_tls(&self, url: &str) -> (String, String) {
+        let identity = ServerIdentity::create().unwrap_or_else(|error| panic!("a certificate: {error:#}"));
+        let tls = identity.server_config();
+        let tls = tls.unwrap_or_else(|error| panic!("a certificate: {error:#}"));
+        let port = self.listen_for_cloud(url, Some(tls)).port();
+        (format!("https://localhost:{port}"), identity.authority)
+    }
+
+    fn listen_for_cloud(&self, url: &str, tls: Option<Arc<ServerConfig>>) -> SocketAddr {
         assert!(url.starts_with("http://"), "{url} is not plain http");
         let listen = || {
-            let upstream = Upstream::new(url, None)?;
-            listen(
-                Front {
-                    api: Api::Cloud,
-                    upstream,
-                    shared: Arc::clone(&self.shared),
-                },
-                None,
-            )
+            let front = Front {
+                api: Api::Cloud,
+                upstream: Upstream::new(url, None)?,
+                shared: Arc::clone(&self.shared),
+            };
+            listen(front, tls)
         };
         let (address, listener) = listen().unwrap_or_else(|error| panic!("a proxy before {url}: {error:#}"));
         self.listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(listener);
-        format!("http://{address}")
+        address
     }
 
     /// The URL of the Kubernetes API through this proxy.

@@ -44,7 +44,8 @@ impl World {
         let began = pass.o.uptime;
         let (result, took) = self.cloud.list(&at.cluster_id, type_, self.now);
         self.spend(pass, took);
-        pass.o.note_list(began, result.as_deref().map_err(Clone::clone));
+        let result = result.map(|items| pass.o.ownership().view(&items));
+        pass.o.note_list(began, result);
     }
 
     fn job(&mut self, pass: &mut Pass, id: String) {

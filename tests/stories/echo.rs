@@ -1,0 +1,148 @@
+//! The cloud repeats a password in what it says later, when the request that carried it is over: nobody gets to read it.
+
+use dws_operator::api::Reason;
+use dws_simulator::{Call, JobOutcome, NameSettings};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::world::{PASSWORD, World, mrs, on_cluster};
+
+/// The password of a Secret that was changed after the request.
+const NEXT_PASSWORD: &str = "Mrs-Passw0rd-2";
+
+/// From now on creates of `name` have a job that does not end by itself.
+fn job_never_ends(world: &World<'_>, name: &str) {
+    let never = NameSettings {
+        create_outcome: Some(JobOutcome::Never),
+        ..NameSettings::default()
+    };
+    world
+        .cloud
+        .update_settings(|all| drop(all.by_name.insert(name.to_owned(), never)));
+}
+
+/// Ends the job of `name`; its `failed_detail` and the record's `fail_reason` repeat the password.
+fn fail(world: &World<'_>, name: &str, said: &str) {
+    let create = world
+        .calls(Call::Create)
+        .into_iter()
+        .find(|call| call.name.as_deref() == Some(name))
+        .expect("a create request");
+    let outcome = JobOutcome::Fail {
+        code: "CreateExtDataSourceTask-fail:DWS.5172".to_owned(),
+        detail: format!("DWS.5172:The account dws_user with {said} is refused."),
+    };
+    assert!(world.cloud.end_job(create.job_id.as_deref().unwrap(), outcome));
+}
+
+async fn change_password(world: &World<'_>, password: &str) {
+    let patch = Patch::Merge(json!({"stringData": {"password": password}}));
+    world
+        .api::<Secret>()
+        .patch("mrs-account", &PatchParams::default(), &patch)
+        .await
+        .expect("the Secret is there");
+}
+
+/// A create whose job goes on until the story ends it.
+async fn begins(world: &World<'_>, name: &str, number: usize) {
+    job_never_ends(world, name);
+    world.create(&on_cluster(number, mrs(name))).await;
+    world
+        .until(name, "its job", |object| {
+            object.status.as_ref().is_some_and(|status| status.job_id.is_some())
+        })
+        .await;
+}
+
+/// What the object tells of its failed create: the job's detail, the list's reason, and all of it.
+async fn told(world: &World<'_>, name: &str) -> (String, String, String) {
+    let object = world.stalled(name, Reason::CreateFailed).await;
+    let object = match object.status.as_ref().and_then(|status| status.observed.as_ref()) {
+        Some(_) => object,
+        None => {
+            world
+                .until(name, "the list's reason", |object| {
+                    let observed = object.status.as_ref().and_then(|status| status.observed.as_ref());
+                    observed.is_some_and(|observed| observed.fail_reason.is_some())
+                })
+                .await
+        }
+    };
+    let all = serde_json::to_string(&object).unwrap();
+    let status = object.status.unwrap();
+    (
+        status.operation.unwrap().failed_detail.unwrap(),
+        status.observed.unwrap().fail_reason.unwrap(),
+        all,
+    )
+}
+
+async fn is_withheld(world: &World<'_>, name: &str) {
+    let (detail, reason, all) = told(world, name).await;
+    for text in [detail, reason] {
+        assert!(text.contains("withheld") && text.contains("mrs-account"), "{text}");
+    }
+    assert!(!all.contains(PASSWORD), "{all}");
+}
+
+/// A password is cut out of the job's detail and the list's reason: by the process that sent it, also when the Secret holds another
+/// one by then, and by the next one, which reads the Secret for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_password_is_cut_out() {
+    let world = World::new("echo").await;
+    world.with_provider().await;
+    world.with_password().await;
+    let mut operator = world.operator().start().await;
+    for (number, name) in ["same", "changed"].into_iter().enumerate() {
+        begins(&world, name, number).await;
+    }
+    let expected = "DWS.5172:The account dws_user with [redacted] is refused.";
+    fail(&world, "same", PASSWORD);
+    let (detail, reason, all) = told(&world, "same").await;
+    assert_eq!((detail.as_str(), reason.as_str()), (expected, expected));
+    assert!(!all.contains(PASSWORD), "{all}");
+
+    change_password(&world, NEXT_PASSWORD).await;
+    fail(&world, "changed", &format!("{PASSWORD} or {NEXT_PASSWORD}"));
+    let (detail, _, all) = told(&world, "changed").await;
+    assert_eq!(
+        detail,
+        "DWS.5172:The account dws_user with [redacted] or [redacted] is refused."
+    );
+    assert!(!all.contains(PASSWORD) && !all.contains(NEXT_PASSWORD), "{all}");
+
+    begins(&world, "restarted", 2).await;
+    operator.kill().await;
+    fail(&world, "restarted", NEXT_PASSWORD);
+    operator.restart().await;
+    let (detail, reason, all) = told(&world, "restarted").await;
+    assert_eq!((detail.as_str(), reason.as_str()), (expected, expected));
+    assert!(!all.contains(NEXT_PASSWORD), "{all}");
+}
+
+/// Without a Secret to compare with, what the cloud says is withheld rather than shown with a password in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_repeat_a_password_that_nobody_knows_is_withheld() {
+    let world = World::new("echo-unknown").await;
+    world.with_provider().await;
+    world.with_password().await;
+    let mut operator = world.operator().start().await;
+    for (number, name) in ["changed", "gone"].into_iter().enumerate() {
+        begins(&world, name, number).await;
+    }
+    operator.kill().await;
+    change_password(&world, NEXT_PASSWORD).await;
+    fail(&world, "changed", PASSWORD);
+    operator.restart().await;
+    is_withheld(&world, "changed").await;
+
+    operator.kill().await;
+    let secrets = world.api::<Secret>();
+    let deleted = secrets.delete("mrs-account", &DeleteParams::default()).await;
+    deleted.expect("the Secret is there");
+    fail(&world, "gone", PASSWORD);
+    operator.restart().await;
+    is_withheld(&world, "gone").await;
+}
