@@ -12,7 +12,8 @@ use super::plan::{
 };
 use super::remote::Identity;
 
-/// How many lists that lacked something are remembered. They are spaced, so that this many span every gap.
+/// How many lists that lacked something are remembered. The first ones prove the most, the last ones the latest: those in the middle are
+/// forgotten first.
 const ABSENCES_MAX: usize = 64;
 
 /// A create that was sent, or would have been.
@@ -129,7 +130,7 @@ impl Observation {
         }
         absences.push(Absence { began, lacks });
         if absences.len() > ABSENCES_MAX {
-            absences.remove(0);
+            absences.remove(ABSENCES_MAX / 2);
         }
     }
 

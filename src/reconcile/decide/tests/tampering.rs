@@ -6,7 +6,9 @@ use super::builder::*;
 use super::tell::{look, step, told};
 use crate::api::Reason;
 use crate::reconcile::fold::Posted;
-use crate::reconcile::plan::{DwsDataSourceStatus, FailureKind, Intent, Look, Memory, Object, Observation, Step};
+use crate::reconcile::plan::{
+    DwsDataSourceStatus, FailureKind, Intent, Look, Memory, Object, Observation, Provider, RetryWait, Step,
+};
 
 /// The intent `a1` was sent and nobody answered.
 fn open() -> Observation {
@@ -146,6 +148,42 @@ fn whoever_was_robbed_of_everything_looks_once_more_before_it_goes() {
     );
     let o = listing(later(watching, seconds(120)), &[]);
     assert_eq!(step(&o), Step::DropFinalizer { note: None });
+}
+
+#[test]
+fn whoever_was_robbed_where_nobody_can_look_goes_and_is_told_of() {
+    let robbed = with(deleting(observation()), |o| o.memory = Memory::default());
+    let transient = FailureKind::RetryAfter {
+        wait: RetryWait::Transient,
+        delay: None,
+    };
+    let without_provider = with(robbed.clone(), |o| {
+        o.provider = Provider::Absent {
+            name: "DwsProvider/default".to_owned(),
+        };
+    });
+    for o in [unlisted(robbed, transient), without_provider] {
+        let Step::DropFinalizer { note: Some(note) } = step(&o) else {
+            panic!("nothing is told");
+        };
+        assert_eq!((note.warning, note.reason), (true, "Orphaned"));
+        assert!(note.text.contains("lake_0") && note.text.contains("cluster-0"));
+    }
+}
+
+#[test]
+fn a_proof_that_takes_long_outlives_many_lists() {
+    let mut o = with(deleting(observation()), |o| {
+        o.memory = Memory::default();
+        o.timings.list_lag = seconds(3600);
+    });
+    let lists = 3600 / 6;
+    for _ in 0..lists {
+        o = listing(o, &[]);
+        assert!(told(&o).wait.is_some());
+        o = later(o, seconds(6));
+    }
+    assert_eq!(step(&listing(o, &[])), Step::DropFinalizer { note: None });
 }
 
 #[test]
