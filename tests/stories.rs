@@ -21,6 +21,8 @@ mod breaker;
 mod brownfield;
 #[path = "stories/canary.rs"]
 mod canary;
+#[path = "stories/check.rs"]
+mod check;
 #[path = "stories/claims.rs"]
 mod claims;
 #[path = "stories/counts.rs"]
@@ -37,16 +39,26 @@ mod echo;
 mod endpoints;
 #[path = "stories/injection.rs"]
 mod injection;
+#[path = "stories/isolation.rs"]
+mod isolation;
 #[path = "stories/jobs.rs"]
 mod jobs;
 #[path = "stories/kill.rs"]
 mod kill;
+#[path = "stories/kubectl.rs"]
+mod kubectl;
 #[path = "stories/lanes.rs"]
 mod lanes;
 #[path = "stories/lease.rs"]
 mod lease;
+#[path = "stories/metrics.rs"]
+mod metrics;
+#[path = "stories/observability.rs"]
+mod observability;
 #[path = "stories/orphans.rs"]
 mod orphans;
+#[path = "stories/rbac.rs"]
+mod rbac;
 #[path = "stories/replace.rs"]
 mod replace;
 #[path = "stories/retry.rs"]
@@ -59,6 +71,8 @@ mod shutdown;
 mod tampering;
 #[path = "stories/two_operators.rs"]
 mod two_operators;
+#[path = "stories/undecodable.rs"]
+mod undecodable;
 #[path = "stories/unknown.rs"]
 mod unknown;
 #[path = "stories/verdicts.rs"]

@@ -75,12 +75,20 @@ pub struct ProviderRef {
     pub name: String,
 }
 
-impl fmt::Display for ProviderKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ProviderKind {
+    /// The kind, as in manifests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::DwsProvider => "DwsProvider",
             Self::ClusterDwsProvider => "ClusterDwsProvider",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

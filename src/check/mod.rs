@@ -18,6 +18,7 @@ use crate::runtime::settings::ClusterArgs;
 mod definitions;
 mod finding;
 mod inventory;
+mod namespaces;
 mod permissions;
 mod providers;
 
@@ -27,7 +28,7 @@ use inventory::Inventory;
 /// How many calls to Kubernetes, or providers, are in flight at the same time.
 const CONCURRENCY: NonZeroU16 = NonZeroU16::new(8).expect("not zero");
 
-/// Checks identity, permissions, custom resource definitions and providers, and prints the findings as they come.
+/// Checks identity, namespaces, permissions, custom resource definitions and providers, and prints the findings as they come.
 /// Returns whether nothing is wrong.
 ///
 /// # Errors
@@ -40,6 +41,7 @@ pub async fn run(args: &ClusterArgs, namespace: &str, client: Client, out: &mut 
     let reached = !identity.is_wrong();
     tally.print(out, vec![identity])?;
     if reached {
+        tally.print(out, namespaces::findings(&kubernetes, &scopes, namespace).await)?;
         let (inventory, unreadable) = Inventory::read(&kubernetes, &scopes, namespace).await;
         tally.print(
             out,
@@ -66,10 +68,17 @@ async fn identity(kubernetes: &Kubernetes, namespace: &str) -> Finding {
                 format!("answers; the checks below are made as {user}, for an operator in namespace {namespace}"),
             )
         }
-        Err(error) => Finding::wrong(
-            SUBJECT,
-            format!("does not answer: {error}. Check the kubeconfig or the service account, and the network"),
-        ),
+        Err(error) => {
+            let what = if error.code().is_some() {
+                "refuses the question"
+            } else {
+                "does not answer"
+            };
+            Finding::wrong(
+                SUBJECT,
+                format!("{what}: {error}. Check the kubeconfig or the service account, and the network"),
+            )
+        }
     }
 }
 

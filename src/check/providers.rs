@@ -1,6 +1,11 @@
 //! Whether each provider can be used: its Secret, its endpoint, its project, and one call to DWS with its credentials.
 //!
-//! The call lists the data sources of one DWS cluster, which changes nothing. A key that the cloud refuses is tried once: it counts
+//! The call lists the data sources of one DWS cluster, which changes nothing. Where no cluster is known it is one that does not exist, and
+//! DWS's own word for that is the proof: the gateway before DWS refuses wrong credentials and foreign projects first. To ask IAM instead
+//! would prove less and need more: not the endpoint of DWS, and a permission and a route that an operator with an access key and a
+//! `projectID` does without. A 404 that is not DWS's proves nothing: any web server answers that.
+//!
+//! A key that the cloud refuses is tried once: it counts
 //! together with the tries of a running operator towards the lock that the cloud puts on a key after more than five failures.
 
 use std::sync::Arc;
@@ -13,7 +18,7 @@ use super::CONCURRENCY;
 use super::finding::Finding;
 use super::inventory::Inventory;
 use crate::api::data_source::{DataSourceType, ProviderKind};
-use crate::cloud::{CallRecord, Dws, Failure, FailureKind, Fence, Listing, Observer, Rejection};
+use crate::cloud::{CallRecord, Dws, Failure, FailureKind, Fence, Listing, Missing, Observer, Rejection};
 use crate::reconcile::access::{Access, Connected, Standing};
 use crate::reconcile::kubernetes::Kubernetes;
 use crate::reconcile::providers::ProviderId;
@@ -21,8 +26,9 @@ use crate::reconcile::setup::{self, Surroundings};
 use crate::runtime::settings::ClusterArgs;
 use crate::runtime::timings::Timings;
 
-/// A cluster id that no DWS cluster has, for providers of which no cluster is known.
-const NOWHERE: &str = "00000000-0000-0000-0000-000000000000";
+/// A cluster id that no DWS cluster has, for providers of which no cluster is known. It is a well-formed one (version 4), so that DWS
+/// looks for the cluster instead of refusing the id.
+const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
 /// The code of DWS for "not found or no permission"; about a cluster that does not exist it is as good as "not found".
 const NOT_FOUND_OR_DENIED: &str = "DWS.0015";
 
@@ -153,16 +159,17 @@ fn judge(connected: &Connected, probe: &Probe, listed: &Result<Listing, Failure>
         )),
         (Ok(_), None) => Ok(works),
         (Err(failure), None) if finds_nothing(failure) => Ok(format!("{works}; no DWS cluster is known to ask for")),
-        (Err(failure), named_by) => Err(advice(failure, probe, named_by.as_deref())),
+        (Err(failure), _) => Err(advice(failure, probe)),
     }
 }
 
-/// Whether the cloud saw the request, and only lacks what it is about.
+/// Whether DWS itself saw the request, and only lacks the cluster that it is about.
 fn finds_nothing(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Gone { .. }) || failure.code.as_deref() == Some(NOT_FOUND_OR_DENIED)
+    let gone = FailureKind::Gone { what: Missing::Cluster };
+    failure.kind == gone || failure.code.as_deref() == Some(NOT_FOUND_OR_DENIED)
 }
 
-fn advice(failure: &Failure, probe: &Probe, named_by: Option<&str>) -> String {
+fn advice(failure: &Failure, probe: &Probe) -> String {
     let says = match (&failure.code, failure.status) {
         (Some(code), _) => format!("{code}: {}", failure.message),
         (None, Some(status)) => format!("HTTP {status}: {}", failure.message),
@@ -174,11 +181,13 @@ fn advice(failure: &Failure, probe: &Probe, named_by: Option<&str>) -> String {
                 "the cloud refuses the credentials ({says}). Correct the Secret, and check the clock of this machine"
             )
         }
-        FailureKind::Gone { .. } => format!(
-            "DWS cluster {}, which {} names, does not exist in this region and project ({says}). Correct the id, or use another provider",
-            probe.cluster_id,
-            named_by.unwrap_or("nobody")
-        ),
+        FailureKind::Gone { .. } => match &probe.named_by {
+            Some(named_by) => format!(
+                "DWS cluster {}, which {named_by} names, does not exist in this region and project ({says}). Correct the id, or use another provider",
+                probe.cluster_id
+            ),
+            None => format!("what answers is not DWS ({says}). Correct endpoint"),
+        },
         FailureKind::Rejected {
             reason: Rejection::Denied,
         } => format!("the credentials lack a permission on DWS ({says}). Grant it in IAM, or correct projectID"),

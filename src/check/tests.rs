@@ -58,6 +58,8 @@ impl Stage {
             .respond_with(Reviews(allowed))
             .mount(&stage.server)
             .await;
+        let own = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "ops"}});
+        stage.serve("/api/v1/namespaces/ops", own).await;
         stage
     }
 
@@ -280,7 +282,7 @@ async fn a_provider_without_its_secret_or_with_a_forbidden_endpoint_is_wrong() {
 }
 
 #[tokio::test]
-async fn without_an_api_server_there_is_one_finding() {
+async fn an_api_server_that_refuses_is_the_only_finding() {
     let stage = Stage {
         server: MockServer::start().await,
         cloud: Simulator::start(Settings::default()).await.unwrap(),
@@ -288,5 +290,8 @@ async fn without_an_api_server_there_is_one_finding() {
     let (well, report) = stage.check(&[]).await;
     assert!(!well);
     assert_eq!(report.lines().count(), 2, "{report}");
-    assert!(report.starts_with("wrong  Kubernetes API: does not answer"), "{report}");
+    assert!(
+        report.starts_with("wrong  Kubernetes API: refuses the question"),
+        "{report}"
+    );
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
 use super::context::{LaneKey, Member};
 use super::plan::Rival;
@@ -177,7 +177,7 @@ impl Claims {
 
 impl Claim {
     fn of(object: &DwsDataSource) -> Option<Claim> {
-        let member = member(object)?;
+        let member = member(&object.metadata)?;
         let status = object.status.clone().unwrap_or_default();
         let begun = intent::of(object)
             .filter(|intent| {
@@ -250,10 +250,10 @@ impl Index {
 
 /// An object as a member; none before the API server has given it a uid and a namespace.
 #[must_use]
-pub fn member(object: &DwsDataSource) -> Option<Member> {
+pub fn member(metadata: &ObjectMeta) -> Option<Member> {
     Some(Member {
-        uid: object.uid()?,
-        namespace: object.namespace()?,
-        name: object.name_any(),
+        uid: metadata.uid.clone()?,
+        namespace: metadata.namespace.clone()?,
+        name: metadata.name.clone().unwrap_or_default(),
     })
 }

@@ -30,12 +30,21 @@ pub enum KubernetesError {
     Deadline,
 }
 
-/// The API server's own words, without the rest of its answer.
+/// The API server's own words, without the rest of its answer; or what kept it from answering, down to the cause.
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        kube::Error::Service(error) => causes(error.as_ref()),
         other => other.to_string(),
     }
+}
+
+/// An error and its causes; each tells only its own part.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 impl KubernetesError {

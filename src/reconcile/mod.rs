@@ -34,5 +34,6 @@ pub mod remote;
 mod report;
 pub mod setup;
 pub mod snapshots;
+mod undecodable;
 pub mod wakes;
 pub mod watch;

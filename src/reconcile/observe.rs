@@ -54,7 +54,7 @@ impl Pass {
         let Some(object) = ctx.kubernetes.call(api.get_opt(name)).await? else {
             return Ok(None);
         };
-        let Some(member) = claims::member(&object) else {
+        let Some(member) = claims::member(&object.metadata) else {
             return Ok(None);
         };
         let uptime = ctx.clock.uptime();

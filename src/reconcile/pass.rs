@@ -8,7 +8,6 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::abandon;
 use super::act::{self, Acted};
 use super::context::Context;
 use super::decide::decide;
@@ -17,6 +16,7 @@ use super::memories::{Remembered, Slot};
 use super::observe::Pass;
 use super::plan::{Memory, Outcome, Plan, Report, Step, Then};
 use super::report::{self, Reported};
+use super::{abandon, claims};
 use crate::api::conditions::{self, Verdict};
 use crate::api::{DwsDataSource, Reason};
 use crate::runtime::metrics::ReconcileResult;
@@ -55,13 +55,16 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
         }
         Err(error) => {
             tracing::warn!(namespace, name, %error, "the object could not be read");
+            // Whether it can be read again is open; nobody waits for it.
+            if let Some(member) = claims::member(&object.metadata) {
+                ctx.arrivals.heard(&member);
+                ctx.lanes.leave(&member);
+            }
             let uid = object.uid().unwrap_or_default();
             let slot = ctx.memories.of(&uid);
             let mut remembered = slot.remembered.lock().await;
-            (
-                Action::requeue(kubernetes_wait(&uid, &mut remembered)),
-                ReconcileResult::Error,
-            )
+            let wait = kubernetes_wait(&uid, &mut remembered);
+            (Action::requeue(wait), ReconcileResult::Error)
         }
     };
     drop(worker);
@@ -95,10 +98,8 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                 Ended::Failed(error) => {
                     tracing::warn!(namespace = member.namespace, name = member.name, uid = member.uid, %error, "the API server failed");
                     ctx.lanes.leave(&member);
-                    (
-                        Action::requeue(kubernetes_wait(&member.uid, remembered)),
-                        ReconcileResult::Error,
-                    )
+                    let wait = kubernetes_wait(&member.uid, remembered);
+                    (Action::requeue(wait), ReconcileResult::Error)
                 }
                 Ended::Endless => {
                     tracing::error!(
@@ -108,7 +109,8 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                         "the decisions about this object do not end"
                     );
                     ctx.lanes.leave(&member);
-                    (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
+                    let wait = ctx.timings.stalled_recheck;
+                    (Action::requeue(wait), ReconcileResult::Error)
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ObjectMeta, Patch, PatchParams};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector;
@@ -23,11 +23,16 @@ use super::access::Standing;
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::providers::ProviderId;
+use super::undecodable::Undecodable;
 use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::ProviderStatus;
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
+use crate::runtime::panic_guard;
+
+/// The name of this controller in metrics.
+const CONTROLLER: &str = "dwsprovider";
 
 /// What both kinds of provider have in common.
 pub trait ProviderObject:
@@ -73,28 +78,31 @@ impl ProviderObject for ClusterDwsProvider {
 
 /// Runs the providers of one kind until the context's shutdown.
 pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<DeserializeGuard<K>>) {
+    ctx.health.ready(K::WATCH, false);
     let (reader, writer) = reflector::store();
     let noted = Arc::clone(&ctx);
-    let mut undecodable = std::collections::HashSet::new();
-    let stream = decoded(watcher(watched, watcher::Config::default()).default_backoff(), move |event: Noted<'_, K>| {
-        match event {
-            Noted::Event(Event::InitDone) => noted.health.ready(K::WATCH, true),
-            // The data sources of a provider that is gone have to say so.
-            Noted::Event(Event::Delete(object)) => wake_users(&noted, &id_of(object)),
-            Noted::Event(Event::Apply(object) | Event::InitApply(object)) => {
-                undecodable.remove(&object.uid());
+    let mut undecodable = Undecodable::new(Arc::clone(&ctx), K::KIND.as_str());
+    let stream = decoded(
+        watcher(watched, watcher::Config::default()).default_backoff(),
+        move |event: Noted<'_, K>| {
+            undecodable.note(&event);
+            match event {
+                Noted::Event(Event::InitDone) => noted.health.ready(K::WATCH, true),
+                // The data sources of a provider that is gone, or cannot be read any more, have to say so.
+                Noted::Event(Event::Delete(object)) => wake_users(&noted, &id_of::<K>(object.meta())),
+                Noted::Undecodable(invalid) | Noted::UndecodableGone(invalid) => {
+                    wake_users(&noted, &id_of::<K>(&invalid.metadata));
+                }
+                Noted::Event(Event::Apply(_) | Event::InitApply(_) | Event::Init) => {}
             }
-            Noted::Event(Event::Init) => {}
-            Noted::Undecodable(invalid) => {
-                undecodable.insert(invalid.metadata.uid.clone());
-                tracing::error!(kind = %K::kind(&()), name = ?invalid.metadata.name, error = invalid.error, "a provider cannot be decoded; it is left alone");
-            }
-        }
-        noted.metrics.set_undecodable(K::WATCH, undecodable.len());
-    })
+        },
+    )
     .reflect(writer)
     .applied_objects()
-    .predicate_filter(|object: &K| object.meta().generation.map(i64::cast_unsigned), PredicateConfig::default());
+    .predicate_filter(
+        |object: &K| object.meta().generation.map(i64::cast_unsigned),
+        PredicateConfig::default(),
+    );
     let passes = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default())
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
@@ -107,27 +115,38 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
     until_shutdown(&ctx.shutdown, &reader, passes).await;
 }
 
-fn id_of<K: ProviderObject>(object: &K) -> ProviderId {
+fn id_of<K: ProviderObject>(metadata: &ObjectMeta) -> ProviderId {
     ProviderId {
         kind: K::KIND,
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
     }
 }
 
 async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
-    let id = id_of(object.as_ref());
-    let (standing, news) = ctx.providers.refresh(&id).await;
+    let id = id_of::<K>(object.meta());
+    Ok(match panic_guard::guard(pass(&ctx, object.as_ref(), &id)).await {
+        Ok(action) => action,
+        Err(panic) => {
+            tracing::error!(provider = %id, namespace = id.namespace, %panic, "a pass over a provider panicked");
+            ctx.metrics.reconcile_panicked(CONTROLLER);
+            Action::requeue(ctx.timings.stalled_recheck)
+        }
+    })
+}
+
+async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> Action {
+    let (standing, news) = ctx.providers.refresh(id).await;
     if news {
-        wake_users(&ctx, &id);
+        wake_users(ctx, id);
     }
     if let Standing::Absent = standing {
-        return Ok(Action::await_change());
+        return Action::await_change();
     }
-    if let Err(error) = write(&ctx, object.as_ref(), &standing).await {
+    if let Err(error) = write(ctx, object, &standing).await {
         tracing::warn!(provider = %id, %error, "the provider's status could not be written");
     }
-    Ok(Action::requeue(ctx.timings.secret_recheck))
+    Action::requeue(ctx.timings.secret_recheck)
 }
 
 fn wake_users(ctx: &Context, id: &ProviderId) {

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::ObjectMeta;
+use kube::core::error_boundary::InvalidObject;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::Config;
 use kube::runtime::reflector::{self, Store};
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Leftover;
 use super::context::{Context, Member};
+use super::undecodable::Undecodable;
 use super::wakes::{Scope, Woken};
 use super::{claims, pass, report};
 use crate::api::DwsDataSource;
@@ -118,21 +121,27 @@ pub enum Noted<'a, K> {
     /// An event that could be decoded.
     Event(&'a Event<K>),
     /// An object that could not.
-    Undecodable(&'a kube::core::error_boundary::InvalidObject),
+    Undecodable(&'a InvalidObject),
+    /// The end of an object that could not.
+    UndecodableGone(&'a InvalidObject),
 }
 
 fn decode<K: Clone>(event: Event<DeserializeGuard<K>>, note: &mut impl FnMut(Noted<'_, K>)) -> Option<Event<K>> {
-    let mut open = |guard: DeserializeGuard<K>| match guard.0 {
+    let mut open = |guard: DeserializeGuard<K>, is_gone: bool| match guard.0 {
         Ok(object) => Some(object),
+        Err(invalid) if is_gone => {
+            note(Noted::UndecodableGone(&invalid));
+            None
+        }
         Err(invalid) => {
             note(Noted::Undecodable(&invalid));
             None
         }
     };
     let event = match event {
-        Event::Apply(guard) => Event::Apply(open(guard)?),
-        Event::Delete(guard) => Event::Delete(open(guard)?),
-        Event::InitApply(guard) => Event::InitApply(open(guard)?),
+        Event::Apply(guard) => Event::Apply(open(guard, false)?),
+        Event::Delete(guard) => Event::Delete(open(guard, true)?),
+        Event::InitApply(guard) => Event::InitApply(open(guard, false)?),
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
     };
@@ -153,29 +162,28 @@ struct Roll {
     ctx: Arc<Context>,
     scope: Scope,
     listed: HashSet<String>,
-    /// Who was seen for the first time in the list that is being read.
+    /// Who was seen for the first time since the last list that was read to its end.
     newcomers: Vec<Newcomer>,
-    undecodable: HashSet<String>,
+    undecodable: Undecodable,
 }
 
 impl Roll {
     fn new(ctx: Arc<Context>, scope: Scope) -> Self {
         Roll {
+            undecodable: Undecodable::new(Arc::clone(&ctx), "DwsDataSource"),
             ctx,
             scope,
             listed: HashSet::new(),
             newcomers: Vec::new(),
-            undecodable: HashSet::new(),
         }
     }
 
     fn note(&mut self, noted: &Noted<'_, DwsDataSource>) {
+        self.undecodable.note(noted);
         match noted {
-            Noted::Undecodable(invalid) => self.undecodable(invalid),
-            Noted::Event(Event::Init) => {
-                self.listed.clear();
-                self.newcomers.clear();
-            }
+            Noted::Undecodable(invalid) => self.listed.extend(invalid.metadata.uid.clone()),
+            Noted::UndecodableGone(invalid) => self.gone(&invalid.metadata),
+            Noted::Event(Event::Init) => self.listed.clear(),
             Noted::Event(Event::InitApply(object)) => {
                 self.listed.extend(object.uid());
                 self.newcomers.extend(self.newcomer(object));
@@ -187,13 +195,16 @@ impl Roll {
                     Scope::Namespace(namespace) => Some(namespace.as_str()),
                 };
                 for member in self.ctx.claims.missing(namespace, &self.listed) {
-                    self.gone(&member);
+                    self.forget(&member);
                 }
                 // The list comes in the order of the names. What is under way already is there first.
                 self.newcomers
                     .sort_by_key(|newcomer| (!newcomer.under_way, newcomer.created.clone()));
                 for Newcomer { cluster_id, member, .. } in self.newcomers.drain(..) {
-                    self.ctx.arrivals.arrive(cluster_id, member);
+                    // A list that broke off may have shown one that is gone by now.
+                    if self.ctx.claims.knows(&member.uid) {
+                        self.ctx.arrivals.arrive(cluster_id, member);
+                    }
                 }
                 self.ctx.health.ready("watch of data sources", true);
             }
@@ -203,20 +214,13 @@ impl Roll {
                 }
                 self.present(object);
             }
-            Noted::Event(Event::Delete(object)) => {
-                if let Some(member) = claims::member(object) {
-                    self.gone(&member);
-                }
-            }
+            Noted::Event(Event::Delete(object)) => self.gone(&object.metadata),
         }
-        self.ctx
-            .metrics
-            .set_undecodable("DwsDataSource", self.undecodable.len());
     }
 
     /// The object, if it was never seen before.
     fn newcomer(&self, object: &DwsDataSource) -> Option<Newcomer> {
-        let member = claims::member(object).filter(|member| !self.ctx.claims.knows(&member.uid))?;
+        let member = claims::member(&object.metadata).filter(|member| !self.ctx.claims.knows(&member.uid))?;
         Some(Newcomer {
             under_way: object.status.as_ref().is_some_and(|status| status.operation.is_some()),
             created: object.creation_timestamp(),
@@ -225,18 +229,20 @@ impl Roll {
         })
     }
 
-    fn present(&mut self, object: &DwsDataSource) {
-        if let Some(uid) = object.metadata.uid.as_ref() {
-            self.undecodable.remove(uid);
-        }
+    fn present(&self, object: &DwsDataSource) {
         for freed in self.ctx.claims.note(object) {
             self.ctx.wakes.wake(&freed);
         }
     }
 
-    /// An object is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
-    fn gone(&mut self, member: &Member) {
-        self.undecodable.remove(&member.uid);
+    fn gone(&self, metadata: &ObjectMeta) {
+        if let Some(member) = claims::member(metadata) {
+            self.forget(&member);
+        }
+    }
+
+    /// Forgets an object that is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
+    fn forget(&self, member: &Member) {
         self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
         let forgotten = self.ctx.claims.forget(&member.uid);
@@ -250,31 +256,6 @@ impl Roll {
             .is_some_and(|slot| slot.was_let_go());
         if let Some(leftover) = forgotten.leaves.filter(|_| !let_go) {
             tell_orphan(&self.ctx, member, &leftover);
-        }
-    }
-
-    fn undecodable(&mut self, invalid: &kube::core::error_boundary::InvalidObject) {
-        let metadata = &invalid.metadata;
-        let Some(uid) = metadata.uid.clone() else { return };
-        self.listed.insert(uid.clone());
-        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
-        tracing::error!(
-            ?namespace,
-            ?name,
-            error = invalid.error,
-            "an object cannot be decoded; it is left alone"
-        );
-        if self.undecodable.insert(uid.clone()) {
-            let member = Member {
-                uid,
-                namespace: namespace.unwrap_or_default(),
-                name: name.unwrap_or_default(),
-            };
-            let note =
-                "This version of the operator cannot decode the object and leaves it alone; apply a valid manifest.";
-            self.ctx
-                .events
-                .publish(report::named(&member), true, "Undecodable", note);
         }
     }
 }

@@ -153,12 +153,13 @@ impl Metrics {
         self.0.breakers_open.set(as_gauge(open));
     }
 
-    /// How many objects of a kind are stored in a form that the operator cannot read.
-    pub fn set_undecodable(&self, kind: &'static str, objects: usize) {
+    /// How many objects of a kind a watch has that are stored in a form that the operator cannot read: there were `before`, now there
+    /// are `after`. The metric is the sum over all watches of the kind.
+    pub fn undecodable(&self, kind: &'static str, before: usize, after: usize) {
         self.0
             .undecodable
             .get_or_create(&KindLabel { kind })
-            .set(as_gauge(objects));
+            .inc_by(as_gauge(after) - as_gauge(before));
     }
 
     /// The counter of log lines that were dropped because nobody read them.

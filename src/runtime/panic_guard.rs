@@ -64,6 +64,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_panic_ends_only_the_work_that_caused_it() {
+        // As passes run: side by side, in one task.
+        let works = (0..3).map(|n| {
+            guard(async move {
+                for _ in 0..=n {
+                    tokio::task::yield_now().await;
+                }
+                assert_ne!(n, 1, "a bug");
+                n
+            })
+        });
+        let ended: Vec<_> = futures::future::join_all(works).await;
+        assert_eq!((&ended[0], &ended[2]), (&Ok(0), &Ok(2)));
+        assert!(ended[1].is_err());
+    }
+
+    #[tokio::test]
     async fn cuts_long_messages() {
         let result: Result<(), _> = guard(async { std::panic::panic_any("é".repeat(1000)) }).await;
         assert_eq!(result.unwrap_err().to_string(), "é".repeat(256));

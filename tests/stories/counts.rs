@@ -1,14 +1,15 @@
 //! How many writes and calls a data source costs.
 
 use dws_simulator::Call;
-use dws_testbed::Write;
+use dws_testbed::Request;
 use std::time::Duration;
 
 use crate::world::{World, cluster, mrs, obs, on_cluster};
 
 /// The operator's accepted writes to one data source and its status.
-async fn writes(world: &World<'_>, name: &str) -> Vec<Write> {
-    let of = |write: &Write| write.resource.starts_with("dwsdatasources") && write.name == name && write.is_accepted();
+async fn writes(world: &World<'_>, name: &str) -> Vec<Request> {
+    let of =
+        |write: &Request| write.resource.starts_with("dwsdatasources") && write.name == name && write.is_accepted();
     world.namespace.operator_writes().await.into_iter().filter(of).collect()
 }
 

@@ -15,7 +15,8 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
     metrics.recovered();
     metrics.orphaned();
     metrics.set_breakers_open(2);
-    metrics.set_undecodable("DwsDataSource", 1);
+    metrics.undecodable("DwsDataSource", 0, 2);
+    metrics.undecodable("DwsDataSource", 2, 1);
     metrics.log_lines_dropped().inc();
     let working = metrics.active_worker("dwsdatasource");
     let text = metrics.encode();

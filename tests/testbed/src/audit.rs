@@ -1,4 +1,4 @@
-//! Who wrote what: the apiserver's audit log, from a moment on.
+//! Who asked for what: the apiserver's audit log, from a moment on.
 //!
 //! Every request stands in the log twice: before it is handled and after it was answered. A marker request therefore tells
 //! when the log is complete: what was answered before the marker was sent stands before it, at least with its first line.
@@ -21,8 +21,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The verbs that change something.
 const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
-/// The API group whose objects are questions: creating one stores nothing.
-const QUESTIONS: &str = "authorization.k8s.io";
+/// The API groups whose objects are questions: creating one stores nothing, and anybody may ask about himself.
+const QUESTIONS: [&str; 2] = ["authentication.k8s.io", "authorization.k8s.io"];
 
 /// The audit log from the moment on that this value was made.
 #[derive(Debug, Clone)]
@@ -32,30 +32,44 @@ pub struct AuditLog {
     admin: Config,
 }
 
-/// A request that was to change something, and the answer to it.
+/// A request and the answer to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Write {
+pub struct Request {
     /// Who sent it, such as `system:serviceaccount:analytics:dws-operator`.
     pub user: String,
     /// The verb, such as `patch`.
     pub verb: String,
-    /// The namespace; empty for cluster-wide kinds.
+    /// The API group; empty for the core.
+    pub group: String,
+    /// The namespace; empty for cluster-wide kinds, and for lists and watches of all namespaces.
     pub namespace: String,
-    /// The resource, such as `dwsdatasources`.
+    /// The resource, such as `dwsdatasources`; empty if the request was about none, such as `/version`.
     pub resource: String,
     /// The subresource, such as `status`; empty for the object itself.
     pub subresource: String,
-    /// The object's name; empty if the server chose it.
+    /// The object's name; empty if the server chose it, or there is none.
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u16,
 }
 
-impl Write {
+impl Request {
     /// Whether the apiserver did it.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         (200..300).contains(&self.code)
+    }
+
+    /// Whether it was to change something.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        WRITES.contains(&self.verb.as_str()) && !self.is_question()
+    }
+
+    /// Whether it asked about rights or identities.
+    #[must_use]
+    pub fn is_question(&self) -> bool {
+        QUESTIONS.contains(&self.group.as_str())
     }
 }
 
@@ -108,16 +122,21 @@ impl AuditLog {
         })
     }
 
-    /// All writes that `filter` lets through and that were answered before this call, in the order of their answers.
+    /// All requests that `filter` lets through and that were answered before this call, in the order of their answers. A watch is
+    /// answered when it begins.
     ///
     /// # Panics
     /// If the log cannot be read or does not catch up within 20 s.
-    pub async fn writes(&self, filter: impl Fn(&Write) -> bool) -> Vec<Write> {
+    pub async fn requests(&self, filter: impl Fn(&Request) -> bool) -> Vec<Request> {
         let lines = self
             .read_to_now()
             .await
             .unwrap_or_else(|error| panic!("{}: {error:#}", self.path.display()));
-        lines.into_iter().filter_map(Write::from_line).filter(filter).collect()
+        lines
+            .into_iter()
+            .filter_map(Request::from_line)
+            .filter(filter)
+            .collect()
     }
 
     async fn read_to_now(&self) -> Result<Vec<Line>> {
@@ -150,7 +169,7 @@ impl AuditLog {
     }
 }
 
-impl Write {
+impl Request {
     fn from_line(line: Line) -> Option<Self> {
         let ObjectRef {
             api_group,
@@ -159,14 +178,19 @@ impl Write {
             subresource,
             name,
         } = line.object_ref;
-        let is_write = WRITES.contains(&line.verb.as_str()) && api_group != QUESTIONS;
-        if line.stage != "ResponseComplete" || !is_write {
+        let answered = if line.verb == "watch" {
+            "ResponseStarted"
+        } else {
+            "ResponseComplete"
+        };
+        if line.stage != answered {
             return None;
         }
         let code = line.response_status?.code;
         Some(Self {
             user: line.user.username,
             verb: line.verb,
+            group: api_group,
             namespace,
             resource,
             subresource,
@@ -178,7 +202,7 @@ impl Write {
 
 /// How often each kind of write occurs, by resource (with its subresource), object and verb.
 #[must_use]
-pub fn count<'a>(writes: impl IntoIterator<Item = &'a Write>) -> BTreeMap<(String, String, String), usize> {
+pub fn count<'a>(writes: impl IntoIterator<Item = &'a Request>) -> BTreeMap<(String, String, String), usize> {
     let mut counts = BTreeMap::new();
     for write in writes {
         let mut resource = write.resource.clone();
@@ -209,7 +233,8 @@ fn is_complete(lines: &[Line], marker: &str) -> bool {
     };
     let answered: BTreeSet<&str> = lines
         .iter()
-        .filter(|line| matches!(line.stage.as_str(), "ResponseComplete" | "Panic"))
+        // The answer to an unknown user is begun, as the log has it, and never completed.
+        .filter(|line| line.stage != "RequestReceived")
         .map(|line| line.audit_id.as_str())
         .collect();
     lines[..end]
@@ -219,45 +244,4 @@ fn is_complete(lines: &[Line], marker: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ARRIVED: &str = r#"{"auditID":"a","stage":"RequestReceived","verb":"patch","requestURI":"/x","user":{"username":"op"},"objectRef":{"resource":"dwsdatasources","subresource":"status","namespace":"n","name":"lake"}}"#;
-    const ANSWERED: &str = r#"{"auditID":"a","stage":"ResponseComplete","verb":"patch","requestURI":"/x","user":{"username":"op"},"objectRef":{"resource":"dwsdatasources","subresource":"status","namespace":"n","name":"lake"},"responseStatus":{"code":200}}"#;
-    const MARKER: &str = r#"{"auditID":"m","stage":"RequestReceived","verb":"get","requestURI":"/version?marker=1","user":{"username":"admin"}}"#;
-
-    fn log(lines: &[&str]) -> Vec<Line> {
-        parse(&format!("{}\n", lines.join("\n")))
-    }
-
-    #[test]
-    fn a_log_is_complete_once_marker_and_earlier_answers_are_there() {
-        let marker = "/version?marker=1";
-        assert!(!is_complete(&log(&[ARRIVED, ANSWERED]), marker), "no marker");
-        assert!(
-            !is_complete(&log(&[ARRIVED, MARKER]), marker),
-            "a write without its answer"
-        );
-        assert!(
-            is_complete(&log(&[ARRIVED, MARKER, ANSWERED]), marker),
-            "the answer may come after the marker"
-        );
-        assert!(
-            is_complete(&log(&[MARKER, ARRIVED]), marker),
-            "a later write does not count"
-        );
-    }
-
-    #[test]
-    fn a_write_counts_once_and_a_half_written_line_not_at_all() {
-        let text = format!("{ARRIVED}\n{ANSWERED}\n{}", &ANSWERED[..40]);
-        let writes: Vec<Write> = parse(&text).into_iter().filter_map(Write::from_line).collect();
-        let expected = (
-            "dwsdatasources/status".to_owned(),
-            "lake".to_owned(),
-            "patch".to_owned(),
-        );
-        assert_eq!(count(&writes), BTreeMap::from([(expected, 1)]));
-        assert!(writes[0].is_accepted());
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //!     └ TestNamespace     one a story: ServiceAccount, rights, token
 //!         ├ Proxy         between the operator and both of its APIs: records, cuts, delays, answers, holds
 //!         ├ Operator      the real binary: start, kill, terminate, pause, restart
+//!         ├ Kubectl       what a user sees
 //!         └ StatusRecorder, AuditLog, etcd_dump   what really happened; kstatus and Flux's rules judge it
 //! ```
 //!
@@ -13,6 +14,8 @@
 
 mod audit;
 mod background;
+mod check;
+mod cleanup;
 mod conditions;
 mod control_plane;
 mod etcd;
@@ -20,6 +23,7 @@ mod flux;
 mod history;
 mod kstatus;
 mod kubeconfig;
+mod kubectl;
 mod lists;
 mod manifests;
 mod namespace;
@@ -32,12 +36,14 @@ mod recorder;
 mod supervisor;
 pub mod wait;
 
-pub use audit::{AuditLog, Write, count};
+pub use audit::{AuditLog, Request, count};
+pub use check::{Checked, check};
 pub use control_plane::{AUDIT_LOG_VARIABLE, ControlPlane, ETCD_VARIABLE, KUBECONFIG_VARIABLE};
-pub use etcd::{Entry, etcd_dump};
+pub use etcd::{Entry, etcd_dump, etcd_put};
 pub use flux::flux_violations;
 pub use history::{History, Version};
 pub use kstatus::{Kstatus, kstatus};
+pub use kubectl::Kubectl;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorBuilder};
 pub use proxy::{Action, Api, Call, Fate, Hit, Proxy, Rule, Stage};

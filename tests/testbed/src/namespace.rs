@@ -1,34 +1,34 @@
 //! A namespace of its own for each story, with the operator's identity, rights, proxy and recorder.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::core::TypeMeta;
-use kube::{Client, ResourceExt};
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
 use serde_json::json;
 
-use crate::audit::{AuditLog, Write};
+use crate::audit::{AuditLog, Request};
+use crate::cleanup::clean;
 use crate::kubeconfig::Access;
 use crate::rbac::{self, Scope};
-use crate::{ControlPlane, Proxy, StatusRecorder, background, manifests, wait};
+use crate::{ControlPlane, Kubectl, Proxy, StatusRecorder, background, manifests};
 
 /// The operator's ServiceAccount in every namespace.
 const SERVICE_ACCOUNT: &str = "dws-operator";
 /// How long the operator's token is valid: longer than any story.
 const TOKEN_SECONDS: i64 = 6 * 60 * 60;
-/// How long the apiserver may take to notice new rights.
-const RIGHTS: Duration = Duration::from_secs(20);
 
 /// A story's namespace. When it is dropped, its objects are removed, and every status that the operator wrote is held against
 /// the rules, unless the story has failed already.
 pub struct TestNamespace<'p> {
     plane: &'p ControlPlane,
     name: String,
+    /// Where the operator's ServiceAccount and Lease are.
+    home: String,
     scope: Scope,
     token: String,
     admin: Client,
@@ -43,7 +43,8 @@ impl<'p> TestNamespace<'p> {
     /// # Panics
     /// If the apiserver refuses something; the message says what.
     pub async fn create(plane: &'p ControlPlane, hint: &str) -> Self {
-        Self::with_scope(plane, hint, Scope::Namespaced).await
+        let name = unique(hint);
+        Self::with(plane, &name, &name, Scope::Namespaced).await
     }
 
     /// Makes one for an operator that serves all namespaces. As such operators would get in each other's way, the control plane
@@ -52,39 +53,51 @@ impl<'p> TestNamespace<'p> {
     /// # Panics
     /// If the apiserver refuses something; the message says what.
     pub async fn create_cluster_wide(plane: &'p ControlPlane, hint: &str) -> Self {
-        Self::with_scope(plane, hint, Scope::ClusterWide).await
+        let name = unique(hint);
+        Self::with(plane, &name, &name, Scope::ClusterWide).await
     }
 
-    async fn with_scope(plane: &'p ControlPlane, hint: &str, scope: Scope) -> Self {
-        Self::try_create(plane, hint, scope)
+    /// Makes one for an operator that has a namespace of its own besides, as an installation has. Elsewhere one namespace is both.
+    ///
+    /// # Panics
+    /// If the apiserver refuses something; the message says what.
+    pub async fn create_apart(plane: &'p ControlPlane, hint: &str, scope: Scope) -> Self {
+        let name = unique(hint);
+        Self::with(plane, &name, &format!("{name}-operator"), scope).await
+    }
+
+    async fn with(plane: &'p ControlPlane, name: &str, home: &str, scope: Scope) -> Self {
+        Self::try_create(plane, name, home, scope)
             .await
-            .unwrap_or_else(|error| panic!("a namespace for {hint}: {error:#}"))
+            .unwrap_or_else(|error| panic!("the namespace {name}: {error:#}"))
     }
 
-    async fn try_create(plane: &'p ControlPlane, hint: &str, scope: Scope) -> Result<Self> {
+    async fn try_create(plane: &'p ControlPlane, name: &str, home: &str, scope: Scope) -> Result<Self> {
         let admin = plane.admin();
-        let name = format!("{hint}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let metadata = ObjectMeta {
-            name: Some(name.clone()),
-            ..ObjectMeta::default()
-        };
-        let namespace = Namespace {
-            metadata,
-            ..Namespace::default()
-        };
-        Api::all(admin.clone())
-            .create(&PostParams::default(), &namespace)
-            .await
-            .context("creating it")?;
-        for object in rbac::render(scope, &name)? {
+        for name in BTreeSet::from([name, home]) {
+            let metadata = ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            };
+            let namespace = Namespace {
+                metadata,
+                ..Namespace::default()
+            };
+            Api::all(admin.clone())
+                .create(&PostParams::default(), &namespace)
+                .await
+                .context("creating it")?;
+        }
+        for object in rbac::render(scope, name, home)? {
             manifests::apply(&admin, &object).await?;
         }
-        let watched = (scope == Scope::Namespaced).then(|| name.clone());
+        let watched = (scope == Scope::Namespaced).then(|| name.to_owned());
         let recorder = StatusRecorder::start(plane.config(), watched).await?;
-        let token = token(&admin, &name).await.context("the operator's token")?;
+        let token = token(&admin, home).await.context("the operator's token")?;
         let this = Self {
             plane,
-            name,
+            name: name.to_owned(),
+            home: home.to_owned(),
             scope,
             token,
             admin,
@@ -101,6 +114,12 @@ impl<'p> TestNamespace<'p> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The namespace of the operator: this one, unless the operator was made apart.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        &self.home
     }
 
     /// Which namespaces its operator serves.
@@ -141,6 +160,15 @@ impl<'p> TestNamespace<'p> {
         Api::namespaced(self.admin.clone(), &self.name)
     }
 
+    /// The administrator's `kubectl` in this namespace.
+    ///
+    /// # Panics
+    /// If it is not built, or no folder can be made for it.
+    #[must_use]
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(self.plane.kubeconfig(), &self.name).unwrap_or_else(|error| panic!("kubectl: {error:#}"))
+    }
+
     /// The proxy that the operator goes through, unless it is started with another one.
     #[must_use]
     pub fn proxy(&self) -> &Proxy {
@@ -168,9 +196,19 @@ impl<'p> TestNamespace<'p> {
     ///
     /// # Panics
     /// If the audit log cannot be read.
-    pub async fn operator_writes(&self) -> Vec<Write> {
-        let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", self.name);
-        self.audit.writes(|write| write.user == user).await
+    pub async fn operator_writes(&self) -> Vec<Request> {
+        let mut requests = self.operator_requests().await;
+        requests.retain(Request::is_write);
+        requests
+    }
+
+    /// All requests of the operator so far, and of others that used its identity, in the order of their answers.
+    ///
+    /// # Panics
+    /// If the audit log cannot be read.
+    pub async fn operator_requests(&self) -> Vec<Request> {
+        let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", self.home);
+        self.audit.requests(|request| request.user == user).await
     }
 
     /// How the operator reaches the apiserver through `proxy`.
@@ -179,43 +217,39 @@ impl<'p> TestNamespace<'p> {
             server: proxy.kube_url().to_owned(),
             authority: proxy.kube_authority().to_owned(),
             token: self.token.clone(),
-            namespace: self.name.clone(),
+            namespace: self.home.clone(),
         }
     }
 
-    /// The apiserver learns of roles and bindings by watches of its own.
+    /// The flags of the operator and of its checks that say where it is and what it serves.
+    pub(crate) fn flags(&self, kubeconfig: &Path) -> Vec<String> {
+        let mut flags = vec![
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--namespace={}", self.home),
+            "--allow-insecure-endpoints".to_owned(),
+        ];
+        if self.scope == Scope::Namespaced {
+            flags.push(format!("--watch-namespace={}", self.name));
+        }
+        flags
+    }
+
     async fn wait_for_rights(&self) -> Result<()> {
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.try_operator_client()?);
-        for (group, verb, resource, name) in [
-            ("coordination.k8s.io", "update", "leases", "dws-operator"),
-            ("dws.huaweicloud.com", "list", "dwsdatasources", ""),
-            ("", "get", "secrets", ""),
+        let operator = self.try_operator_client()?;
+        for (namespace, group, verb, resource, name) in [
+            (&self.home, "coordination.k8s.io", "update", "leases", "dws-operator"),
+            (&self.name, "dws.huaweicloud.com", "list", "dwsdatasources", ""),
+            (&self.name, "", "get", "secrets", ""),
         ] {
-            let attributes = ResourceAttributes {
-                namespace: Some(self.name.clone()),
+            let right = ResourceAttributes {
+                namespace: Some(namespace.clone()),
                 group: Some(group.to_owned()),
                 verb: Some(verb.to_owned()),
                 resource: Some(resource.to_owned()),
                 name: Some(name.to_owned()),
                 ..ResourceAttributes::default()
             };
-            let spec = SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(attributes),
-                ..Default::default()
-            };
-            let review = SelfSubjectAccessReview {
-                spec,
-                ..Default::default()
-            };
-            wait::until(
-                RIGHTS,
-                &format!("the operator's right to {verb} {resource}"),
-                async || match reviews.create(&PostParams::default(), &review).await {
-                    Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => Ok(()),
-                    answer => Err(answer.map(|review| review.status)),
-                },
-            )
-            .await;
+            rbac::until_allowed(&operator, right).await;
         }
         Ok(())
     }
@@ -223,8 +257,17 @@ impl<'p> TestNamespace<'p> {
 
 impl Drop for TestNamespace<'_> {
     fn drop(&mut self) {
-        let (config, name) = (self.plane.config(), self.name.clone());
-        let cleaned = background::block_on(async move { clean(&Client::try_from(config)?, &name).await });
+        let (config, names) = (
+            self.plane.config(),
+            BTreeSet::from([self.name.clone(), self.home.clone()]),
+        );
+        let cleaned = background::block_on(async move {
+            let admin = Client::try_from(config)?;
+            for name in names {
+                clean(&admin, &name).await?;
+            }
+            anyhow::Ok(())
+        });
         if let Err(error) = cleaned {
             eprintln!("cleaning the namespace {}: {error:#}", self.name);
         }
@@ -234,6 +277,12 @@ impl Drop for TestNamespace<'_> {
     }
 }
 
+/// A name that no other namespace has.
+fn unique(hint: &str) -> String {
+    format!("{hint}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8])
+}
+
+/// A token of the operator's ServiceAccount in its namespace.
 async fn token(admin: &Client, namespace: &str) -> Result<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
     let spec = TokenRequestSpec {
@@ -248,44 +297,4 @@ async fn token(admin: &Client, namespace: &str) -> Result<String> {
         .create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request)
         .await?;
     Ok(answer.status.context("an answer without a token")?.token)
-}
-
-/// Removes what the story left: nobody else does, as there is no controller manager.
-async fn clean(admin: &Client, namespace: &str) -> Result<()> {
-    for kind in ["DwsDataSource", "DwsProvider"] {
-        let types = TypeMeta {
-            api_version: "dws.huaweicloud.com/v1alpha1".to_owned(),
-            kind: kind.to_owned(),
-        };
-        let api: Api<DynamicObject> = manifests::api(admin, &types, Some(namespace))?;
-        for name in api
-            .list_metadata(&ListParams::default())
-            .await?
-            .iter()
-            .map(ResourceExt::name_any)
-        {
-            let without_finalizers = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            api.patch(&name, &PatchParams::default(), &without_finalizers).await?;
-            // With its finalizers gone an object that was being deleted is gone too.
-            let _ = api.delete(&name, &DeleteParams::default()).await;
-        }
-    }
-    let secrets: Api<Secret> = Api::namespaced(admin.clone(), namespace);
-    secrets
-        .delete_collection(&DeleteParams::default(), &ListParams::default())
-        .await?;
-    let bindings: Api<ClusterRoleBinding> = Api::all(admin.clone());
-    for name in bindings
-        .list_metadata(&ListParams::default())
-        .await?
-        .iter()
-        .map(ResourceExt::name_any)
-    {
-        if name.ends_with(&format!(":{namespace}")) {
-            bindings.delete(&name, &DeleteParams::default()).await?;
-        }
-    }
-    let namespaces: Api<Namespace> = Api::all(admin.clone());
-    namespaces.delete(namespace, &DeleteParams::default()).await?;
-    Ok(())
 }

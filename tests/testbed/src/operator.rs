@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::supervisor::{Launch, Process, Supervisor};
-use crate::{Proxy, Scope, TestNamespace, background, programs, wait};
+use crate::{Proxy, TestNamespace, background, programs, wait};
 
 /// How long the operator may take to listen after its start.
 const LISTENS: Duration = Duration::from_secs(30);
@@ -90,20 +90,14 @@ impl<'n> OperatorBuilder<'n> {
             .context("making a folder")?;
         let kubeconfig = folder.path().join("kubeconfig");
         self.namespace.access(self.proxy).write(&kubeconfig)?;
-        let namespace = self.namespace.name();
-        let mut args = vec![
-            "run".to_owned(),
-            format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--namespace={namespace}"),
+        let mut args = vec!["run".to_owned()];
+        args.extend(self.namespace.flags(&kubeconfig));
+        args.extend([
             format!("--identity={}", self.identity),
-            "--allow-insecure-endpoints".to_owned(),
             "--health-address=127.0.0.1:0".to_owned(),
             "--metrics-address=127.0.0.1:0".to_owned(),
             "--log-format=json".to_owned(),
-        ];
-        if self.namespace.scope() == Scope::Namespaced {
-            args.push(format!("--watch-namespace={namespace}"));
-        }
+        ]);
         args.extend(self.args);
         let program = match self.program {
             Some(program) => program,

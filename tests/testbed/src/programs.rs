@@ -12,7 +12,7 @@ pub(crate) fn workspace() -> &'static Path {
         .expect("the crate lies two folders below the workspace")
 }
 
-/// `etcd` or `kube-apiserver`: from the folder in `KUBEBUILDER_ASSETS`, else as `tools/build` left it.
+/// `etcd`, `kube-apiserver` or `kubectl`: from the folder in `KUBEBUILDER_ASSETS`, else as `tools/build` left it.
 pub(crate) fn kubernetes(name: &str) -> Result<PathBuf> {
     let folder = std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| workspace().join(".cache/bin"), PathBuf::from);
     let program = folder.join(name);

@@ -1,16 +1,22 @@
-//! The RBAC that is shipped in `deploy/rbac`, for an operator in a story's namespace.
+//! The RBAC that is shipped in `deploy/rbac`, for an operator of a story.
+
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kube::api::DynamicObject;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::Client;
+use kube::api::{Api, DynamicObject, PostParams};
 
 use crate::manifests::{kind, read_folder};
+use crate::wait;
 
-/// The folder for an operator that serves all namespaces.
-const CLUSTER_WIDE: &str = "deploy/rbac";
+/// How long the apiserver may take to notice new rights.
+const RIGHTS: Duration = Duration::from_secs(20);
+
+/// The folder for an operator that serves all namespaces; its ClusterRoles are installed once, as they are.
+pub(crate) const CLUSTER_WIDE: &str = "deploy/rbac";
 /// The folder with what an operator needs instead that serves some namespaces.
 const NAMESPACED: &str = "deploy/rbac/namespaced";
-/// All folders with RBAC.
-pub(crate) const FOLDERS: [&str; 2] = [CLUSTER_WIDE, NAMESPACED];
 
 /// Which namespaces an operator serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,61 +27,113 @@ pub enum Scope {
     ClusterWide,
 }
 
-/// The objects to create for an operator in `namespace`, besides the ClusterRoles.
-pub(crate) fn render(scope: Scope, namespace: &str) -> Result<Vec<DynamicObject>> {
+/// The objects to create for an operator in the namespace `home`, besides the ClusterRoles; it serves `watched`, or all.
+pub(crate) fn render(scope: Scope, watched: &str, home: &str) -> Result<Vec<DynamicObject>> {
     let mut objects = read_folder(CLUSTER_WIDE)?;
-    if scope == Scope::Namespaced {
-        objects.retain(|object| !kind(object).starts_with("Cluster"));
-        objects.extend(read_folder(NAMESPACED)?);
-    }
     objects.retain(|object| kind(object) != "ClusterRole");
-    for object in &mut objects {
-        if kind(object) == "ClusterRoleBinding" {
-            let name = object
-                .metadata
-                .name
-                .as_mut()
-                .context("a ClusterRoleBinding without a name")?;
-            name.push(':');
-            name.push_str(namespace);
-        } else {
-            object.metadata.namespace = Some(namespace.to_owned());
-        }
-        if let Some(subjects) = object
-            .data
-            .get_mut("subjects")
-            .and_then(|subjects| subjects.as_array_mut())
-        {
-            for subject in subjects {
-                subject["namespace"] = namespace.into();
-            }
-        }
+    let mut there = Vec::new();
+    if scope == Scope::Namespaced {
+        objects.retain(|object| kind(object) != "ClusterRoleBinding");
+        there = read_folder(NAMESPACED)?;
     }
+    for object in &mut objects {
+        settle(object, home, home)?;
+    }
+    for object in &mut there {
+        settle(object, watched, home)?;
+    }
+    objects.extend(there);
     Ok(objects)
+}
+
+/// Waits until `user` has a right: the apiserver learns of roles and bindings by watches of its own.
+pub(crate) async fn until_allowed(user: &Client, right: ResourceAttributes) {
+    let what = format!("the right {right:?}");
+    let spec = SelfSubjectAccessReviewSpec {
+        resource_attributes: Some(right),
+        ..Default::default()
+    };
+    let review = SelfSubjectAccessReview {
+        spec,
+        ..Default::default()
+    };
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(user.clone());
+    wait::until(RIGHTS, &what, async || {
+        match reviews.create(&PostParams::default(), &review).await {
+            Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => Ok(()),
+            answer => Err(answer.map(|review| review.status)),
+        }
+    })
+    .await;
+}
+
+/// Moves an object into a namespace, or names it after that if it is in none, and its subjects into the operator's.
+fn settle(object: &mut DynamicObject, namespace: &str, home: &str) -> Result<()> {
+    if kind(object) == "ClusterRoleBinding" {
+        let name = object.metadata.name.as_mut();
+        let name = name.context("a ClusterRoleBinding without a name")?;
+        name.push(':');
+        name.push_str(namespace);
+    } else {
+        object.metadata.namespace = Some(namespace.to_owned());
+    }
+    let subjects = object.data.get_mut("subjects");
+    for subject in subjects
+        .and_then(|subjects| subjects.as_array_mut())
+        .into_iter()
+        .flatten()
+    {
+        subject["namespace"] = home.into();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::ResourceExt;
-
     use super::*;
 
     #[test]
     fn every_subject_and_every_namespaced_object_is_moved() {
-        for scope in [Scope::Namespaced, Scope::ClusterWide] {
-            let objects = render(scope, "story").unwrap();
-            let mut kinds: Vec<&str> = objects.iter().map(kind).collect();
-            kinds.sort_unstable();
-            kinds.dedup();
-            assert_eq!(
-                kinds,
-                ["ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"],
-                "{scope:?}"
-            );
+        for (scope, expected) in [
+            (
+                Scope::Namespaced,
+                [
+                    "Role there",
+                    "RoleBinding there",
+                    "Role home",
+                    "RoleBinding home",
+                    "ServiceAccount home",
+                ]
+                .as_slice(),
+            ),
+            (
+                Scope::ClusterWide,
+                [
+                    "ClusterRoleBinding",
+                    "Role home",
+                    "RoleBinding home",
+                    "ServiceAccount home",
+                ]
+                .as_slice(),
+            ),
+        ] {
+            let objects = render(scope, "there", "home").unwrap();
+            let shown = |object: &DynamicObject| match &object.metadata.namespace {
+                Some(namespace) => format!("{} {namespace}", kind(object)),
+                None => kind(object).to_owned(),
+            };
+            let (mut kinds, mut expected) = (objects.iter().map(shown).collect::<Vec<_>>(), expected.to_vec());
+            kinds.sort();
+            expected.sort_unstable();
+            assert_eq!(kinds, expected, "{scope:?}");
             for object in &objects {
                 let text = serde_json::to_string(object).unwrap();
                 assert!(!text.contains(r#""namespace":"dws-operator""#), "{text}");
-                assert!(object.namespace().is_none() || object.namespace().as_deref() == Some("story"));
+                let subjects = object.data["subjects"].as_array();
+                assert!(
+                    subjects.is_none_or(|all| all.iter().all(|subject| subject["namespace"] == "home")),
+                    "{text}"
+                );
             }
         }
     }

@@ -19,13 +19,11 @@ pub(super) async fn install(client: &Client) -> Result<()> {
     for crd in &crds {
         manifests::apply(client, crd).await?;
     }
-    for folder in crate::rbac::FOLDERS {
-        for object in manifests::read_folder(folder)?
-            .iter()
-            .filter(|object| manifests::kind(object) == "ClusterRole")
-        {
-            manifests::apply(client, object).await?;
-        }
+    for object in manifests::read_folder(crate::rbac::CLUSTER_WIDE)?
+        .iter()
+        .filter(|object| manifests::kind(object) == "ClusterRole")
+    {
+        manifests::apply(client, object).await?;
     }
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for name in crds.iter().map(ResourceExt::name_any) {

@@ -30,22 +30,20 @@ pub struct ControlPlane {
     config: Config,
     audit_log: Option<PathBuf>,
     etcd: Option<String>,
+    kubeconfig: PathBuf,
     own: Option<Own>,
 }
 
 /// What only the process knows that started the control plane.
 struct Own {
     admin: Access,
-    kubeconfig: PathBuf,
     // Ends etcd and kube-apiserver and removes their folder.
     _supervisor: Supervisor,
 }
 
 impl std::fmt::Debug for Own {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Own")
-            .field("kubeconfig", &self.kubeconfig)
-            .finish_non_exhaustive()
+        f.debug_struct("Own").finish_non_exhaustive()
     }
 }
 
@@ -87,9 +85,9 @@ impl ControlPlane {
             config: launched.admin.config().await?,
             audit_log: Some(launched.audit_log),
             etcd: Some(launched.etcd),
+            kubeconfig: launched.kubeconfig,
             own: Some(Own {
                 admin: launched.admin,
-                kubeconfig: launched.kubeconfig,
                 _supervisor: launched.supervisor,
             }),
         };
@@ -103,6 +101,7 @@ impl ControlPlane {
             config: Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?,
             audit_log: std::env::var_os(AUDIT_LOG_VARIABLE).map(PathBuf::from),
             etcd: std::env::var(ETCD_VARIABLE).ok(),
+            kubeconfig: kubeconfig.to_owned(),
             own: None,
         };
         install::install(&plane.try_admin()?).await?;
@@ -153,10 +152,10 @@ impl ControlPlane {
     /// # Errors
     /// If it was not started by this process.
     pub fn environment(&self) -> Result<BTreeMap<&'static str, String>> {
-        let own = self.own.as_ref().context("the control plane is somebody else's")?;
+        ensure!(self.own.is_some(), "the control plane is somebody else's");
         let audit_log = self.audit_log.as_ref().context("the control plane has no audit log")?;
         Ok(BTreeMap::from([
-            (KUBECONFIG_VARIABLE, own.kubeconfig.display().to_string()),
+            (KUBECONFIG_VARIABLE, self.kubeconfig.display().to_string()),
             (AUDIT_LOG_VARIABLE, audit_log.display().to_string()),
             (ETCD_VARIABLE, self.etcd().to_owned()),
         ]))
@@ -178,6 +177,11 @@ impl ControlPlane {
     #[must_use]
     pub fn server(&self) -> String {
         self.config.cluster_url.to_string().trim_end_matches('/').to_owned()
+    }
+
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// The configuration of the administrator's clients.
