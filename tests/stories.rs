@@ -27,12 +27,22 @@ mod check;
 mod claims;
 #[path = "stories/counts.rs"]
 mod counts;
+#[path = "stories/counts_idle.rs"]
+mod counts_idle;
 #[path = "stories/create.rs"]
 mod create;
 #[path = "stories/delete.rs"]
 mod delete;
+#[path = "stories/delete_proof.rs"]
+mod delete_proof;
+#[path = "stories/delete_waits.rs"]
+mod delete_waits;
 #[path = "stories/drift.rs"]
 mod drift;
+#[path = "stories/drift_lists.rs"]
+mod drift_lists;
+#[path = "stories/drift_states.rs"]
+mod drift_states;
 #[path = "stories/echo.rs"]
 mod echo;
 #[path = "stories/endpoints.rs"]

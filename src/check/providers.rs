@@ -1,12 +1,12 @@
 //! Whether each provider can be used: its Secret, its endpoint, its project, and one call to DWS with its credentials.
 //!
 //! The call lists the data sources of one DWS cluster, which changes nothing. Where no cluster is known it is one that does not exist, and
-//! DWS's own word for that is the proof: the gateway before DWS refuses wrong credentials and foreign projects first. To ask IAM instead
-//! would prove less and need more: not the endpoint of DWS, and a permission and a route that an operator with an access key and a
-//! `projectID` does without. A 404 that is not DWS's proves nothing: any web server answers that.
+//! DWS's own word for that is the proof: the gateway before DWS refuses wrong credentials first. To ask IAM instead would prove less and
+//! need more: not the endpoint of DWS, and a permission and a route that an operator with an access key and a `projectID` does without. A
+//! 404 that is not DWS's proves nothing: any web server answers that.
 //!
-//! A key that the cloud refuses is tried once: it counts
-//! together with the tries of a running operator towards the lock that the cloud puts on a key after more than five failures.
+//! A key that the cloud refuses is tried once: it counts together with the tries of a running operator towards the lock that the cloud
+//! puts on a key after more than five failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,9 @@ use crate::runtime::timings::Timings;
 /// A cluster id that no DWS cluster has, for providers of which no cluster is known. It is a well-formed one (version 4), so that DWS
 /// looks for the cluster instead of refusing the id.
 const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
-/// The code of DWS for "not found or no permission"; about a cluster that does not exist it is as good as "not found".
+/// DWS's own word that a cluster does not exist.
+const CLUSTER_GONE: FailureKind = FailureKind::Gone { what: Missing::Cluster };
+/// The code of DWS for "not found or no permission"; about a cluster that does not exist it may be either.
 const NOT_FOUND_OR_DENIED: &str = "DWS.0015";
 
 /// No write ever starts.
@@ -158,15 +160,15 @@ fn judge(connected: &Connected, probe: &Probe, listed: &Result<Listing, Failure>
             probe.cluster_id
         )),
         (Ok(_), None) => Ok(works),
-        (Err(failure), None) if finds_nothing(failure) => Ok(format!("{works}; no DWS cluster is known to ask for")),
+        (Err(failure), None) if failure.kind == CLUSTER_GONE => {
+            Ok(format!("{works}; no DWS cluster is known to ask for"))
+        }
+        (Err(failure), None) if failure.code.as_deref() == Some(NOT_FOUND_OR_DENIED) => Ok(format!(
+            "{} accepts the credentials; whether for project {} is not known, for no DWS cluster is known to ask for",
+            connected.endpoint, connected.project_id
+        )),
         (Err(failure), _) => Err(advice(failure, probe)),
     }
-}
-
-/// Whether DWS itself saw the request, and only lacks the cluster that it is about.
-fn finds_nothing(failure: &Failure) -> bool {
-    let gone = FailureKind::Gone { what: Missing::Cluster };
-    failure.kind == gone || failure.code.as_deref() == Some(NOT_FOUND_OR_DENIED)
 }
 
 fn advice(failure: &Failure, probe: &Probe) -> String {

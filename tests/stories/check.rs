@@ -244,6 +244,15 @@ async fn a_provider_that_does_not_work_is_told_without_its_secrets() {
 
     world.create(&key("right")).await;
     well(&check(&world.namespace, &[]).await);
+    let either = Fault::on(
+        Call::List,
+        Answer::error(403, "DWS.0015", "Not found or no permission."),
+    );
+    world.cloud.add_fault(either);
+    let checked = check(&world.namespace, &[]).await;
+    well(&checked);
+    assert!(checked.report.contains("whether for project"), "{}", checked.report);
+    world.cloud.clear_faults();
     // Any web server says that of a path that it does not know.
     let stranger = Fault::on(Call::List, Answer::with_body(404, Body::Html));
     world.cloud.add_fault(stranger);

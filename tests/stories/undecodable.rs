@@ -180,7 +180,7 @@ async fn an_undecodable_provider_is_told_of() {
     let mut other = provider(&world.endpoint);
     other.metadata.name = Some("other".to_owned());
     world.create(&other).await;
-    spoil(&world, "DwsProvider", "default", "ownershipMarker").await;
+    spoil(&world, "DwsProvider", "default", "auth").await;
     let operator = world.operator().start().await;
     world.event("default", "Undecodable").await;
     counts(&operator, "DwsProvider", 1).await;

@@ -50,7 +50,11 @@ pub fn decide(o: &Observation) -> Plan {
 }
 
 fn retain(o: &Observation) -> Plan {
+    let accepted = delete_accepted(o);
     let note = match (&o.object.status.id, o.open_attempt()) {
+        (Some(id), _) if accepted => Some(format!(
+            "The cloud had agreed to delete data source {id} before deletionPolicy became Retain; see in the console whether it is still there."
+        )),
         (Some(id), _) => Some(format!(
             "Data source {id} stays in the cloud, as deletionPolicy Retain asks."
         )),
@@ -67,11 +71,25 @@ fn retain(o: &Observation) -> Plan {
         (None, _) => None,
     };
     let note = note.map(|text| Note {
-        warning: false,
+        warning: accepted,
         reason: "Retained",
         text,
     });
     Plan::Act(Step::DropFinalizer { note })
+}
+
+/// Whether the cloud has accepted a delete of the recorded id that has not failed since.
+fn delete_accepted(o: &Observation) -> bool {
+    let status = &o.object.status;
+    status.operation.as_ref().is_some_and(|operation| {
+        let sent = match operation.type_ {
+            OperationType::Create => false,
+            // It is recorded before its delete is sent.
+            OperationType::Replace => status.job_id.is_some(),
+            OperationType::Delete => true,
+        };
+        sent && operation.failed_code.is_none()
+    })
 }
 
 /// Without an id and an open intent nothing of ours is in the cloud, unless a lost request shows an effect yet, or somebody took
