@@ -141,8 +141,7 @@ async fn without_a_job_two_lists_are_the_proof() {
         let deletion = Deletion::of(&world, &object);
         let lists = deletion.lists();
         let lacking: Vec<_> = lists.iter().filter(|(_, shows)| !shows).map(|(list, _)| list).collect();
-        let (first, last) = (lacking.first().unwrap(), lacking.last().unwrap());
-        let apart = last.started.duration_since(first.started);
+        let apart = lacking.last().unwrap().started.duration_since(lacking[0].started);
         assert!(
             apart >= DELETED_GAP - ON_ITS_WAY,
             "{name}: two lists {DELETED_GAP:#} apart, not {apart:#}: {lists:?}"

@@ -47,7 +47,7 @@ async fn a_foreign_finalizer_is_waited_for() {
         Some(vec![OTHERS.to_owned(), FINALIZER.to_owned()])
     );
     let ids = |sources: Vec<dws_simulator::Source>| sources.into_iter().map(|it| Some(it.id)).collect::<Vec<_>>();
-    assert_eq!(ids(world.cloud.sources(&cluster(0))), [id.clone()]);
+    assert_eq!(ids(world.cloud.sources(&cluster(0))), std::slice::from_ref(&id));
     assert!(world.calls(Call::Delete).iter().all(|delete| delete.id != id));
 
     world

@@ -18,11 +18,10 @@ struct Row {
 
 const fn row(
     name: &'static str,
-    states: (&'static str, Option<&'static str>),
+    (configure_status, status): (&'static str, Option<&'static str>),
     verdict: (ConditionType, Reason),
     says: &'static str,
 ) -> Row {
-    let (configure_status, status) = states;
     Row {
         name,
         configure_status,

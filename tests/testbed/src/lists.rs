@@ -38,6 +38,7 @@ impl Lists {
             query: call.query.clone(),
             ids: items
                 .iter()
+                .filter(|item| !is_record_of_deleted(item))
                 .filter_map(|item| item["id"].as_str().map(str::to_owned))
                 .collect(),
         });
@@ -57,6 +58,12 @@ impl Lists {
         lists.sort_by_key(|list| list.ended);
         lists.iter().rev().take_while(|list| !list.ids.contains(id)).count()
     }
+}
+
+/// Whether a listed item tells of what is no more: state 400, in any notation (dws-api §2).
+fn is_record_of_deleted(item: &Value) -> bool {
+    let status = &item["status"];
+    status == 400 || status == "400" || status == "DELETED"
 }
 
 #[cfg(test)]
@@ -101,6 +108,11 @@ mod tests {
             list(3, "c", &["b"]),
             list(4, "c", &[]),
         ];
+        let mut deleted = list(1, "c", &["a"]);
+        deleted.response = json!({"data_sources": [{"id": "a", "status": "400"}]})
+            .to_string()
+            .into();
+        assert_eq!(lacking(&[deleted], 9), 1);
         assert_eq!([0, 1, 2, 3, 9].map(|until| lacking(&two, until)), [0, 1, 0, 1, 2]);
         assert_eq!(lacking(&[list(1, "other", &[])], 9), 0);
         let failed = Call {
