@@ -161,7 +161,7 @@ impl Removal {
 
 /// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again.
 fn cluster_counts(o: &Observation) -> bool {
-    o.object.deleting && o.recorded_place().is_some()
+    o.object.deleting && o.object.status.cloud.is_some()
 }
 
 /// The delete that was accepted and has not failed.

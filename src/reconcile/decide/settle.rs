@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{AttemptOutcome, FailureKind, Intent, Lacks, Look, Missing, Observation, Plan, Remote, View};
+use super::super::plan::{AttemptOutcome, Intent, Lacks, Look, Observation, Plan, Remote, View};
 use super::draft::Draft;
 use super::facts::{after, coordinates};
 use super::{live, reach, trouble};
@@ -28,16 +28,7 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
         o.absence(settled_from, o.timings.settle_gap, |lacks| lacks == Lacks::Everything)
     };
     let proven = match &o.remote {
-        Remote::Failed { began, failure } if *began >= since => {
-            let cluster_gone = matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster });
-            if !(cluster_gone && o.object.deleting) {
-                return trouble::unreadable(o, failure);
-            }
-            // Where there is no DWS cluster, there is nothing to delete.
-            o.absence(settled_from, o.timings.settle_gap, |lacks| {
-                matches!(lacks, Lacks::Everything | Lacks::Cluster)
-            })
-        }
+        Remote::Failed { began, failure } if *began >= since => return trouble::unreadable(o, failure),
         Remote::Listed { began, view } if *began >= since => match view {
             View::Ours { item, surplus } => return live::adopt(o, item, surplus, at, Some(intent)),
             View::Leaving { item, ours: true } => return live::adopt(o, item, &[], at, Some(intent)),

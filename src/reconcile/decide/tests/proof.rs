@@ -68,6 +68,9 @@ fn the_clusters_absence_counts_only_by_its_code() {
     let o = unlisted(deleting(ready()), gone(Missing::Cluster));
     assert!(!lets_go(&o));
     assert!(lets_go(&unlisted(later(o, seconds(10)), gone(Missing::Cluster))));
+    let unrecorded = with(deleting(ready()), |o| o.object.status.cloud = None);
+    let o = unlisted(unrecorded, gone(Missing::Cluster));
+    assert!(!lets_go(&unlisted(later(o, seconds(10)), gone(Missing::Cluster))));
     let o = published(unlisted(deleting(ready()), gone(Missing::Something)));
     let o = unlisted(later(o, seconds(10)), gone(Missing::Something));
     assert_eq!(told(&o).reason, Some(Reason::WaitingForCluster));
