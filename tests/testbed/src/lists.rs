@@ -60,10 +60,11 @@ impl Lists {
     }
 }
 
-/// Whether a listed item tells of what is no more: state 400, in any notation (dws-api §2).
+/// Whether a listed item tells of what is no more: either of its states is 400, in any notation (dws-api §2).
 fn is_record_of_deleted(item: &Value) -> bool {
-    let status = &item["status"];
-    status == 400 || status == "400" || status == "DELETED"
+    [&item["status"], &item["configure_status"]]
+        .iter()
+        .any(|state| **state == 400 || **state == "400" || **state == "DELETED")
 }
 
 #[cfg(test)]
