@@ -8,11 +8,10 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{
-    AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Note, Outcome, SecretVersion, Step,
-};
+use super::plan::{Coordinates, CreateRequest, Intent, Note, SecretVersion, Step};
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -34,7 +33,7 @@ pub enum Acted {
 pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Acted, KubernetesError> {
     match step {
         Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
-        Step::PutFinalizer => patch_metadata(ctx, pass, json!({ "finalizers": with_finalizer(&pass.object) })).await,
+        Step::PutFinalizer => put_finalizer(ctx, pass).await,
         Step::Post {
             request,
             intent,
@@ -56,20 +55,28 @@ async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result
         "annotations": { INTENT_ANNOTATION: intent.to_annotation() },
         "finalizers": with_finalizer(&pass.object),
     });
-    let acted = patch_metadata(ctx, pass, metadata).await?;
-    let known = pass
-        .observation
-        .memory
-        .attempt
-        .as_ref()
-        .is_some_and(|known| known.intent.attempt == intent.attempt);
-    if matches!(acted, Acted::Done) && !known {
-        pass.observation.memory.attempt = Some(AttemptMemory {
-            intent,
-            state: AttemptState::Unsent,
-        });
-    }
-    Ok(acted)
+    Ok(match patch_metadata(ctx, pass, metadata).await? {
+        Patched::Done(object) => {
+            // First, or the intent would be taken for one that somebody else wrote and may have sent.
+            pass.observation.note_intent(intent);
+            pass.renew(ctx, object);
+            Acted::Done
+        }
+        Patched::Stale => Acted::Stale,
+        Patched::Gone => Acted::Gone,
+    })
+}
+
+async fn put_finalizer(ctx: &Context, pass: &mut Pass) -> Result<Acted, KubernetesError> {
+    let metadata = json!({ "finalizers": with_finalizer(&pass.object) });
+    Ok(match patch_metadata(ctx, pass, metadata).await? {
+        Patched::Done(object) => {
+            pass.renew(ctx, object);
+            Acted::Done
+        }
+        Patched::Stale => Acted::Stale,
+        Patched::Gone => Acted::Gone,
+    })
 }
 
 /// The object's finalizers with ours among them, once.
@@ -81,8 +88,15 @@ fn with_finalizer(object: &DwsDataSource) -> Vec<String> {
     finalizers
 }
 
+/// What became of a patch.
+enum Patched {
+    Done(DwsDataSource),
+    Stale,
+    Gone,
+}
+
 /// Patches metadata, guarded by the resourceVersion that was read: a stale cache or a second leader gets a conflict here.
-async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> Result<Acted, KubernetesError> {
+async fn patch_metadata(ctx: &Context, pass: &Pass, mut metadata: Value) -> Result<Patched, KubernetesError> {
     metadata["resourceVersion"] = json!(pass.object.resource_version());
     metadata["uid"] = json!(pass.member.uid);
     let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
@@ -92,13 +106,10 @@ async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> 
         .call(api.patch(&pass.member.name, &PatchParams::default(), &patch))
         .await
     {
-        Ok(object) => {
-            pass.renew(ctx, object);
-            Ok(Acted::Done)
-        }
+        Ok(object) => Ok(Patched::Done(object)),
         Err(error) => match error.code() {
-            Some(404) => Ok(Acted::Gone),
-            Some(409) => Ok(Acted::Stale),
+            Some(404) => Ok(Patched::Gone),
+            Some(409) => Ok(Patched::Stale),
             _ => Err(error),
         },
     }
@@ -106,29 +117,9 @@ async fn patch_metadata(ctx: &Context, pass: &mut Pass, mut metadata: Value) -> 
 
 async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
     let begun = ctx.clock.uptime();
-    let generation = pass.observation.object.generation;
-    let failure = |kind, message: &str| Failure {
-        kind,
-        code: None,
-        status: None,
-        message: message.to_owned(),
-        request_id: None,
-    };
-    let result = match (
-        &pass.session,
-        ctx.leadership
-            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
-    ) {
+    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
         (Some(session), Some(guard)) => {
-            // From here on the request may be on its way, whatever happens to this process.
-            let settled_from = begun + ctx.timings.write_deadline;
-            pass.observation.memory.attempt = Some(AttemptMemory {
-                intent: intent.clone(),
-                state: AttemptState::Unknown {
-                    settled_from,
-                    answered: false,
-                },
-            });
+            pass.observation.note_sending(&intent, begun);
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
                 cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
             pass.sent_password.clone_from(&pass.password);
@@ -138,57 +129,20 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
             guard.finish();
             result
         }
-        _ => Err(failure(FailureKind::Fenced, "the lease does not cover the request")),
+        _ => Err(fenced()),
     };
-    let ended = ctx.clock.uptime();
-    let memory = &mut pass.observation.memory;
-    memory.attempt = Some(AttemptMemory {
-        intent: intent.clone(),
-        state: match &result {
-            Err(Failure {
-                kind: FailureKind::Fenced,
-                ..
-            }) => AttemptState::Unsent,
-            Err(Failure {
-                kind: FailureKind::UnknownOutcome { answered: true },
-                ..
-            }) => AttemptState::Unknown {
-                settled_from: ended,
-                answered: true,
-            },
-            // A request that was lost on its way may be carried out until its deadline.
-            _ => AttemptState::Unknown {
-                settled_from: ended.max(begun + ctx.timings.write_deadline),
-                answered: false,
-            },
-        },
-    });
-    memory.looked = false;
-    memory.polls = 0;
-    note_write(ctx, pass, "create", result.as_ref().err());
-    let at = ctx.clock.now();
-    pass.observation.memory.outcome = Some(Outcome::Posted {
+    pass.tick(ctx);
+    tell(pass, "create", result.as_ref().err());
+    pass.observation.note_posted(Posted {
         intent,
-        generation,
         secret,
-        at,
+        begun,
         result,
     });
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
-    let fenced = Failure {
-        kind: FailureKind::Fenced,
-        code: None,
-        status: None,
-        message: "the lease does not cover the request".to_owned(),
-        request_id: None,
-    };
-    let result = match (
-        &pass.session,
-        ctx.leadership
-            .begin_write(ctx.timings.write_deadline + ctx.timings.lease_margin),
-    ) {
+    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
         (Some(session), Some(guard)) => {
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, id,
                 cluster = at.cluster_id, "deleting a data source");
@@ -196,25 +150,25 @@ async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {
             guard.finish();
             result
         }
-        _ => Err(fenced),
+        _ => Err(fenced()),
     };
-    pass.observation.memory.polls = 0;
-    note_write(ctx, pass, "delete", result.as_ref().err());
-    pass.observation.memory.outcome = Some(Outcome::Deleted {
-        id,
-        at: ctx.clock.now(),
-        result,
-    });
+    pass.tick(ctx);
+    tell(pass, "delete", result.as_ref().err());
+    pass.observation.note_deleted(id, result);
 }
 
-fn note_write(ctx: &Context, pass: &mut Pass, what: &'static str, failure: Option<&Failure>) {
-    let memory = &mut pass.observation.memory;
-    memory.written = Some(ctx.clock.uptime());
-    memory.absences.clear();
+fn fenced() -> Failure {
+    Failure {
+        kind: FailureKind::Fenced,
+        code: None,
+        status: None,
+        message: "the lease does not cover the request".to_owned(),
+        request_id: None,
+    }
+}
+
+fn tell(pass: &Pass, what: &'static str, failure: Option<&Failure>) {
     if let Some(failure) = failure {
-        if let super::plan::Provider::Ready { version, .. } = &pass.observation.provider {
-            memory.tried_version = Some(version.clone());
-        }
         tracing::warn!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, what, kind = ?failure.kind,
             code = failure.code, status = failure.status, request_id = failure.request_id, message = failure.message, "a write to the cloud failed");
     }
@@ -238,7 +192,7 @@ async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> R
         tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = note.reason, "{}", note.text);
     }
     match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
-        Acted::Done => Ok(Acted::Gone),
-        acted => Ok(acted),
+        Patched::Done(_) | Patched::Gone => Ok(Acted::Gone),
+        Patched::Stale => Ok(Acted::Stale),
     }
 }

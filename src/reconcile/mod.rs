@@ -3,7 +3,7 @@
 //! | stage | file | may |
 //! | --- | --- | --- |
 //! | watch | [`watch`] | stream objects and tell which changes matter |
-//! | observe | `observe`, with `remote`, `providers`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
+//! | observe | `observe`, with `fold`, `remote`, `providers`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
 //! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
 //! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
 //! | report | `report`, `events` | patch the status once, publish events |
@@ -19,7 +19,10 @@ pub mod context;
 pub mod decide;
 mod echo;
 mod events;
+mod fold;
 mod grants;
+#[cfg(test)]
+mod imports;
 pub mod kubernetes;
 pub mod memories;
 mod observe;

@@ -12,14 +12,11 @@ use secrecy::SecretString;
 
 use super::claims;
 use super::context::{Context, LaneKey, Member};
-use super::decide::coordinates;
 use super::kubernetes::KubernetesError;
 use super::plan::{
-    Absence, AttemptMemory, Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Missing, Object, Observation,
-    Password, Provider, Remote, SecretVersion, View,
+    Coordinates, JobView, LanePlace, Look, Memory, Object, Observation, Password, Provider, Remote, SecretVersion,
 };
 use super::providers::Asked;
-use super::remote::Identity;
 use crate::api::data_source::{DataSourceType, DwsDataSource};
 use crate::api::{FINALIZER, intent};
 use crate::cloud::{Dws, Failure, Session, credentials};
@@ -30,8 +27,6 @@ const PASSWORD_MIN: usize = 8;
 /// How long a first pass waits for the first passes of those who came earlier, before it takes its place in the lane. Longer than reading
 /// a provider and its Secret takes; short, since one that hangs holds the others of its DWS cluster up for as long.
 const EARLIER_PATIENCE: Duration = Duration::from_secs(5);
-/// How many lists that lacked an object are remembered: as many as may come within the longest gap between the two that prove something.
-const ABSENCES_MAX: usize = 64;
 
 /// One pass over one object: what was read so far, and the handles that an observation cannot hold.
 pub struct Pass {
@@ -93,27 +88,18 @@ impl Pass {
 
     /// Takes up what is remembered of the object, and resolves its provider.
     pub async fn recall(&mut self, ctx: &Context, memory: Memory) {
-        self.observation.memory = memory;
-        let o = &mut self.observation;
-        if let Some(intent) = &o.object.intent
-            && o.memory
-                .attempt
-                .as_ref()
-                .is_none_or(|known| known.intent.attempt != intent.attempt)
-        {
-            let state = o.first_sight(intent);
-            o.memory.attempt = Some(AttemptMemory {
-                intent: intent.clone(),
-                state,
-            });
-        }
+        self.observation.recall(memory);
         self.resolve(ctx).await;
         self.compete(ctx);
     }
 
     /// Takes a newer state of the object.
     pub fn renew(&mut self, ctx: &Context, object: DwsDataSource) {
-        self.observation.object = fold_object(&object);
+        let lane = self.lane_key();
+        self.observation.renew(fold_object(&object));
+        if lane != self.lane_key() {
+            self.leave_lane(ctx);
+        }
         for freed in ctx.claims.renew(&object) {
             ctx.wakes.wake(&freed);
         }
@@ -143,7 +129,7 @@ impl Pass {
                     ctx.arrivals.heard(&self.member);
                     let since = ctx.clock.uptime();
                     self.observation.lane = Some(match place {
-                        Place::Held => LanePlace::Held { since },
+                        Place::Held => LanePlace::Held { since, rank },
                         Place::Waiting => LanePlace::Waiting,
                     });
                 }
@@ -194,7 +180,7 @@ impl Pass {
 
     /// Finds out who else holds the name. Only an object without an id and an open attempt has to ask.
     fn compete(&mut self, ctx: &Context) {
-        let rival = match (self.place(), &self.observation.object.status.id) {
+        let rival = match (self.observation.place(), &self.observation.object.status.id) {
             (Some(at), None) => {
                 let lane = ctx.lanes.members(&LaneKey::from(&at));
                 ctx.claims.rival(&self.member.uid, &at, &lane)
@@ -204,21 +190,8 @@ impl Pass {
         self.observation.rival = rival;
     }
 
-    /// Where the object's data source is, or would be created.
-    fn place(&self) -> Option<Coordinates> {
-        let o = &self.observation;
-        if let Some(at) = &o.object.status.cloud {
-            return Some(at.clone());
-        }
-        match (o.open_attempt(), &o.provider) {
-            (Some(attempt), _) => Some(coordinates(&attempt.intent)),
-            (None, Provider::Ready { coordinates, .. }) => Some(coordinates.clone()),
-            (None, Provider::Absent { .. } | Provider::NotReady { .. }) => None,
-        }
-    }
-
     fn lane_key(&self) -> Option<LaneKey> {
-        self.place().map(|at| LaneKey::from(&at))
+        self.observation.place().map(|at| LaneKey::from(&at))
     }
 
     async fn read_password(&mut self, ctx: &Context) {
@@ -262,92 +235,35 @@ impl Pass {
     async fn read_list(&mut self, ctx: &Context, since: Duration, at: &Coordinates, type_: DataSourceType) {
         let Some(session) = &self.session else { return };
         let snapshot = ctx.snapshots.list(session, at, type_, since).await;
-        let began = snapshot.began;
         self.observation.uptime = ctx.clock.uptime();
-        self.observation.remote = match snapshot.result {
+        let result = match snapshot.result {
             Ok(items) => {
-                let mut view = self.identity().view(&items);
+                let mut view = self.observation.ownership().view(&items);
                 self.cut_password_from_view(ctx, &mut view).await;
-                self.note_list(began, &view);
-                Remote::Listed { began, view }
+                Ok(view)
             }
             Err(failure) => {
-                if matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }) {
-                    self.note_absence(Absence {
-                        began,
-                        cluster_gone: true,
-                    });
-                }
-                self.note_failure(&failure);
-                Remote::Failed { began, failure }
+                self.tell(&failure);
+                Err(failure)
             }
         };
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        let o = &self.observation;
-        let (name, type_) = o.sought();
-        Identity {
-            uid: &o.object.uid,
-            marker: matches!(o.provider, Provider::Ready { marker: true, .. }),
-            id: o.object.status.id.as_deref(),
-            name,
-            type_,
-        }
-    }
-
-    fn note_list(&mut self, began: Duration, view: &View) {
-        match view {
-            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => {
-                self.note_absence(Absence {
-                    began,
-                    cluster_gone: false,
-                });
-            }
-            View::Ours { .. } | View::Leaving { ours: true, .. } => self.observation.memory.absences.clear(),
-        }
-        let memory = &mut self.observation.memory;
-        memory.synced = Some(began);
-        memory.failures = 0;
-        memory.failing_since = None;
-    }
-
-    fn note_absence(&mut self, absence: Absence) {
-        let absences = &mut self.observation.memory.absences;
-        if absences.last().is_none_or(|last| last.began < absence.began) {
-            absences.push(absence);
-        }
-        // The first ones prove the most, the last ones the latest.
-        if absences.len() > ABSENCES_MAX {
-            absences.remove(ABSENCES_MAX / 2);
-        }
-    }
-
-    fn note_failure(&mut self, failure: &Failure) {
-        let o = &mut self.observation;
-        o.memory.failures = o.memory.failures.saturating_add(1);
-        o.memory.failing_since = o.memory.failing_since.or(Some(o.uptime));
-        if let Provider::Ready { version, .. } = &o.provider {
-            o.memory.tried_version = Some(version.clone());
-        }
-        tracing::info!(object = %self.member.name, namespace = %self.member.namespace, code = failure.code, status = failure.status,
-            request_id = failure.request_id, message = failure.message, "the cloud could not be read");
+        self.observation.note_list(snapshot.began, result);
     }
 
     async fn read_job(&mut self, ctx: &Context, id: String) {
         let Some(session) = &self.session else { return };
         let mut result = session.job(&id).await;
-        if let Ok(job) = &mut result {
-            self.cut_password_from_job(ctx, job).await;
+        self.observation.uptime = ctx.clock.uptime();
+        match &mut result {
+            Ok(job) => self.cut_password_from_job(ctx, job).await,
+            Err(failure) => self.tell(failure),
         }
-        let read = ctx.clock.uptime();
-        self.observation.uptime = read;
-        self.observation.memory.polls = self.observation.memory.polls.saturating_add(1);
-        if let Err(failure) = &result {
-            let failure = failure.clone();
-            self.note_failure(&failure);
-        }
-        self.observation.job = Some(JobView { id, read, result });
+        self.observation.note_job(id, result);
+    }
+
+    fn tell(&self, failure: &Failure) {
+        tracing::info!(object = %self.member.name, namespace = %self.member.namespace, code = failure.code, status = failure.status,
+            request_id = failure.request_id, message = failure.message, "the cloud could not be read");
     }
 
     /// Gives the place in the lane back.

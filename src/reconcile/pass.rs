@@ -64,7 +64,7 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
             let slot = ctx.memories.of(&uid);
             let mut remembered = slot.remembered.lock().await;
             let wait = kubernetes_wait(&uid, &mut remembered);
-            (requeue(&ctx, &mut remembered, wait), ReconcileResult::Error)
+            (Action::requeue(wait), ReconcileResult::Error)
         }
     };
     drop(worker);
@@ -90,7 +90,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                 remembered.kubernetes_failures = 0;
             }
             match ended {
-                Ended::Wait(wait) => (requeue(ctx, remembered, wait), ReconcileResult::RequeueAfter),
+                Ended::Wait(wait) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
                 Ended::Gone => {
                     ctx.lanes.leave(&member);
                     (Action::await_change(), ReconcileResult::Success)
@@ -99,7 +99,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                     tracing::warn!(namespace = member.namespace, name = member.name, uid = member.uid, %error, "the API server failed");
                     ctx.lanes.leave(&member);
                     let wait = kubernetes_wait(&member.uid, remembered);
-                    (requeue(ctx, remembered, wait), ReconcileResult::Error)
+                    (Action::requeue(wait), ReconcileResult::Error)
                 }
                 Ended::Endless => {
                     tracing::error!(
@@ -110,7 +110,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                     );
                     ctx.lanes.leave(&member);
                     let wait = ctx.timings.stalled_recheck;
-                    (requeue(ctx, remembered, wait), ReconcileResult::Error)
+                    (Action::requeue(wait), ReconcileResult::Error)
                 }
             }
         }
@@ -131,6 +131,7 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
         ctx.wakes.wake(&freed);
     }
     pass.recall(ctx, memory).await;
+    let generation = pass.observation.object.generation;
     for _ in 0..TURNS_MAX {
         pass.tick(ctx);
         let plan = decide(&pass.observation);
@@ -152,6 +153,8 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
             Plan::Report(report) => report_on(ctx, pass, report).await,
         };
         match turn {
+            // What was read for another spec does not count: the next pass begins at once.
+            Ok(None) if pass.observation.object.generation != generation => return Ended::Wait(Duration::ZERO),
             Ok(None) => {}
             Ok(Some(ended)) => return ended,
             Err(error) => return Ended::Failed(error),
@@ -199,21 +202,19 @@ async fn report_on(ctx: &Arc<Context>, pass: &mut Pass, report: Report) -> Resul
         }
         Reported::Done => match report.then {
             Then::Again => Ok(None),
-            Then::Wait { at_most, keep_lane } => {
+            Then::Wait {
+                at_most,
+                keep_lane,
+                firm,
+            } => {
                 if !keep_lane {
                     pass.leave_lane(ctx);
                 }
+                pass.observation.note_wait(at_most, firm);
                 Ok(Some(Ended::Wait(at_most)))
             }
         },
     }
-}
-
-/// Makes the object due again, and remembers when: a pass that something else wakes before then does not repeat what is due later. A wait
-/// that an earlier pass asked for is over.
-fn requeue(ctx: &Context, remembered: &mut Remembered, wait: Duration) -> Action {
-    remembered.memory.wake_at = Some(ctx.clock.uptime() + wait);
-    Action::requeue(wait)
 }
 
 fn kubernetes_wait(uid: &str, remembered: &mut Remembered) -> Duration {

@@ -3,7 +3,7 @@
 //! Pure. Only an item that carries the object's ownership marker is ours; without markers, only the recorded id under its own name and type.
 
 use crate::api::data_source::{DataSourceType, Observed};
-use crate::api::{names, text};
+use crate::api::names;
 use crate::cloud::{ConfigureStatus, Item, SourceStatus};
 
 /// What a list holds for one object.
@@ -92,7 +92,10 @@ impl Identity<'_> {
                 ours: true,
             };
         }
-        match items.iter().filter(present).find(|item| self.names(item)) {
+        // The recorded one first: it may have lost its marker, or the marker may have been switched on after it was created.
+        let namesakes = || items.iter().filter(present).filter(|item| self.names(item));
+        let recorded = namesakes().find(|item| self.id == Some(item.id.as_str()));
+        match recorded.or_else(|| namesakes().next()) {
             Some(item) if self::leaving(item) => View::Leaving {
                 item: item.clone(),
                 ours: false,
@@ -159,21 +162,15 @@ pub fn health(item: &Item) -> Health {
     }
 }
 
-/// What the status shows of an item, cut to the lengths of its schema.
+/// What the status shows of an item.
 #[must_use]
 pub fn observed(item: &Item) -> Observed {
-    let word = |text: &str| text::one_line(text, text::WORD_MAX);
-    let some_word = |text: &Option<String>| text.as_deref().map(word);
     Observed {
-        status: item.status.as_ref().map(|status| word(&status.to_string())),
-        configure_status: item.configure_status.as_ref().map(|status| word(&status.to_string())),
-        user_name: some_word(&item.user_name),
-        created: some_word(&item.created),
-        updated: some_word(&item.updated),
-        fail_reason: item
-            .fail_reason
-            .as_deref()
-            .filter(|reason| !reason.is_empty())
-            .map(|reason| text::one_line(reason, text::SENTENCE_MAX)),
+        status: item.status.as_ref().map(ToString::to_string),
+        configure_status: item.configure_status.as_ref().map(ToString::to_string),
+        user_name: item.user_name.clone(),
+        created: item.created.clone(),
+        updated: item.updated.clone(),
+        fail_reason: item.fail_reason.clone().filter(|reason| !reason.is_empty()),
     }
 }

@@ -27,14 +27,15 @@ pub enum Reported {
 /// If Kubernetes fails. What is reported stays in memory then.
 pub async fn publish(ctx: &Context, pass: &mut Pass, report: &Report) -> Result<Reported, KubernetesError> {
     let before = pass.object.status.clone().unwrap_or_default();
-    if differs(&before, &report.status) {
+    let news = differs(&before, &report.status);
+    if news {
         match patch(ctx, pass, &report.status).await? {
             Reported::Done => {}
             other => return Ok(other),
         }
-        pass.observation.memory.patched = Some(ctx.clock.uptime());
     }
-    pass.observation.memory.outcome = None;
+    pass.observation.uptime = ctx.clock.uptime();
+    pass.observation.note_reported(news);
     tell(ctx, pass, &before, report);
     Ok(Reported::Done)
 }

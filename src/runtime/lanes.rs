@@ -88,10 +88,13 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> Lanes<K, M> {
     }
 
     /// Takes a place in `lane`. Asking again keeps the place; a better rank improves it, a worse one does not. A member is in one lane at a
-    /// time: entering another leaves the first.
+    /// time: entering another leaves the first. A member that was let in for an operation under way, and now starts one, gives that place up:
+    /// its operation has ended.
     pub fn enter(&self, lane: &K, member: M, rank: Rank) -> Place {
         let mut state = self.lock();
-        if state.members.get(&member).is_some_and(|(current, _)| current != lane) {
+        let elsewhere =
+            |(current, turn): &(K, Turn)| current != lane || (turn.0 == Rank::Resume && rank != Rank::Resume);
+        if state.members.get(&member).is_some_and(elsewhere) {
             state.leave(&member);
         }
         state.enter(lane, member, rank)

@@ -2,12 +2,14 @@
 //!
 //! lane → fresh list (absent) → intent → POST. Whatever stands in the way becomes the verdict.
 
+use std::time::Duration;
+
 use super::super::plan::{
-    AttemptMemory, AttemptState, Coordinates, CreateRequest, Failure, FailureKind, Intent, LanePlace, Look,
-    Observation, Password, Plan, Rank, Rejection, Remote, SecretVersion, Step, View,
+    AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Item, Look, Observation, Password, Plan, Rank,
+    Remote, SecretVersion, Step, View,
 };
 use super::draft::Draft;
-use super::{live, reach, settle, trouble};
+use super::{lane, live, reach, settle, trouble};
 use crate::api::{Reason, names};
 
 pub fn decide(o: &Observation) -> Plan {
@@ -19,8 +21,17 @@ pub fn decide(o: &Observation) -> Plan {
     {
         return settle::decide(o, intent, *settled_from, *answered);
     }
-    if let Some(plan) = settle::late_effects(o).or_else(|| trouble::gate(o)) {
+    if let Some(plan) = settle::late_effects(o) {
         return plan;
+    }
+    if let Some(rest) = o.held() {
+        return Draft::new(o).hold(rest);
+    }
+    if trouble::needs_password(o) {
+        return Plan::Look(Look::Password);
+    }
+    if let Some(rest) = trouble::closed(o) {
+        return Draft::new(o).wait(rest);
     }
     prepare(o, attempt.map(|attempt| attempt.intent)).unwrap_or_else(|plan| plan)
 }
@@ -30,8 +41,14 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
     let at = reach::for_create(o)?;
     let secret = password(o)?;
     unrivalled(o)?;
-    let since = lane(o)?;
-    absent(o, at, since)?;
+    same_place(o, at)?;
+    let since = lane::held(o, Rank::Create, |draft| {
+        draft.reconciling(
+            Reason::Creating,
+            "Waiting for other operations of this DWS cluster to end.",
+        )
+    })?;
+    absent(o, at, since, secret)?;
     let reboot = o.object.spec.reboot == Some(true) && o.object.status.reboot_generation.is_none();
     let intent = Intent {
         uid: o.object.uid.clone(),
@@ -128,26 +145,33 @@ fn unrivalled(o: &Observation) -> Result<(), Plan> {
     .wait(o.timings.stalled_recheck))
 }
 
-/// The moment from which a list is fresh: this pass, with the lane held.
-fn lane(o: &Observation) -> Result<std::time::Duration, Plan> {
-    match o.lane {
-        None => Err(Plan::Look(Look::Lane(Rank::Create))),
-        Some(LanePlace::Held { since }) => Ok(since.max(o.started)),
-        Some(LanePlace::Waiting) => Err(Draft::new(o)
-            .reconciling(
-                Reason::Creating,
-                "Waiting for other operations of this DWS cluster to end.",
-            )
-            .wait_in_lane(o.timings.stalled_recheck)),
+/// While a request to another place may still take effect, nothing is created: only one place is watched for late effects.
+fn same_place(o: &Observation, at: &Coordinates) -> Result<(), Plan> {
+    let Some(earlier) = o.recorded_place().filter(|_| o.late()) else {
+        return Ok(());
+    };
+    let place = |at: &Coordinates| (at.endpoint.clone(), at.project_id.clone(), at.cluster_id.clone());
+    if place(&earlier) == place(at) && o.late_type() == o.object.spec.type_ {
+        return Ok(());
     }
+    let message = format!(
+        "An earlier create request to DWS cluster {} got no answer and may still take effect; the next one waits until that is over.",
+        earlier.cluster_id
+    );
+    Err(Draft::new(o)
+        .reconciling(Reason::Recovering, message)
+        .wait(o.timings.late_list))
 }
 
 /// Whether nothing of that name exists; what does exist decides.
-fn absent(o: &Observation, at: &Coordinates, since: std::time::Duration) -> Result<(), Plan> {
+fn absent(o: &Observation, at: &Coordinates, since: Duration, secret: Option<&SecretVersion>) -> Result<(), Plan> {
     if let Remote::Failed { began, failure } = &o.remote
         && *began >= since
     {
-        return Err(trouble::unreadable(o, failure));
+        // This was a try too: the version of the Secret that caused it causes no other.
+        let draft = Draft::new(o).edit(|status| status.secret = secret.cloned());
+        let (draft, wait) = trouble::report(o, draft, failure);
+        return Err(draft.wait(wait));
     }
     match o.listed_since(since) {
         None => Err(Plan::Look(Look::List {
@@ -156,27 +180,26 @@ fn absent(o: &Observation, at: &Coordinates, since: std::time::Duration) -> Resu
             type_: o.object.spec.type_,
         })),
         Some(View::Absent) => Ok(()),
-        Some(View::Ours { item, .. }) => Err(live::adopt(o, item, at.clone(), None)),
+        Some(View::Ours { item, surplus }) => Err(live::adopt(o, item, surplus, at.clone(), None)),
         Some(View::Leaving { .. }) => Err(Draft::new(o)
+            .edit(|status| status.retry = None)
             .reconciling(
                 Reason::Creating,
                 "The cloud is still deleting a data source of this name.",
             )
-            .wait(o.timings.job_poll_max)),
-        Some(View::Foreign { item }) => Err(exists(o, &item.id)),
+            .hold(o.timings.job_poll_max)),
+        Some(View::Foreign { item }) => Err(exists(o, item)),
     }
 }
 
-/// The verdict about somebody else's data source of the same name.
-pub fn exists(o: &Observation, id: &str) -> Plan {
-    let failure = Failure {
-        kind: FailureKind::Rejected {
-            reason: Rejection::Exists,
-        },
-        code: None,
-        status: None,
-        message: format!("its id is {id}"),
-        request_id: None,
-    };
-    trouble::wait_for_retry(o, trouble::report(o, Draft::new(o), &failure), &failure)
+/// Somebody else's data source has the name; it is left alone.
+fn exists(o: &Observation, item: &Item) -> Plan {
+    let message = format!(
+        "The DWS cluster holds a data source of this name, with id {}, that is not this object's; choose another dataSourceName or delete that one.",
+        item.id
+    );
+    Draft::new(o)
+        .edit(|status| status.retry = None)
+        .stalled(Reason::AlreadyExists, message)
+        .hold(o.timings.stalled_recheck)
 }

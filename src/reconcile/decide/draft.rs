@@ -15,9 +15,14 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub fn new(observation: &'a Observation) -> Self {
+        let mut status = observation.object.status.clone();
+        if !observation.generation_observed() {
+            // A backoff ends with the generation it is about; a verdict about the new one must not revive it.
+            status.retry = None;
+        }
         Draft {
             observation,
-            status: observation.object.status.clone(),
+            status,
             notes: Vec::new(),
         }
     }
@@ -25,7 +30,20 @@ impl<'a> Draft<'a> {
     /// Changes fields of the status.
     pub fn edit(mut self, change: impl FnOnce(&mut DwsDataSourceStatus)) -> Self {
         change(&mut self.status);
+        bound(&mut self.status);
         self
+    }
+
+    /// Forgets the data source, which is gone.
+    pub fn forget(self) -> Self {
+        self.edit(|status| {
+            status.id = None;
+            status.job_id = None;
+            status.cloud = None;
+            status.operation = None;
+            status.observed = None;
+            status.retry = None;
+        })
     }
 
     /// Tells of something that happened.
@@ -47,6 +65,10 @@ impl<'a> Draft<'a> {
         self
     }
 
+    pub fn ready(self, message: &str) -> Self {
+        self.verdict(&Verdict::Ready(Reason::Available, message.to_owned()))
+    }
+
     pub fn reconciling(self, reason: Reason, message: impl Into<String>) -> Self {
         self.verdict(&Verdict::Reconciling(reason, message.into()))
     }
@@ -55,9 +77,28 @@ impl<'a> Draft<'a> {
         self.verdict(&Verdict::Stalled(reason, message.into()))
     }
 
+    /// Keeps the verdict that stands if it is about the current generation, else tells this one.
+    pub fn standing_or(self, reason: Reason, message: &str) -> Self {
+        if self.observation.generation_observed() {
+            self
+        } else {
+            self.reconciling(reason, message)
+        }
+    }
+
     /// The status as it stands so far.
     pub fn status(&self) -> &DwsDataSourceStatus {
         &self.status
+    }
+
+    /// Whether it would be written: when the cloud was last compared is not worth a write of its own.
+    pub fn is_news(&self) -> bool {
+        let before = &self.observation.object.status;
+        let synced = DwsDataSourceStatus {
+            last_sync_time: before.last_sync_time,
+            ..self.status.clone()
+        };
+        synced != *before
     }
 
     /// Reports, then decides again at once.
@@ -67,32 +108,39 @@ impl<'a> Draft<'a> {
 
     /// Reports, then waits outside the lane.
     pub fn wait(self, at_most: Duration) -> Plan {
-        self.end(Then::Wait {
-            at_most,
-            keep_lane: false,
-        })
+        self.rest(at_most, false, false)
     }
 
     /// Reports, then waits with the place in the lane kept.
     pub fn wait_in_lane(self, at_most: Duration) -> Plan {
+        self.rest(at_most, true, false)
+    }
+
+    /// Reports, then waits outside the lane; no event but a change of the spec shortens it.
+    pub fn hold(self, at_most: Duration) -> Plan {
+        self.rest(at_most, false, true)
+    }
+
+    /// While late effects may show, no wait is longer than the time between two looks for them. None is shorter than the shortest
+    /// poll, so that no rule can keep an object busy.
+    fn rest(self, at_most: Duration, keep_lane: bool, firm: bool) -> Plan {
+        let t = &self.observation.timings;
+        let longest = if self.observation.late() {
+            t.late_list
+        } else {
+            Duration::MAX
+        };
+        let at_most = at_most.min(longest).max(t.job_poll_min);
         self.end(Then::Wait {
             at_most,
-            keep_lane: true,
+            keep_lane,
+            firm,
         })
     }
 
     fn end(self, then: Then) -> Plan {
-        let then = match then {
-            Then::Wait { at_most, keep_lane } if self.observation.late_until().is_some() => Then::Wait {
-                at_most: at_most.min(self.observation.timings.late_list),
-                keep_lane,
-            },
-            then => then,
-        };
-        let mut status = self.status;
-        bound(&mut status);
         Plan::Report(Report {
-            status,
+            status: self.status,
             notes: self.notes,
             then,
         })
@@ -100,19 +148,29 @@ impl<'a> Draft<'a> {
 }
 
 /// Cuts what the cloud said to the lengths of the schema: a status that the API server refuses would lose the id that it carries.
+/// Messages are cut where conditions are made.
 fn bound(status: &mut DwsDataSourceStatus) {
-    let cut = |field: &mut Option<String>, max| {
-        if let Some(said) = field {
-            *said = text::one_line(said, max);
-        }
-    };
+    let (mut words, mut sentences) = (Vec::new(), Vec::new());
     if let Some(operation) = &mut status.operation {
-        cut(&mut operation.progress, text::WORD_MAX);
-        cut(&mut operation.failed_code, text::WORD_MAX);
-        cut(&mut operation.failed_detail, text::SENTENCE_MAX);
+        words.extend([&mut operation.progress, &mut operation.failed_code]);
+        sentences.push(&mut operation.failed_detail);
     }
     if let Some(retry) = &mut status.retry {
-        cut(&mut retry.last_error_code, text::WORD_MAX);
-        cut(&mut retry.last_request_id, text::WORD_MAX);
+        words.extend([&mut retry.last_error_code, &mut retry.last_request_id]);
+    }
+    if let Some(observed) = &mut status.observed {
+        words.extend([
+            &mut observed.status,
+            &mut observed.configure_status,
+            &mut observed.user_name,
+        ]);
+        words.extend([&mut observed.created, &mut observed.updated]);
+        sentences.push(&mut observed.fail_reason);
+    }
+    for said in words.into_iter().flatten() {
+        *said = text::one_line(said, text::WORD_MAX);
+    }
+    for said in sentences.into_iter().flatten() {
+        *said = text::one_line(said, text::SENTENCE_MAX);
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Coordinates, DataSourceType, LastAttempt, Observation, OperationType, Password,
-    Provider, Remote, SecretVersion, View,
+    AttemptMemory, AttemptState, Coordinates, DataSourceType, Item, Lacks, LastAttempt, Observation, OperationType,
+    Password, Provider, Remote, SecretVersion, View,
 };
-use crate::api::Intent;
 use crate::api::data_source::{AttemptOutcome, DeletionPolicy};
+use crate::api::{ConditionStatus, ConditionType, Intent};
 
 /// An instant this long after another.
 pub fn after(time: Timestamp, wait: Duration) -> Timestamp {
@@ -25,31 +25,42 @@ pub fn until(now: Timestamp, time: Timestamp) -> Duration {
 }
 
 impl Observation {
-    /// The attempt whose outcome is not in the status yet. The annotation tells of it; if somebody took that away, memory does.
+    /// The last intent that is known. The annotation tells of it, unless somebody took it away or put an older one back: then memory does, as
+    /// long as the outcome is not in the status.
+    fn last_intent(&self) -> Option<&Intent> {
+        let known = self.memory.attempt.as_ref().map(|known| &known.intent);
+        match (&self.object.intent, known) {
+            (Some(intent), Some(known)) if !self.closed(known) && intent.time <= known.time => Some(known),
+            (Some(intent), _) => Some(intent),
+            (None, known) => known,
+        }
+    }
+
+    /// The last attempt that is known, and how far it went.
+    pub(in super::super) fn attempt(&self) -> Option<AttemptMemory> {
+        let intent = self.last_intent()?;
+        let known = self.memory.attempt.as_ref();
+        let known = known.filter(|known| known.intent.attempt == intent.attempt);
+        Some(known.cloned().unwrap_or_else(|| AttemptMemory {
+            intent: intent.clone(),
+            state: self.first_sight(intent),
+        }))
+    }
+
+    /// The attempt whose outcome is not in the status yet.
     #[must_use]
     pub fn open_attempt(&self) -> Option<AttemptMemory> {
-        let attempt = match (&self.object.intent, &self.memory.attempt) {
-            (Some(intent), Some(known)) if known.intent.attempt == intent.attempt => known.clone(),
-            (Some(intent), _) => AttemptMemory {
-                intent: intent.clone(),
-                state: self.first_sight(intent),
-            },
-            (None, Some(known)) => known.clone(),
-            (None, None) => return None,
-        };
-        let closed = self
-            .object
-            .status
-            .last_attempt
-            .as_ref()
-            .is_some_and(|last| last.id == attempt.intent.attempt);
-        (!closed).then_some(attempt)
+        self.attempt().filter(|attempt| !self.closed(&attempt.intent))
+    }
+
+    fn closed(&self, intent: &Intent) -> bool {
+        let last = self.object.status.last_attempt.as_ref();
+        last.is_some_and(|last| last.id == intent.attempt)
     }
 
     /// What is known of an intent that another process, or an earlier one, left behind: it may just have been sent, and a
     /// stopped leader may still send it while its lease lasts.
-    #[must_use]
-    pub fn first_sight(&self, intent: &Intent) -> AttemptState {
+    fn first_sight(&self, intent: &Intent) -> AttemptState {
         let lease = if intent.holder == self.identity {
             Duration::ZERO
         } else {
@@ -61,45 +72,87 @@ impl Observation {
         }
     }
 
+    /// What was requested last, if something in the cloud is known or may have come of it.
+    fn requested(&self) -> Option<&Intent> {
+        let open = |intent: &Intent| !self.closed(intent) && !self.unsent(intent);
+        self.last_intent()
+            .filter(|intent| self.object.status.id.is_some() || open(intent))
+    }
+
+    fn unsent(&self, intent: &Intent) -> bool {
+        let known = self.memory.attempt.as_ref();
+        known.is_some_and(|known| known.intent.attempt == intent.attempt && known.state == AttemptState::Unsent)
+    }
+
     /// The name and type to look for: of what was requested, if something was, else of the spec. After a failed create the two
     /// may differ.
     #[must_use]
     pub fn sought(&self) -> (&str, DataSourceType) {
-        let requested = self.object.status.id.is_some() || self.open_attempt().is_some();
-        match &self.object.intent {
-            Some(intent) if requested => (&intent.name, intent.type_),
-            _ => (&self.object.spec.data_source_name, self.object.spec.type_),
+        match self.requested() {
+            Some(intent) => (&intent.name, intent.type_),
+            None => (&self.object.spec.data_source_name, self.object.spec.type_),
         }
     }
 
-    /// Until when an attempt whose answer was lost may still show an effect.
-    pub(super) fn late_until(&self) -> Option<Timestamp> {
-        self.object
-            .status
-            .last_attempt
-            .as_ref()?
-            .late_until
-            .filter(|until| *until > self.now)
+    /// Where the object's data source is recorded to be, or an earlier request may have created one.
+    pub(super) fn recorded_place(&self) -> Option<Coordinates> {
+        let late = || self.last_intent().filter(|_| self.late());
+        let intent = || self.requested().or_else(late).map(coordinates);
+        self.object.status.cloud.clone().or_else(intent)
+    }
+
+    /// Which type late effects would show in.
+    pub(super) fn late_type(&self) -> DataSourceType {
+        self.last_intent().map_or(self.object.spec.type_, |intent| intent.type_)
+    }
+
+    /// Where the object's data source is, or would be created.
+    #[must_use]
+    pub fn place(&self) -> Option<Coordinates> {
+        self.recorded_place().or_else(|| match &self.provider {
+            Provider::Ready { coordinates, .. } => Some(coordinates.clone()),
+            Provider::Absent { .. } | Provider::NotReady { .. } => None,
+        })
+    }
+
+    /// What lists and lanes are about: the place, the name and the type.
+    pub(in super::super) fn target(&self) -> (Option<Coordinates>, String, DataSourceType) {
+        let (name, type_) = self.sought();
+        (self.place(), name.to_owned(), type_)
+    }
+
+    fn late_until(&self) -> Option<Timestamp> {
+        self.object.status.last_attempt.as_ref()?.late_until
+    }
+
+    /// Whether an attempt that nobody answered may still show an effect. The window closes with the first list begun after it that shows
+    /// nothing unrecorded of ours.
+    pub(super) fn late(&self) -> bool {
+        let unseen = |until| self.memory.clear.is_none_or(|clear| clear < self.uptime_at(until));
+        self.late_until().is_some_and(|until| until > self.now || unseen(until))
+    }
+
+    /// Whether the window for late effects is over, so that only a last list is wanting.
+    pub(super) fn window_closed(&self) -> bool {
+        self.late_until().is_some_and(|until| until <= self.now)
+    }
+
+    /// Whether an attempt was settled as absent without anybody being sure.
+    pub(super) fn attempted_in_vain(&self) -> bool {
+        self.late_until().is_some()
     }
 
     /// The end of an attempt; late effects of earlier ones are not forgotten.
     pub(super) fn ended(&self, attempt: &str, outcome: AttemptOutcome, late_until: Option<Timestamp>) -> LastAttempt {
-        let earlier = self
-            .object
-            .status
-            .last_attempt
-            .as_ref()
-            .and_then(|last| last.late_until);
         LastAttempt {
             id: attempt.to_owned(),
             outcome,
-            late_until: late_until.max(earlier),
+            late_until: late_until.max(self.late_until()),
         }
     }
 
     /// Whether the verdict in the status is about the current spec.
     pub(super) fn generation_observed(&self) -> bool {
-        use crate::api::ConditionType;
         let mut conditions = self.object.status.conditions.iter();
         conditions.any(|c| c.type_ == ConditionType::Ready && c.observed_generation == self.object.generation)
     }
@@ -117,17 +170,20 @@ impl Observation {
         }
     }
 
-    /// Whether the password or the credentials changed since the last try.
-    pub(super) fn secret_changed(&self) -> bool {
-        let password = match (self.password_version(), &self.object.status.secret) {
+    /// Whether the password differs from the one that the last attempt sent.
+    pub(super) fn password_changed(&self) -> bool {
+        match (self.password_version(), &self.object.status.secret) {
             (Some(now), Some(then)) => now != then,
             _ => false,
-        };
-        let credentials = match (&self.provider, &self.memory.tried_version) {
+        }
+    }
+
+    /// Whether the provider or its credentials changed since a call through it failed.
+    pub(super) fn credentials_changed(&self) -> bool {
+        match (&self.provider, &self.memory.tried_version) {
             (Provider::Ready { version, .. }, Some(tried)) => version != tried,
             _ => false,
-        };
-        password || credentials
+        }
     }
 
     /// Whether creates through the provider carry the ownership marker.
@@ -146,42 +202,57 @@ impl Observation {
 
     /// Whether a create that was accepted is still under way, as the status has it.
     pub(super) fn creating(&self) -> bool {
-        self.object
-            .status
-            .operation
-            .as_ref()
-            .is_some_and(|operation| operation.type_ == OperationType::Create && operation.failed_code.is_none())
-            && !self.stands_failed()
+        let operation = self.object.status.operation.as_ref();
+        operation.is_some_and(|operation| operation.type_ == OperationType::Create && operation.failed_code.is_none())
     }
 
     /// Whether the status says that the create failed.
-    pub(super) fn stands_failed(&self) -> bool {
-        use crate::api::{ConditionType, Reason};
-        self.object
-            .status
-            .conditions
-            .iter()
-            .any(|c| c.type_ == ConditionType::Stalled && c.reason == Reason::CreateFailed)
+    pub(super) fn failed(&self) -> bool {
+        let operation = self.object.status.operation.as_ref();
+        operation.is_some_and(|operation| operation.type_ == OperationType::Create && operation.failed_code.is_some())
     }
 
     /// Whether the status says that the data source is ready.
     pub(super) fn stands_ready(&self) -> bool {
-        use crate::api::{ConditionStatus, ConditionType};
-        self.object
-            .status
-            .conditions
-            .iter()
-            .any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True)
+        let mut conditions = self.object.status.conditions.iter();
+        conditions.any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True)
     }
 
-    /// Two lists that lacked everything of ours, both begun at `from` or later and `gap` apart.
+    /// Whether the status is stalled.
+    pub(super) fn stands_stalled(&self) -> bool {
+        let mut conditions = self.object.status.conditions.iter();
+        conditions.any(|c| c.type_ == ConditionType::Stalled)
+    }
+
+    /// The rest of a wait that no event may shorten.
+    pub(super) fn held(&self) -> Option<Duration> {
+        let hold = self.memory.hold?;
+        let rest = hold.until.saturating_sub(self.uptime);
+        (hold.generation == self.object.generation && !rest.is_zero()).then_some(rest)
+    }
+
+    /// Whether a delete of it was accepted so lately that the list may not show it yet.
+    pub(super) fn removed_lately(&self, item: &Item) -> bool {
+        let removed = self.memory.removed.as_ref().filter(|removed| removed.id == item.id);
+        removed.is_some_and(|removed| self.uptime < removed.at + self.timings.list_lag)
+    }
+
+    /// The uptime that an instant was, or will be.
+    pub(super) fn uptime_at(&self, time: Timestamp) -> Duration {
+        (self.uptime + until(self.now, time)).saturating_sub(until(time, self.now))
+    }
+
+    /// Two lists that lacked what counts, both begun at `from` or later and `gap` apart.
     /// Without them, how long until the next one would count.
-    pub(super) fn absence(&self, from: Duration, gap: Duration, cluster_counts: bool) -> Result<(), Duration> {
-        let mut begun = self
-            .memory
-            .absences
-            .iter()
-            .filter(|absence| absence.began >= from && (cluster_counts || !absence.cluster_gone))
+    pub(super) fn absence(
+        &self,
+        from: Duration,
+        gap: Duration,
+        counts: impl Fn(Lacks) -> bool,
+    ) -> Result<(), Duration> {
+        let absences = self.memory.absences.iter();
+        let mut begun = absences
+            .filter(|absence| absence.began >= from && counts(absence.lacks))
             .map(|absence| absence.began);
         let Some(first) = begun.next() else {
             return Err(from.saturating_sub(self.uptime));

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 
 use super::super::plan::{FailureKind, Job, JobState, Look, Observation, Plan, Rank};
 use super::draft::Draft;
-use super::facts::{after, until};
+use super::facts::until;
 use super::trouble;
-use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
 /// How a job ended. `read` is the uptime of the answer: a list begun since then shows the job's effect.
@@ -19,6 +18,12 @@ pub enum End {
     Failed {
         job: Job,
         read: Duration,
+    },
+    /// It is past its deadline and has not ended.
+    Overdue {
+        read: Duration,
+        /// What the user reads of it.
+        message: String,
     },
     /// The cloud no longer knows the job, or never told its id; only the list can tell.
     Unknown {
@@ -35,91 +40,102 @@ pub struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// The job's end, or the plan that leads there.
+    /// The job's end, or the plan that leads there. The lane is kept while the job runs, up to its deadline; afterwards it is looked at
+    /// slowly.
     pub fn follow(&self, o: &Observation) -> Result<End, Plan> {
         let Some(id) = self.id else {
             return Ok(End::Unknown { read: o.started });
         };
-        if o.lane.is_none() && !self.late(o) {
-            return Err(Plan::Look(Look::Lane(Rank::Resume)));
-        }
         let Some(view) = o.job.as_ref().filter(|view| view.id == id) else {
-            // A read that failed is due again when its retry is, whatever else wakes the object.
-            if let Some(gate) = trouble::gate(o) {
-                return Err(gate);
-            }
-            return Err(match o.memory.wake_at {
-                Some(wake) if o.memory.polls > 0 && wake > o.uptime => {
-                    self.wait(o, Draft::new(o), wake.saturating_sub(o.uptime))
-                }
-                _ => Plan::Look(Look::Job { id: id.to_owned() }),
+            let polled = o
+                .memory
+                .polled
+                .map_or(Duration::ZERO, |polled| polled + self.interval(o));
+            let rest = polled.saturating_sub(o.uptime);
+            let rest = rest.max(trouble::closed(o).unwrap_or_default());
+            return Err(if rest.is_zero() {
+                Plan::Look(Look::Job { id: id.to_owned() })
+            } else {
+                let draft = Draft::new(o);
+                // What a failed read or the deadline said stands until the next read.
+                let failed = o.object.status.retry.is_some() && o.generation_observed();
+                let draft = if failed || self.late(o) {
+                    draft
+                } else {
+                    draft.verdict(&self.verdict)
+                };
+                self.wait(o, draft, rest)
             });
         };
+        let read = view.read;
         match &view.result {
-            Ok(Job {
-                state: JobState::Succeeded,
-                ..
-            }) => Ok(End::Succeeded { read: view.read }),
-            Ok(
-                job @ Job {
-                    state: JobState::Failed,
-                    ..
-                },
-            ) => Ok(End::Failed {
-                job: job.clone(),
-                read: view.read,
-            }),
-            Ok(job) => Err(self.pending(o, job)),
-            Err(failure) if matches!(failure.kind, FailureKind::Gone { .. }) => Ok(End::Unknown { read: view.read }),
-            Err(failure) => Err(trouble::unreadable(o, failure)),
+            Ok(job) => match job.state {
+                JobState::Succeeded => Ok(End::Succeeded { read }),
+                JobState::Failed => Ok(End::Failed { job: job.clone(), read }),
+                JobState::Running | JobState::Other(_) if self.late(o) => Ok(End::Overdue {
+                    read,
+                    message: overdue(&job.state),
+                }),
+                JobState::Running | JobState::Other(_) => Err(self.pending(o, job)),
+            },
+            Err(failure) if matches!(failure.kind, FailureKind::Gone { .. }) => Ok(End::Unknown { read }),
+            Err(failure) => {
+                let (draft, wait) = trouble::report(o, Draft::new(o), failure);
+                Err(self.wait(o, draft, wait))
+            }
         }
     }
 
     /// Whether the job is past its deadline; it is then looked at slowly, outside the lane.
     pub fn late(&self, o: &Observation) -> bool {
-        until(o.now, after(self.started_at, o.timings.job_deadline)).is_zero()
+        until(self.started_at, o.now) >= o.timings.job_deadline
     }
 
     fn pending(&self, o: &Observation, job: &Job) -> Plan {
-        let fresh = o
-            .memory
-            .patched
-            .is_none_or(|patched| patched + o.timings.progress_interval <= o.uptime);
+        if o.lane.is_none() {
+            return Plan::Look(Look::Lane(Rank::Resume));
+        }
+        let patched = o.memory.patched;
+        let fresh = patched.is_none_or(|patched| patched + o.timings.progress_interval <= o.uptime);
         let draft = Draft::new(o).edit(|status| {
             status.retry = None;
-            if let Some(operation) = &mut status.operation
-                && fresh
+            if let Some(operation) = status.operation.as_mut().filter(|_| fresh)
                 && job.progress.is_some()
             {
                 operation.progress.clone_from(&job.progress);
             }
         });
-        if self.late(o) {
-            let state = match &job.state {
-                JobState::Other(state) => format!("; its state is {state}"),
-                _ => String::new(),
-            };
-            let message = format!("The cloud's job has not ended in time{state}; look at it in the console.");
-            return draft
-                .stalled(Reason::JobTimedOut, message)
-                .wait(o.timings.job_poll_late);
-        }
-        self.wait(o, draft, poll_interval(o))
+        draft.verdict(&self.verdict).wait_in_lane(self.interval(o))
     }
 
     fn wait(&self, o: &Observation, draft: Draft<'_>, wait: Duration) -> Plan {
         if self.late(o) {
             draft.wait(wait)
         } else {
-            draft.verdict(&self.verdict).wait_in_lane(wait)
+            draft.wait_in_lane(wait)
+        }
+    }
+
+    fn interval(&self, o: &Observation) -> Duration {
+        if self.late(o) {
+            o.timings.job_poll_late
+        } else {
+            interval(o, self.started_at)
         }
     }
 }
 
-/// Jobs of an OBS source end after some ten seconds, those of an MRS source after minutes (dws-api §2): the interval grows.
-pub fn poll_interval(o: &Observation) -> Duration {
+fn overdue(state: &JobState) -> String {
+    let state = match state {
+        JobState::Other(state) => format!("; its state is {state}"),
+        _ => String::new(),
+    };
+    format!("The cloud's job has not ended in time{state}; look at it in the console.")
+}
+
+/// The time between two looks at an operation: jobs of an OBS source end after some ten seconds, those of an MRS source after
+/// minutes (dws-api §2), so it grows with the age of the operation.
+pub fn interval(o: &Observation, started_at: Timestamp) -> Duration {
     let t = &o.timings;
-    t.job_poll_min
-        .saturating_mul(1 << (o.memory.polls.min(10) / 3))
-        .min(t.job_poll_max)
+    (until(started_at, o.now) / 8).clamp(t.job_poll_min, t.job_poll_max)
 }

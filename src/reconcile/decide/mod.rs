@@ -4,20 +4,23 @@
 //! API and the words of `plan`. It asks for what it still has to know (`Plan::Look`), for at most one write
 //! (`Plan::Act`), or ends with a status (`Plan::Report`).
 
+mod assess;
+mod compare;
 mod create;
 mod delete;
 mod draft;
 mod drift;
 mod facts;
 mod job;
+mod lane;
 mod live;
 mod outcome;
-#[cfg(test)]
-mod properties;
 mod reach;
+mod removal;
 mod replace;
 mod settle;
 mod trouble;
+mod verdict;
 
 pub use facts::coordinates;
 
@@ -46,11 +49,16 @@ fn restore(o: &Observation) -> Option<Step> {
     if o.object.deleting {
         return None; // Kubernetes takes no new finalizer then, and what is left of the old ones is enough.
     }
-    match o.open_attempt() {
-        Some(attempt) if o.object.intent.is_none() => Some(Step::RecordIntent(attempt.intent)),
-        attempt => {
-            let depends = attempt.is_some() || o.object.status.id.is_some() || o.late_until().is_some();
-            (depends && !o.object.finalizer).then_some(Step::PutFinalizer)
-        }
+    let attempt = o.open_attempt();
+    let written = o.object.intent.as_ref();
+    if let Some(open) = &attempt
+        && written.is_none_or(|intent| intent.attempt != open.intent.attempt)
+    {
+        return Some(Step::RecordIntent(open.intent.clone()));
     }
+    let depends = attempt.is_some() || o.object.status.id.is_some() || o.late();
+    (depends && !o.object.finalizer).then_some(Step::PutFinalizer)
 }
+
+#[cfg(test)]
+mod tests;

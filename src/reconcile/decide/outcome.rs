@@ -5,8 +5,9 @@ use super::super::plan::{
     OperationType, Outcome, Plan, Rejection, Remote, SecretVersion, View,
 };
 use super::draft::Draft;
-use super::facts::{coordinates, until};
-use super::{delete, live, trouble};
+use super::facts::coordinates;
+use super::verdict::CREATING;
+use super::{assess, delete, live, reach, trouble};
 use crate::api::Reason;
 
 pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
@@ -85,11 +86,17 @@ impl Acceptance<'_> {
             } = &o.remote
             && item.id == self.accepted.id
             && surplus.is_empty()
-            && live::finished(o, item)
+            && assess::finished(o, item)
         {
-            return live::conclude(o, draft, item);
+            let (draft, wait) = assess::listed(o, draft, item, surplus);
+            return draft.wait(wait);
         }
-        draft.reconciling(Reason::Creating, live::CREATING).again()
+        let (reason, message) = if o.object.deleting {
+            (Reason::Deleting, "Deleting the data source.")
+        } else {
+            (Reason::Creating, CREATING)
+        };
+        draft.reconciling(reason, message).again()
     }
 
     fn succeeded(&self, o: &Observation) -> bool {
@@ -107,26 +114,34 @@ impl Acceptance<'_> {
 /// A create that was not accepted, or of which nobody knows.
 fn refused(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure) -> Plan {
     match failure.kind {
-        FailureKind::Fenced => Draft::new(o).wait(o.timings.lease_renew),
+        FailureKind::Fenced => Draft::new(o)
+            .standing_or(Reason::Creating, CREATING)
+            .wait(o.timings.lease_renew),
         FailureKind::UnknownOutcome { answered } => unknown(o, intent, secret, failure, answered),
         FailureKind::Rejected {
             reason: Rejection::Exists,
-        } => {
-            let since = o.memory.written.unwrap_or(o.started);
-            match (&o.remote, o.listed_since(since)) {
-                (Remote::Failed { began, .. }, _) if *began >= since => rejected(o, intent, secret, failure),
-                (_, None) => Plan::Look(Look::List {
-                    since,
-                    at: coordinates(intent),
-                    type_: intent.type_,
-                }),
-                (_, Some(View::Ours { item, .. })) => live::adopt(o, item, coordinates(intent), Some(intent)),
-                (_, Some(View::Absent | View::Foreign { .. } | View::Leaving { .. })) => {
-                    rejected(o, intent, secret, failure)
-                }
-            }
-        }
+        } => ours(o, intent).unwrap_or_else(|| rejected(o, intent, secret, failure)),
         _ => rejected(o, intent, secret, failure),
+    }
+}
+
+/// What the list holds of ours since the request; none if it holds nothing or cannot be read now.
+fn ours(o: &Observation, intent: &Intent) -> Option<Plan> {
+    let at = coordinates(intent);
+    reach::recorded(o, &at).ok()?;
+    let since = o.memory.written.unwrap_or(o.started);
+    match &o.remote {
+        Remote::Failed { began, .. } if *began >= since => None,
+        Remote::Listed { began, view } if *began >= since => match view {
+            View::Ours { item, surplus } => Some(live::adopt(o, item, surplus, at, Some(intent))),
+            View::Leaving { item, ours: true } => Some(live::adopt(o, item, &[], at, Some(intent))),
+            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => None,
+        },
+        _ => Some(Plan::Look(Look::List {
+            since,
+            at,
+            type_: intent.type_,
+        })),
     }
 }
 
@@ -136,7 +151,8 @@ fn rejected(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, fa
         status.last_attempt = Some(o.ended(&intent.attempt, AttemptOutcome::Rejected, None));
         status.secret = secret.cloned();
     });
-    trouble::wait_for_retry(o, trouble::report(o, draft, failure), failure)
+    let (draft, wait) = trouble::report(o, draft, failure);
+    draft.wait(wait)
 }
 
 /// Nobody knows whether there is something now. Where nobody answered, the list is asked at once; the attempt stays open.
@@ -147,29 +163,17 @@ fn unknown(
     failure: &Failure,
     answered: bool,
 ) -> Plan {
-    let since = o.memory.written.unwrap_or(o.started);
-    if !answered && !o.object.deleting {
-        match (&o.remote, o.listed_since(since)) {
-            (Remote::Failed { began, .. }, _) if *began >= since => {}
-            (_, None) => {
-                return Plan::Look(Look::List {
-                    since,
-                    at: coordinates(intent),
-                    type_: intent.type_,
-                });
-            }
-            (_, Some(View::Ours { item, .. } | View::Leaving { item, ours: true })) => {
-                return live::adopt(o, item, coordinates(intent), Some(intent));
-            }
-            (_, Some(_)) => {}
-        }
+    if !answered
+        && !o.object.deleting
+        && let Some(plan) = ours(o, intent)
+    {
+        return plan;
     }
     let draft = Draft::new(o).edit(|status| status.secret = secret.cloned());
-    let retry = trouble::judge(o, failure).retry;
-    let draft = trouble::report(o, draft, failure);
+    let (draft, wait) = trouble::report(o, draft, failure);
     let settle = match o.memory.attempt.as_ref().map(|attempt| attempt.state) {
         Some(AttemptState::Unknown { settled_from, .. }) if !answered => settled_from.saturating_sub(o.uptime),
-        _ => until(o.now, retry.next_retry_time),
+        _ => wait,
     };
     draft.wait(settle)
 }

@@ -4,6 +4,16 @@ use super::super::plan::{Coordinates, Observation, Plan, Provider};
 use super::draft::Draft;
 use crate::api::Reason;
 
+/// Where the object's data source is, or would be created, if the provider leads there.
+pub fn place(o: &Observation) -> Result<Coordinates, Plan> {
+    match o.recorded_place() {
+        Some(at) => recorded(o, &at).map(|()| at),
+        // A status that was tampered with may lack the place; then the provider tells.
+        None if o.object.deleting => ready(o).cloned(),
+        None => for_create(o).cloned(),
+    }
+}
+
 /// The coordinates of a first create: what the provider resolves to, if it admits the object.
 pub fn for_create(o: &Observation) -> Result<&Coordinates, Plan> {
     let coordinates = ready(o)?;

@@ -2,21 +2,22 @@
 //! removed; then the object is created anew.
 
 use super::super::plan::{Look, Observation, Operation, OperationType, Password, Plan};
-use super::delete::Removal;
 use super::draft::Draft;
-use super::live;
+use super::reach;
+use super::removal::Removal;
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
-const MESSAGE: &str = "Removing the record of the failed create before the next try.";
+/// What the user reads meanwhile.
+pub const MESSAGE: &str = "Removing the record of the failed create before the next try.";
 
 /// Starts the replacement if what failed has changed since.
 pub fn trigger(o: &Observation) -> Option<Plan> {
-    let failed = o.object.status.operation.as_ref()?;
+    let failed = o.object.status.operation.as_ref().filter(|_| o.failed())?;
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Some(Plan::Look(Look::Password));
     }
-    let changed = failed.generation != o.object.generation || o.secret_changed();
+    let changed = failed.generation != o.object.generation || o.password_changed();
     changed.then(|| {
         Draft::new(o)
             .edit(|status| {
@@ -38,36 +39,18 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
 }
 
 /// Removes the failed record, then lets the create begin.
-pub fn decide(o: &Observation) -> Plan {
-    let at = match live::place(o) {
-        Ok(at) => at,
-        Err(plan) => return plan,
-    };
+pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     let removal = Removal {
-        at,
-        only: o
-            .object
-            .status
-            .operation
-            .as_ref()
-            .and_then(|operation| operation.old_id.clone()),
+        at: reach::place(o)?,
+        only: operation.old_id.clone(),
         verdict: Verdict::Reconciling(Reason::Replacing, MESSAGE.to_owned()),
     };
-    match removal.decide(o) {
-        Err(plan) => plan,
-        Ok(()) => Draft::new(o)
-            .edit(|status| {
-                status.id = None;
-                status.job_id = None;
-                status.cloud = None;
-                status.operation = None;
-                status.observed = None;
-                status.retry = None;
-            })
-            .reconciling(
-                Reason::Creating,
-                "The failed record is gone; creating the data source again.",
-            )
-            .again(),
-    }
+    removal.decide(o)?;
+    Ok(Draft::new(o)
+        .forget()
+        .reconciling(
+            Reason::Creating,
+            "The failed record is gone; creating the data source again.",
+        )
+        .again())
 }

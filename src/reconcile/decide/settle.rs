@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::plan::{AttemptOutcome, Intent, Look, Observation, Plan, Remote, View};
+use super::super::plan::{AttemptOutcome, Intent, Lacks, Look, Observation, Plan, Remote, View};
 use super::draft::Draft;
-use super::facts::{after, coordinates, until};
+use super::facts::{after, coordinates};
 use super::{live, reach, trouble};
 use crate::api::Reason;
 
@@ -17,127 +17,125 @@ pub fn decide(o: &Observation, intent: &Intent, settled_from: Duration, answered
     if let Err(plan) = reach::recorded(o, &at) {
         return plan;
     }
+    let written = o.memory.written.unwrap_or_default();
+    let since = o.started.max(written);
     // What DWS itself answered with an error is tried again after the backoff and one fresh list; silence takes two lists.
     let proven = if answered {
-        let due = o
-            .object
-            .status
-            .retry
-            .as_ref()
-            .filter(|_| o.generation_observed())
-            .map_or(Duration::ZERO, |retry| until(o.now, retry.next_retry_time));
-        if due.is_zero() {
-            o.absence(settled_from.max(o.started), Duration::ZERO, false)
-        } else {
-            Err(due)
-        }
+        o.absence(settled_from.max(o.started), Duration::ZERO, |lacks| {
+            lacks == Lacks::Everything
+        })
     } else {
-        o.absence(settled_from, o.timings.settle_gap, false)
+        o.absence(settled_from, o.timings.settle_gap, |lacks| lacks == Lacks::Everything)
     };
-    let since = o.started.max(o.memory.written.unwrap_or_default());
-    match &o.remote {
+    let proven = match &o.remote {
         Remote::Failed { began, failure } if *began >= since => return trouble::unreadable(o, failure),
         Remote::Listed { began, view } if *began >= since => match view {
-            View::Ours { item, .. } | View::Leaving { item, ours: true } => {
-                return live::adopt(o, item, at, Some(intent));
-            }
+            View::Ours { item, surplus } => return live::adopt(o, item, surplus, at, Some(intent)),
+            View::Leaving { item, ours: true } => return live::adopt(o, item, &[], at, Some(intent)),
             View::Foreign { item } if !o.marks() => return ambiguous(o, &item.id),
-            View::Absent | View::Foreign { .. } | View::Leaving { .. } => {}
+            View::Absent | View::Foreign { .. } | View::Leaving { .. } => proven,
         },
         _ => {
-            let due = proven.err().unwrap_or_default();
-            if due.is_zero() || !answered {
-                // The first list is read at once: an answer that was lost on its way back shows there.
-                let waits = !due.is_zero() && o.memory.wake_at.is_some_and(|wake| o.uptime < wake);
-                if !waits {
-                    return Plan::Look(Look::List {
-                        since,
-                        at,
-                        type_: intent.type_,
-                    });
-                }
+            // The first list is read at once: an answer that was lost on its way back shows there.
+            let first = o.memory.synced.is_none_or(|synced| synced < written);
+            let due = proven.err().filter(|_| !first).unwrap_or_default();
+            let due = due.max(trouble::closed(o).unwrap_or_default());
+            if due.is_zero() {
+                return Plan::Look(Look::List {
+                    since,
+                    at,
+                    type_: intent.type_,
+                });
             }
-            return unsettled(o, due);
+            return unsettled(o).wait(due);
         }
-    }
+    };
     match proven {
-        Ok(()) => {
-            let late = if answered {
-                o.timings.late_effects_answered
-            } else {
-                o.timings.late_effects
-            };
-            let last = o.ended(&intent.attempt, AttemptOutcome::Absent, Some(after(o.now, late)));
-            let spent = intent.reboot.then_some(o.object.generation);
-            let draft = Draft::new(o).edit(|status| {
-                status.last_attempt = Some(last);
-                status.reboot_generation = status.reboot_generation.or(spent);
-            });
-            let draft = if intent.reboot {
-                draft.note(true, "RestartNotRepeated", RESTART_NOT_REPEATED)
-            } else {
-                draft
-            };
-            draft.again()
-        }
-        Err(due) => unsettled(o, due),
+        Ok(()) => absent(o, intent, settled_from, answered),
+        Err(due) => unsettled(o).wait(due),
     }
 }
 
-fn unsettled(o: &Observation, due: Duration) -> Plan {
+/// The attempt had no effect, so far: it is closed, and a new one may begin.
+fn absent(o: &Observation, intent: &Intent, settled_from: Duration, answered: bool) -> Plan {
+    let t = &o.timings;
+    let window = if answered {
+        t.late_effects_answered
+    } else {
+        t.late_effects
+    };
+    // An effect shows as late as the list lags behind it.
+    let late = (settled_from + window.max(t.list_lag)).saturating_sub(o.uptime);
+    let last = o.ended(&intent.attempt, AttemptOutcome::Absent, Some(after(o.now, late)));
+    let draft = unsettled(o).edit(|status| {
+        status.last_attempt = Some(last);
+        if intent.reboot {
+            status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
+        }
+    });
+    let draft = if intent.reboot {
+        draft.note(true, "RestartNotRepeated", RESTART_NOT_REPEATED)
+    } else {
+        draft
+    };
+    draft.again()
+}
+
+fn unsettled(o: &Observation) -> Draft<'_> {
+    let draft = Draft::new(o);
+    if o.object.status.retry.is_some() && o.generation_observed() {
+        return draft; // The failure that made the outcome unknown is the better verdict.
+    }
     let reason = if o.object.deleting {
         Reason::Deleting
     } else {
         Reason::Recovering
     };
-    let standing = o.object.status.retry.is_some() && o.generation_observed() && !o.object.deleting;
-    let draft = Draft::new(o);
-    let draft = if standing {
-        draft // The failure that made the outcome unknown is the better verdict.
-    } else {
-        draft.reconciling(
-            reason,
-            "Finding out from the list what became of an earlier create request.",
-        )
-    };
-    draft.wait(due)
+    draft.reconciling(
+        reason,
+        "Finding out from the list what became of an earlier create request.",
+    )
 }
 
 fn ambiguous(o: &Observation, id: &str) -> Plan {
+    let way_out = if o.object.deleting {
+        "Delete it in the cloud if it is, or set deletionPolicy to Retain to leave it."
+    } else {
+        "Delete it in the cloud if it is, or choose another dataSourceName."
+    };
     Draft::new(o)
+        .edit(|status| status.retry = None)
         .stalled(
             Reason::Ambiguous,
             format!(
-                "A create request got no answer and the DWS cluster holds a data source of this name with id {id}; without the ownership marker nobody can tell whether it is this object's. Delete it in the cloud, or choose another dataSourceName."
+                "A create request got no answer and the DWS cluster holds a data source of this name with id {id}; without the ownership marker nobody can tell whether it is this object's. {way_out}"
             ),
         )
-        .wait(o.timings.stalled_recheck)
+        .hold(o.timings.stalled_recheck)
 }
 
 /// While a lost request may still show an effect, the list is read from time to time, whatever else the object waits for.
-/// What shows up becomes the recorded one if there is none; `live` and `delete` remove the surplus.
+/// What shows up becomes the recorded one if there is none; `compare` and `removal` delete the surplus.
 pub fn late_effects(o: &Observation) -> Option<Plan> {
-    o.late_until()?;
-    let at = match &o.object.status.cloud {
-        Some(cloud) => cloud.clone(),
-        None => coordinates(o.object.intent.as_ref()?),
-    };
+    let at = o.place()?;
     reach::recorded(o, &at).ok()?;
     match &o.remote {
         Remote::Listed {
-            began,
-            view: View::Ours { item, .. },
-        } if *began >= o.started && o.object.status.id.is_none() => Some(live::adopt(o, item, at, None)),
-        Remote::Unknown => {
-            let due = o
-                .memory
-                .synced
-                .is_none_or(|synced| synced + o.timings.late_list <= o.uptime);
-            due.then_some({
+            view: View::Ours { item, surplus },
+            ..
+        } => Some(live::adopt(o, item, surplus, at, None)),
+        Remote::Listed {
+            view: View::Foreign { item },
+            ..
+        } if !o.marks() && o.attempted_in_vain() => Some(ambiguous(o, &item.id)),
+        Remote::Unknown if o.late() => {
+            let synced = o.memory.synced;
+            let due = o.window_closed() || synced.is_none_or(|synced| synced + o.timings.late_list <= o.uptime);
+            due.then(|| {
                 Plan::Look(Look::List {
                     since: o.started,
                     at,
-                    type_: o.object.spec.type_,
+                    type_: o.late_type(),
                 })
             })
         }

@@ -1,55 +1,56 @@
-//! From a failure to a verdict and the next try.
+//! From a failure to the next try.
 
 use std::time::Duration;
 
-use super::super::plan::{Failure, FailureKind, Missing, Observation, Plan, Rejection, Retry, RetryClass, RetryWait};
+use super::super::plan::{Failure, FailureKind, Observation, Password, Plan, Retry, RetryClass, RetryWait};
 use super::draft::Draft;
 use super::facts::{after, until};
-use crate::api::Reason;
-use crate::api::conditions::Verdict;
+use super::verdict;
 use crate::runtime::backoff;
 
-/// What a failure means for the object.
-pub struct Trouble {
-    pub verdict: Verdict,
-    pub retry: Retry,
+/// When to try again after a failure.
+pub fn retry(o: &Observation, failure: &Failure) -> Retry {
+    let class = class(failure);
+    let standing = o.object.status.retry.as_ref().filter(|_| o.generation_observed());
+    let attempts = standing.map_or(0, |retry| retry.attempts);
+    let since = standing
+        .filter(|retry| retry.class == class)
+        .map_or(o.now, |retry| retry.since);
+    Retry {
+        attempts: attempts.saturating_add(1),
+        class,
+        since,
+        next_retry_time: after(o.now, delay(o, failure, class, attempts.unsigned_abs())),
+        last_error_code: failure
+            .code
+            .clone()
+            .or_else(|| failure.status.map(|status| format!("HTTP {status}"))),
+        last_request_id: failure.request_id.clone(),
+    }
 }
 
-/// Judges a failure: its verdict, and when to try again.
-pub fn judge(o: &Observation, failure: &Failure) -> Trouble {
-    let t = &o.timings;
-    let class = match failure.kind {
-        FailureKind::RetryAfter {
-            wait: RetryWait::Busy, ..
-        } => RetryClass::Busy,
-        FailureKind::RetryAfter {
-            wait: RetryWait::Throttled,
-            ..
-        } => RetryClass::Throttled,
-        FailureKind::RetryAfter {
-            wait: RetryWait::Transient,
-            ..
-        }
-        | FailureKind::UnknownOutcome { .. }
-        | FailureKind::Fenced => RetryClass::Transient,
+fn class(failure: &Failure) -> RetryClass {
+    match failure.kind {
+        FailureKind::RetryAfter { wait, .. } => match wait {
+            RetryWait::Transient => RetryClass::Transient,
+            RetryWait::Busy => RetryClass::Busy,
+            RetryWait::Throttled => RetryClass::Throttled,
+        },
+        FailureKind::UnknownOutcome { .. } | FailureKind::Fenced => RetryClass::Transient,
         FailureKind::Rejected { .. } => RetryClass::Terminal,
         FailureKind::Gone { .. } => RetryClass::ClusterMissing,
         FailureKind::CredentialsRejected => RetryClass::Credentials,
-    };
-    let earlier = o
-        .object
-        .status
-        .retry
-        .as_ref()
-        .filter(|retry| retry.class == class && o.generation_observed());
-    let attempts = earlier.map_or(0, |retry| retry.attempts);
-    let since = earlier.map_or(o.now, |retry| retry.since);
+    }
+}
+
+fn delay(o: &Observation, failure: &Failure, class: RetryClass, attempts: u32) -> Duration {
+    let t = &o.timings;
     let hint = match failure.kind {
         FailureKind::RetryAfter { delay, .. } => delay,
         _ => None,
     };
-    let jitter = f64::from(o.jitter) / 1000.0;
-    let growing = |max| backoff::delay(attempts.unsigned_abs(), t.backoff_min, max, jitter);
+    let jitter = jitter(o);
+    let growing = |max| backoff::delay(attempts, t.backoff_min, max, jitter);
     // What waits for a person or a limit comes back a little later than it must, never earlier.
     let fixed = |wait: Duration| wait + wait.mul_f64(jitter / 2.0);
     let delay = match class {
@@ -59,106 +60,29 @@ pub fn judge(o: &Observation, failure: &Failure) -> Trouble {
         RetryClass::Credentials => fixed(t.breaker_window),
         RetryClass::Terminal => fixed(t.stalled_recheck),
     };
-    let retry = Retry {
-        attempts: attempts.saturating_add(1),
-        class,
-        since,
-        next_retry_time: after(o.now, delay),
-        last_error_code: failure
-            .code
-            .clone()
-            .or_else(|| failure.status.map(|status| format!("HTTP {status}"))),
-        last_request_id: failure.request_id.clone(),
-    };
-    let verdict = verdict(failure, o.now.duration_since(since).unsigned_abs() >= t.busy_deadline);
-    Trouble { verdict, retry }
+    delay.min(longest(o))
 }
 
-fn verdict(failure: &Failure, busy_for_long: bool) -> Verdict {
-    let says = says(failure);
-    match &failure.kind {
-        FailureKind::RetryAfter {
-            wait: RetryWait::Busy, ..
-        } if busy_for_long => Verdict::Reconciling(
-            Reason::WaitingForCluster,
-            format!("The DWS cluster has been busy or faulty for long; look at its state in the console. {says}"),
-        ),
-        FailureKind::RetryAfter {
-            wait: RetryWait::Busy, ..
-        } => Verdict::Reconciling(
-            Reason::Retrying,
-            format!("The DWS cluster is busy with another operation; trying again. {says}"),
-        ),
-        FailureKind::RetryAfter {
-            wait: RetryWait::Throttled,
-            ..
-        } => Verdict::Reconciling(
-            Reason::RateLimited,
-            format!("The cloud limits the rate of requests; trying again later. {says}"),
-        ),
-        FailureKind::RetryAfter {
-            wait: RetryWait::Transient,
-            ..
-        }
-        | FailureKind::UnknownOutcome { answered: true }
-        | FailureKind::Fenced => Verdict::Reconciling(
-            Reason::Retrying,
-            format!("The cloud cannot answer now; trying again. {says}"),
-        ),
-        FailureKind::UnknownOutcome { answered: false } => Verdict::Reconciling(
-            Reason::Recovering,
-            format!("A request got no answer; finding out from the list what became of it. {says}"),
-        ),
-        FailureKind::Rejected {
-            reason: Rejection::Invalid,
-        } => Verdict::Stalled(
-            Reason::InvalidSpec,
-            format!("The cloud refuses the request; correct the spec or the Secret that it names. {says}"),
-        ),
-        FailureKind::Rejected {
-            reason: Rejection::Denied,
-        } => Verdict::Stalled(
-            Reason::AccessDenied,
-            format!("The provider's credentials lack a permission, or the account is restricted. {says}"),
-        ),
-        FailureKind::Rejected {
-            reason: Rejection::Exists,
-        } => Verdict::Stalled(
-            Reason::AlreadyExists,
-            format!(
-                "The DWS cluster holds a data source of this name that is not this object's; choose another dataSourceName or delete that one. {says}"
-            ),
-        ),
-        FailureKind::Gone { what: Missing::Cluster } => Verdict::Reconciling(
-            Reason::WaitingForCluster,
-            format!("The DWS cluster does not exist; check clusterID and the provider's region and project. {says}"),
-        ),
-        FailureKind::Gone {
-            what: Missing::Something,
-        } => Verdict::Reconciling(
-            Reason::WaitingForCluster,
-            format!("The cloud finds no such resource; check clusterID and the provider's region and project. {says}"),
-        ),
-        FailureKind::CredentialsRejected => Verdict::Stalled(
-            Reason::CredentialsRejected,
-            format!("The cloud refuses the provider's credentials; correct its Secret. {says}"),
-        ),
-    }
+/// No retry is further away than this; one that is was written by a clock that was wrong.
+fn longest(o: &Observation) -> Duration {
+    let t = &o.timings;
+    let fixed = t.breaker_window.max(t.stalled_recheck).max(t.throttle_default);
+    t.backoff_max.max(t.busy_max).max(fixed) * 2
 }
 
-/// The cloud's own words, stable from try to try.
-fn says(failure: &Failure) -> String {
-    match (&failure.code, failure.status) {
-        (Some(code), _) => format!("{code}: {}", failure.message),
-        (None, Some(status)) => format!("HTTP {status}: {}", failure.message),
-        (None, None) => failure.message.clone(),
-    }
+fn jitter(o: &Observation) -> f64 {
+    f64::from(o.jitter) / 1000.0
 }
 
-/// A report of a failure after which the object waits for its next try.
-pub fn report<'a>(o: &Observation, draft: Draft<'a>, failure: &Failure) -> Draft<'a> {
-    let Trouble { verdict, retry } = judge(o, failure);
-    draft.edit(|status| status.retry = Some(retry)).verdict(&verdict)
+/// Tells of a failure; returns also how long the object waits for its next try.
+pub fn report<'a>(o: &Observation, draft: Draft<'a>, failure: &Failure) -> (Draft<'a>, Duration) {
+    let retry = retry(o, failure);
+    let wait = next_look(o, &retry);
+    let for_long = until(retry.since, o.now) >= o.timings.busy_deadline;
+    let draft = draft
+        .edit(|status| status.retry = Some(retry))
+        .verdict(&verdict::of_failure(failure, for_long));
+    (draft, wait)
 }
 
 /// The plan for a read that failed. Short trouble leaves a standing Ready alone: it turns False after some failures in a row
@@ -171,52 +95,52 @@ pub fn unreadable(o: &Observation, failure: &Failure) -> Plan {
             .failing_since
             .map_or(Duration::ZERO, |since| o.uptime.saturating_sub(since));
         if o.memory.failures < t.ready_failures && failing_for < t.ready_grace {
-            let jitter = f64::from(o.jitter) / 1000.0;
-            return Draft::new(o).wait(backoff::delay(o.memory.failures, t.backoff_min, t.backoff_max, jitter));
+            return Draft::new(o).hold(backoff::delay(
+                o.memory.failures,
+                t.backoff_min,
+                t.backoff_max,
+                jitter(o),
+            ));
         }
     }
-    wait_for_retry(o, report(o, Draft::new(o), failure), failure)
+    let (draft, wait) = report(o, Draft::new(o), failure);
+    draft.wait(wait)
 }
 
-/// Ends a report of a failure with the wait for its next try.
-pub fn wait_for_retry(o: &Observation, draft: Draft<'_>, failure: &Failure) -> Plan {
-    let Trouble { retry, .. } = judge(o, failure);
-    draft.wait(next_look(o, &retry))
-}
-
-/// How long to wait for the next try: secrets that were refused are read again more often than the cloud is asked.
-fn next_look(o: &Observation, retry: &Retry) -> Duration {
+/// How long until the next look: secrets that were refused are read again more often than the cloud is asked.
+pub fn next_look(o: &Observation, retry: &Retry) -> Duration {
     let wait = until(o.now, retry.next_retry_time);
-    match retry.class {
-        RetryClass::Terminal | RetryClass::Credentials => wait.min(o.timings.secret_recheck),
-        _ => wait,
+    if is_for_a_person(retry) {
+        wait.min(o.timings.secret_recheck)
+    } else {
+        wait
     }
 }
 
-/// The deadline gate: before the next try is due, no event may cause one, unless what was refused has changed.
-pub fn gate(o: &Observation) -> Option<Plan> {
-    use super::super::plan::{Look, Password};
+fn is_for_a_person(retry: &Retry) -> bool {
+    matches!(retry.class, RetryClass::Terminal | RetryClass::Credentials)
+}
+
+/// The deadline gate: before the next try is due no event may cause one, unless what was refused has changed. Returns how long
+/// to wait for the next look while it is closed.
+pub fn closed(o: &Observation) -> Option<Duration> {
     let retry = o.object.status.retry.as_ref().filter(|_| o.generation_observed())?;
-    // A clock that was wrong when the status was written must not hold the object for ever.
-    let longest = o.timings.backoff_max.max(o.timings.stalled_recheck * 2);
-    let next = retry.next_retry_time.min(after(o.now, longest));
-    if next <= o.now {
+    let wait = until(o.now, retry.next_retry_time);
+    if wait.is_zero() || wait > longest(o) {
         return None;
     }
-    if matches!(retry.class, RetryClass::Terminal | RetryClass::Credentials) {
-        if o.object.spec.user_pwd.is_some() && o.object.status.secret.is_some() && o.password == Password::Unknown {
-            return Some(Plan::Look(Look::Password));
-        }
-        if o.secret_changed() {
-            return None;
-        }
+    let changed = o.credentials_changed() || (o.password_changed() && !o.object.deleting);
+    if is_for_a_person(retry) && changed {
+        return None;
     }
-    let wait = next_look(
-        o,
-        &Retry {
-            next_retry_time: next,
-            ..retry.clone()
-        },
-    );
-    Some(Draft::new(o).wait(wait))
+    Some(next_look(o, retry))
+}
+
+/// Whether the password has to be read to know whether the gate is open.
+pub fn needs_password(o: &Observation) -> bool {
+    let retry = o.object.status.retry.as_ref();
+    retry.is_some_and(is_for_a_person)
+        && o.object.spec.user_pwd.is_some()
+        && o.object.status.secret.is_some()
+        && o.password == Password::Unknown
 }

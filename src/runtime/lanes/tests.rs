@@ -70,6 +70,17 @@ fn operations_under_way_share_the_lane_and_hold_the_rest_back() {
 }
 
 #[test]
+fn an_operation_that_ended_entitles_to_no_other() {
+    let (lanes, mut wakes) = Lanes::<&str, u8>::new();
+    lanes.enter(&"a", 1, Resume);
+    lanes.enter(&"a", 2, Create);
+    lanes.enter(&"a", 3, Delete);
+    assert_eq!(lanes.enter(&"a", 1, Delete), Waiting);
+    assert_eq!(woken(&mut wakes), [3]);
+    assert_eq!(lanes.members(&"a"), [3, 1, 2]);
+}
+
+#[test]
 fn entering_another_lane_leaves_the_first() {
     let (lanes, mut wakes) = Lanes::<&str, u8>::new();
     lanes.enter(&"a", 1, Create);
@@ -128,10 +139,11 @@ impl Model {
     }
 
     fn enter(&mut self, lane: u8, member: u8, rank: Rank) -> Place {
+        let elsewhere = |known: &Known| known.lane != lane || (known.rank == Resume && rank != Resume);
         if self
             .known
             .iter()
-            .any(|known| known.member == member && known.lane != lane)
+            .any(|known| known.member == member && elsewhere(known))
         {
             self.leave(member);
         }

@@ -1,40 +1,25 @@
-//! Properties of the decision over any observation, also ones that no run would show: invariants P1, P3, P4, P9, P10 of the design.
+//! Any observation, also ones that no run would show.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use proptest::prelude::*;
-use serde_json::json;
 
-use super::super::plan::{
-    Absence, AttemptMemory, AttemptOutcome, AttemptState, Coordinates, DataSourceType, DwsDataSourceSpec,
-    DwsDataSourceStatus, Failure, FailureKind, Intent, Item, Job, JobState, JobView, LanePlace, LastAttempt, Memory,
-    Missing, Object, Observation, Operation, OperationType, Outcome, Password, Plan, Provider, Rejection, Remote,
-    RetryWait, Rival, Step, Timings, View,
-};
-use super::decide;
+use super::builder::{UID, coordinates, intent, now, spec};
 use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::DeletionPolicy;
-use crate::api::{Reason, flux_rules, names};
+use crate::api::{Reason, names};
 use crate::cloud::{Accepted, ConfigureStatus};
+use crate::reconcile::plan::{
+    Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
+    Failure, FailureKind, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
+    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, RetryWait, Rival,
+    Timings, View,
+};
 
-const UID: &str = "0f0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a";
-const ID: &str = "d303f19c-fbd1-4716-ae04-07d1ff358f22";
+/// The id that is recorded, if one is.
+pub const ID: &str = "d303f19c-fbd1-4716-ae04-07d1ff358f22";
 const JOB: &str = "2c9081c88418ed420184197c8bc80001";
 const UPTIME: Duration = Duration::from_secs(1000);
-
-fn now() -> Timestamp {
-    "2026-11-24T08:00:00Z".parse().unwrap()
-}
-
-fn place(endpoint: &str) -> Coordinates {
-    Coordinates {
-        provider: "DwsProvider/default".to_owned(),
-        endpoint: endpoint.to_owned(),
-        project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
-        cluster_id: "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90".to_owned(),
-    }
-}
 
 fn failures() -> impl Strategy<Value = Failure> {
     prop_oneof![
@@ -86,7 +71,7 @@ fn items(ours: bool) -> impl Strategy<Value = Item> {
     let ids = prop::sample::select(vec![ID, "8010dbc0-c1d2-48d6-87eb-3229f9195fed"]);
     (ids, states).prop_map(move |(id, configure_status)| Item {
         id: id.to_owned(),
-        name: "lake".to_owned(),
+        name: "lake_0".to_owned(),
         type_: Some(DataSourceType::Obs),
         connect_info: Some("gaussdb".to_owned()),
         user_name: Some("agency".to_owned()),
@@ -99,8 +84,8 @@ fn items(ours: bool) -> impl Strategy<Value = Item> {
         configure_status,
         status: None,
         created: None,
-        updated: None,
-        fail_reason: None,
+        updated: Some("u".repeat(300)),
+        fail_reason: Some("f".repeat(3000)),
     })
 }
 
@@ -123,23 +108,6 @@ fn remotes() -> impl Strategy<Value = Remote> {
     ]
 }
 
-fn intent(attempt: &str) -> Intent {
-    let at = place("https://dws.example");
-    Intent {
-        uid: UID.to_owned(),
-        attempt: attempt.to_owned(),
-        holder: "me".to_owned(),
-        time: now(),
-        provider: at.provider,
-        endpoint: at.endpoint,
-        project_id: at.project_id,
-        cluster_id: at.cluster_id,
-        type_: DataSourceType::Obs,
-        name: "lake".to_owned(),
-        reboot: false,
-    }
-}
-
 fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
     let operation = prop::option::of((
         prop::sample::select(vec![
@@ -158,7 +126,7 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
         };
         if has_id {
             status.id = Some(ID.to_owned());
-            status.cloud = Some(place("https://dws.example"));
+            status.cloud = Some(coordinates());
             status.job_id = has_job.then(|| JOB.to_owned());
         }
         status.operation = operation.filter(|_| has_id).map(|(type_, is_failed)| Operation {
@@ -173,7 +141,7 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
         status.last_attempt = last.map(|(is_this, is_late)| LastAttempt {
             id: if is_this { "a1" } else { "a0" }.to_owned(),
             outcome: AttemptOutcome::Absent,
-            late_until: is_late.then(|| "2026-11-24T08:05:00Z".parse().unwrap()),
+            late_until: is_late.then(|| now() + jiff::SignedDuration::from_mins(5)),
         });
         if let Some(reason) = reason {
             let verdict = Verdict::new(reason, "before");
@@ -200,17 +168,8 @@ fn objects() -> impl Strategy<Value = Object> {
             finalizer,
             foreign_finalizer,
             spec: DwsDataSourceSpec {
-                cluster_id: place("").cluster_id,
-                type_: DataSourceType::Obs,
-                data_source_name: "lake".to_owned(),
-                data_source_id: None,
-                user_name: "agency".to_owned(),
-                user_pwd: None,
-                connect_info: Some("gaussdb".to_owned()),
-                description: None,
-                reboot: None,
-                provider_ref: None,
                 deletion_policy: retains.then_some(DeletionPolicy::Retain),
+                ..spec()
             },
             status,
             intent: has_intent.then(|| intent("a1")),
@@ -219,8 +178,11 @@ fn objects() -> impl Strategy<Value = Object> {
 }
 
 fn providers() -> impl Strategy<Value = Provider> {
-    let ready = |endpoint, refusal: Option<&str>, marker| Provider::Ready {
-        coordinates: place(endpoint),
+    let ready = |endpoint: &str, refusal: Option<&str>, marker| Provider::Ready {
+        coordinates: crate::reconcile::plan::Coordinates {
+            endpoint: String::from(endpoint),
+            ..coordinates()
+        },
         refusal: refusal.map(str::to_owned),
         marker,
         version: "1".to_owned(),
@@ -274,18 +236,22 @@ fn memories() -> impl Strategy<Value = Memory> {
         absences: (0..absences)
             .map(|n| Absence {
                 began: Duration::from_secs(880 + 40 * n),
-                cluster_gone: false,
+                lacks: Lacks::Everything,
             })
             .collect(),
         ..Memory::default()
     })
 }
 
-fn observations() -> impl Strategy<Value = Observation> {
+/// Any observation.
+pub fn observations() -> impl Strategy<Value = Observation> {
     let lane = prop_oneof![
         Just(None),
         Just(Some(LanePlace::Waiting)),
-        Just(Some(LanePlace::Held { since: UPTIME }))
+        Just(Some(LanePlace::Held {
+            since: UPTIME,
+            rank: Rank::Create
+        }))
     ];
     let job = prop::option::of(prop::sample::select(vec![
         JobState::Running,
@@ -297,7 +263,7 @@ fn observations() -> impl Strategy<Value = Observation> {
             now: now(),
             uptime: UPTIME,
             started: UPTIME,
-            identity: "me".to_owned(),
+            identity: "operator-0".to_owned(),
             fresh_attempt: "a2".to_owned(),
             jitter: 500,
             timings: Timings::default(),
@@ -324,75 +290,4 @@ fn observations() -> impl Strategy<Value = Observation> {
             memory,
         },
     )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
-
-    /// P9.
-    #[test]
-    fn the_same_observation_gives_the_same_plan(o in observations()) {
-        prop_assert_eq!(decide(&o), decide(&o));
-    }
-
-    /// P1: no POST while an id, an accepted create or an attempt of unknown outcome exists; and never for an object that is going.
-    #[test]
-    fn nothing_is_posted_while_something_may_exist(o in observations()) {
-        if let Plan::Act(Step::Post { .. } | Step::RecordIntent(_)) = decide(&o) {
-            let restores = o.object.intent.is_none() && o.open_attempt().is_some();
-            let is_unknown = o.open_attempt().is_some_and(|attempt| matches!(attempt.state, AttemptState::Unknown { .. }));
-            prop_assert!(restores || (o.object.status.id.is_none() && !is_unknown));
-            prop_assert!(!o.object.deleting && o.memory.outcome.is_none());
-        }
-        if let Plan::Act(Step::Post { .. }) = decide(&o) {
-            let is_absent = matches!(&o.remote, Remote::Listed { view: View::Absent, .. });
-            let is_held = matches!(o.lane, Some(LanePlace::Held { .. }));
-            prop_assert!(is_absent && is_held && o.rival.is_none() && o.object.finalizer);
-        }
-    }
-
-    /// P4: a DELETE goes only to what the list shows as ours.
-    #[test]
-    fn only_what_is_ours_is_deleted(o in observations()) {
-        if let Plan::Act(Step::Delete { id, .. }) = decide(&o) {
-            let Remote::Listed { view: View::Ours { item, surplus }, .. } = &o.remote else {
-                return Err(TestCaseError::fail("nothing of ours is listed"));
-            };
-            prop_assert!([item].into_iter().chain(surplus).any(|ours| ours.id == id));
-        }
-    }
-
-    /// P3: the finalizer goes only from an object that is being deleted, and not while one of ours is listed or an id has no proof.
-    #[test]
-    fn the_finalizer_goes_last(o in observations()) {
-        if let Plan::Act(Step::DropFinalizer { .. }) = decide(&o) {
-            prop_assert!(o.object.deleting && !o.object.foreign_finalizer);
-            if o.object.spec.deletion_policy.is_none() {
-                let is_ours_listed = matches!(&o.remote, Remote::Listed { view: View::Ours { .. }, .. });
-                let is_reachable = matches!(o.provider, Provider::Ready { .. });
-                prop_assert!(!is_ours_listed || !is_reachable, "it is still there");
-                prop_assert!(o.object.status.id.is_none() || !matches!(o.remote, Remote::Unknown), "nobody looked");
-            }
-        }
-    }
-
-    /// P10 and P7: every status keeps Flux's rules and fits its schema, and the id goes only with a proof.
-    #[test]
-    fn every_status_keeps_the_rules(o in observations()) {
-        if let Plan::Report(report) = decide(&o) {
-            if report.status != o.object.status && report.status.conditions != o.object.status.conditions {
-                let object = json!({ "metadata": { "generation": o.object.generation }, "status": report.status });
-                prop_assert_eq!(flux_rules::broken(&object), Vec::<&str>::new());
-            }
-            let longest = report.status.operation.iter().flat_map(|operation| &operation.failed_code).map(String::len);
-            prop_assert!(longest.max().unwrap_or_default() <= 128);
-            if o.object.status.id.is_some() && report.status.id.is_none() {
-                // A replacement removes the failed record only; what else is ours is found by the create that follows.
-                let is_replaced = o.object.status.operation.as_ref().is_some_and(|op| op.type_ == OperationType::Replace);
-                let is_listed = matches!(&o.remote, Remote::Listed { view: View::Ours { item, .. }, .. } if item.id == ID);
-                prop_assert!(!is_listed || is_replaced, "it is still there");
-                prop_assert!(o.memory.absences.len() >= 2 || o.job.is_some());
-            }
-        }
-    }
 }

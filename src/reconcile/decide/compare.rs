@@ -1,0 +1,249 @@
+//! Compares the cloud with the spec from time to time. Comparing only reads: what is gone is created again, what differs is told,
+//! and what late effects of lost requests left over is removed.
+
+use std::time::Duration;
+
+use super::super::plan::{self, Failure, FailureKind, Item, Lacks, Look, Observation, Plan, Rank, Remote, Step, View};
+use super::draft::Draft;
+use super::{assess, lane, live, reach, trouble};
+use crate::api::Reason;
+use crate::runtime::backoff;
+
+/// How long an object waits that nothing but a change can wake.
+const LONG: Duration = Duration::from_hours(24);
+/// What the user reads while the surplus is being removed and nothing better is known.
+pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
+const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
+
+pub fn decide(o: &Observation) -> Result<Plan, Plan> {
+    match &o.remote {
+        Remote::Listed { view, .. } => evaluate(o, view),
+        Remote::Failed { failure, .. } => Err(trouble::unreadable(o, failure)),
+        Remote::Unknown => match due(o) {
+            Some(wait) if o.held().is_some() => Ok(Draft::new(o).hold(wait)),
+            Some(wait) if o.failed() => Ok(Draft::new(o).wait(wait.min(assess::failed_recheck(o)))),
+            Some(wait) => Ok(Draft::new(o).wait(wait)),
+            None => Ok(Plan::Look(Look::List {
+                since: since(o),
+                at: reach::place(o)?,
+                type_: o.sought().1,
+            })),
+        },
+    }
+}
+
+/// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
+fn since(o: &Observation) -> Duration {
+    if !o.generation_observed() {
+        return o.started;
+    }
+    let synced = o.memory.synced.map(|synced| synced + Duration::from_nanos(1));
+    synced.max(o.memory.written).unwrap_or_default()
+}
+
+/// How long no list is due.
+fn due(o: &Observation) -> Option<Duration> {
+    let t = &o.timings;
+    if let Some(rest) = o.held() {
+        return Some(rest);
+    }
+    if !o.generation_observed() {
+        return None;
+    }
+    if o.object.status.retry.is_some() {
+        return trouble::closed(o);
+    }
+    let at = |uptime: Duration| uptime.saturating_sub(o.uptime);
+    let Some(synced) = o.memory.synced else {
+        let wait = if o.late() { Duration::ZERO } else { at(first(o)) };
+        return Some(wait).filter(|wait| !wait.is_zero());
+    };
+    let mut wait = at(synced + interval(o));
+    if o.memory.failures > 0 || o.memory.written > o.memory.synced || (o.late() && o.window_closed()) {
+        wait = Duration::ZERO;
+    }
+    if o.memory.absences.last().is_some_and(|absence| absence.began == synced) && !o.failed() {
+        wait = wait.min(at((synced + t.gone_gap).max(gone_from(o))));
+    }
+    if o.late() {
+        wait = wait.min(at(synced + t.late_list));
+    }
+    Some(wait).filter(|wait| !wait.is_zero())
+}
+
+/// How long a verdict stands before the cloud is compared again.
+fn interval(o: &Observation) -> Duration {
+    let t = &o.timings;
+    if o.stands_stalled() {
+        t.stalled_recheck
+    } else if !o.stands_ready() {
+        t.job_poll_max
+    } else {
+        resync(o)
+    }
+}
+
+/// The time between two comparisons of a data source that is as it should be, jittered.
+pub fn resync(o: &Observation) -> Duration {
+    if o.resync_period.is_zero() {
+        return LONG;
+    }
+    let synced = o.memory.synced.unwrap_or_default().as_millis();
+    let salt = u64::try_from(synced).unwrap_or_default();
+    o.resync_period
+        .mul_f64(0.9 + 0.2 * backoff::jitter(&o.object.uid, salt))
+}
+
+/// The first comparison of this process, as an uptime: spread over the period, so that a restart is no herd.
+fn first(o: &Observation) -> Duration {
+    if !o.stands_ready() {
+        Duration::ZERO
+    } else if o.resync_period.is_zero() {
+        LONG
+    } else {
+        backoff::spread(&o.object.uid, o.resync_period)
+    }
+}
+
+pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
+    Ok(match view {
+        View::Ours { item, surplus } if o.object.status.id.as_ref() == Some(&item.id) => {
+            let (draft, wait) = assess::listed(o, Draft::new(o), item, surplus);
+            remove_surplus(o, surplus, draft, wait)?
+        }
+        // Another one of ours takes its place only if the recorded one is gone for certain.
+        View::Ours { item, surplus } => match missing(o) {
+            Ok(()) => live::adopt(o, item, surplus, reach::place(o)?, None),
+            Err(due) => Draft::new(o).standing_or(Reason::Recovering, MISSING).wait(due),
+        },
+        // Nothing that the list lacks mends a failed create.
+        View::Leaving { .. } | View::Absent | View::Foreign { .. } if o.failed() => {
+            let (draft, wait) = assess::failed_create(o, Draft::new(o).edit(|status| status.observed = None));
+            draft.wait(wait)
+        }
+        View::Leaving { item, .. } => {
+            let observed = plan::observed(item);
+            Draft::new(o)
+                .edit(|status| {
+                    status.observed = Some(observed);
+                    status.retry = None;
+                })
+                .reconciling(
+                    Reason::Recovering,
+                    "Somebody is deleting the data source in the cloud; it is created again afterwards.",
+                )
+                .wait(o.timings.job_poll_max)
+        }
+        View::Absent => gone(
+            o,
+            Draft::new(o).edit(|status| status.retry = None),
+            o.timings.stalled_recheck,
+        ),
+        View::Foreign { item } => foreign(o, item),
+    })
+}
+
+fn foreign(o: &Observation, item: &Item) -> Plan {
+    let draft = Draft::new(o).edit(|status| status.retry = None);
+    let draft = if o.object.status.id.as_ref() == Some(&item.id) {
+        draft.stalled(
+            Reason::Ambiguous,
+            format!(
+                "The recorded data source {} carries no ownership marker, so nobody can tell whether it is this object's; set the provider's ownershipMarker to None again, or delete the data source in the cloud.",
+                item.id
+            ),
+        )
+    } else {
+        draft.stalled(
+            Reason::AlreadyExists,
+            format!(
+                "The recorded data source is not in the list, and another one, with id {}, has its name; delete one of the two.",
+                item.id
+            ),
+        )
+    };
+    draft.wait(o.timings.stalled_recheck)
+}
+
+/// Ends a look at the recorded data source: the surplus beside it is removed, but only once the verdict about the recorded one is told.
+/// Trouble with the surplus is not the object's business.
+pub fn remove_surplus(o: &Observation, surplus: &[Item], draft: Draft<'_>, wait: Duration) -> Result<Plan, Plan> {
+    Ok(match next_surplus(o, surplus) {
+        Some(_) if draft.is_news() => draft.again(),
+        Some(extra) => {
+            let at = reach::place(o)?;
+            lane::held(o, Rank::Delete, |draft| draft)?;
+            Plan::Act(Step::Delete {
+                id: extra.id.clone(),
+                at,
+            })
+        }
+        None if surplus.is_empty() => draft.wait(wait),
+        None => draft.wait(wait.min(o.timings.job_poll_max)),
+    })
+}
+
+/// The surplus that may be deleted now: none while a try is being waited for, and none again whose deletion may not show yet.
+fn next_surplus<'a>(o: &Observation, surplus: &'a [Item]) -> Option<&'a Item> {
+    if trouble::closed(o).is_some() {
+        return None;
+    }
+    surplus.iter().find(|item| !o.removed_lately(item))
+}
+
+/// The answer to the delete of a surplus data source: it shows in an event, and trouble with it only delays the next try.
+pub fn surplus_answered(o: &Observation, id: &str, result: &Result<Option<String>, Failure>) -> Plan {
+    let t = &o.timings;
+    let reason = if o.object.deleting {
+        Reason::Deleting
+    } else {
+        Reason::Recovering
+    };
+    let draft = Draft::new(o).standing_or(reason, LEFTOVERS);
+    match result {
+        Ok(_) => draft
+            .note(
+                true,
+                "DuplicateRemoved",
+                format!("Deleted data source {id}, the late effect of a create request that got no answer."),
+            )
+            .wait_in_lane(t.job_poll_min),
+        Err(failure) => match failure.kind {
+            FailureKind::Gone { .. } => draft.wait(t.job_poll_min),
+            FailureKind::Fenced => draft.wait(t.lease_renew),
+            _ => {
+                let retry = trouble::retry(o, failure);
+                let wait = trouble::next_look(o, &retry);
+                draft.edit(|status| status.retry = Some(retry)).wait(wait)
+            }
+        },
+    }
+}
+
+fn gone_from(o: &Observation) -> Duration {
+    o.memory.written.unwrap_or_default() + o.timings.list_lag
+}
+
+/// Whether two lists lacked the recorded one, well after our last write; else how long until the next one counts.
+fn missing(o: &Observation) -> Result<(), Duration> {
+    o.absence(gone_from(o), o.timings.gone_gap, |lacks| lacks != Lacks::Cluster)
+}
+
+/// What is missing for certain is created again. Until then it is looked for at least every `interval`.
+pub fn gone(o: &Observation, meanwhile: Draft<'_>, interval: Duration) -> Plan {
+    match missing(o) {
+        Err(due) => meanwhile.wait(due.min(interval)),
+        Ok(()) => Draft::new(o)
+            .forget()
+            .note(
+                true,
+                "ExternallyDeleted",
+                "The data source is gone from the cloud; creating it again.",
+            )
+            .reconciling(
+                Reason::Recovering,
+                "The data source is gone from the cloud; creating it again.",
+            )
+            .again(),
+    }
+}

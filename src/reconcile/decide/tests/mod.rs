@@ -1,0 +1,19 @@
+//! The decisions, told as stories and proven in a small world.
+
+mod arbitrary;
+mod builder;
+mod create;
+mod delete;
+mod drift;
+mod failed;
+mod gate;
+mod job;
+mod late;
+mod observations;
+mod proof;
+mod properties;
+mod rivals;
+mod tampering;
+mod tell;
+mod unknown;
+mod world;

@@ -1,0 +1,60 @@
+//! What a pass reads.
+
+use std::time::Duration;
+
+use super::World;
+use super::process::Pass;
+use crate::reconcile::plan::{Coordinates, DataSourceType, JobState, LanePlace, Look, Provider};
+
+/// How long a list is on its way.
+const LIST: Duration = Duration::from_millis(50);
+
+impl World {
+    /// Reads one more thing.
+    pub fn look(&mut self, pass: &mut Pass, look: Look) {
+        match look {
+            Look::Password => panic!("an OBS source has no password"),
+            Look::Lane(rank) => {
+                self.spend(pass, Duration::from_millis(1));
+                let since = pass.o.uptime;
+                pass.o.lane = Some(LanePlace::Held { since, rank });
+            }
+            Look::List { since, at, type_ } => {
+                assert!(since <= pass.o.uptime, "a list cannot be newer than now");
+                self.list(pass, &at, type_);
+            }
+            Look::Job { id } => self.job(pass, id),
+            Look::Quick { id, at, type_ } => {
+                self.job(pass, id);
+                let job = pass.o.job.as_ref().and_then(|view| view.result.as_ref().ok());
+                if job.is_some_and(|job| job.state == JobState::Succeeded) {
+                    self.list(pass, &at, type_);
+                }
+                pass.o.memory.looked = true;
+            }
+        }
+    }
+
+    fn list(&mut self, pass: &mut Pass, at: &Coordinates, type_: DataSourceType) {
+        assert!(
+            matches!(pass.o.provider, Provider::Ready { .. }),
+            "no session to list with"
+        );
+        self.spend(pass, LIST);
+        let began = pass.o.uptime;
+        let (result, took) = self.cloud.list(&at.cluster_id, type_, self.now);
+        self.spend(pass, took);
+        let result = result.map(|items| pass.o.ownership().view(&items));
+        pass.o.note_list(began, result);
+    }
+
+    fn job(&mut self, pass: &mut Pass, id: String) {
+        assert!(
+            matches!(pass.o.provider, Provider::Ready { .. }),
+            "no session to read a job with"
+        );
+        let (result, took) = self.cloud.job(&id, self.now);
+        self.spend(pass, took);
+        pass.o.note_job(id, result);
+    }
+}

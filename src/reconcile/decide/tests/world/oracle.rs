@@ -1,0 +1,148 @@
+//! What must never happen, and what must come in the end (design, invariants P1 to P11).
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::super::tell::too_long;
+use super::World;
+use crate::api::{ConditionStatus, ConditionType, Reason, flux_rules};
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    sent: HashSet<String>,
+    closed: HashSet<String>,
+}
+
+impl Oracle {
+    /// A create was sent.
+    pub fn sent(&mut self, intent: &Intent) {
+        self.sent.insert(intent.attempt.clone());
+    }
+
+    /// Whether the finalizer may go, with so many of ours in the cloud.
+    pub fn let_go(&self, ours: usize, excused: bool) -> Result<(), String> {
+        if ours == 0 || excused {
+            Ok(())
+        } else {
+            Err(format!("{ours} data sources stay; {self:?}"))
+        }
+    }
+}
+
+impl World {
+    /// What must come in the end.
+    pub fn judge_the_end(&self) {
+        let ours = self.ours();
+        let Some(object) = self.kubernetes.object() else {
+            assert!(ours.is_empty() || self.is_excused(), "P2: left behind: {ours:#?}");
+            return;
+        };
+        // Without the marker nobody can tell what a lost request made.
+        assert!(ours.len() <= 1 || !self.schedule.marker, "P1: more than one: {ours:#?}");
+        let status = &object.status;
+        let ready = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
+        let stalled = status.conditions.iter().find(|c| c.type_ == ConditionType::Stalled);
+        if ready {
+            let recorded = ours.iter().any(|source| Some(&source.id) == status.id.as_ref());
+            assert!(recorded, "P1: Ready without its data source");
+        } else if let Some(stalled) = stalled {
+            let known = [
+                Reason::AlreadyExists,
+                Reason::CreateFailed,
+                Reason::JobTimedOut,
+                Reason::Drifted,
+                Reason::Ambiguous,
+            ];
+            assert!(
+                known.contains(&stalled.reason),
+                "stalled for no reason of this world: {status:#?}"
+            );
+        } else {
+            // A create whose job id is lost shows only in the list, which says Creating for ever.
+            let unending = self
+                .ours()
+                .iter()
+                .any(|source| source.ready.is_none() && source.failed.is_none());
+            assert!(unending || object.deleting, "P5: not settled: {status:#?}");
+        }
+        // Without a finalizer nobody holds an object that is being deleted; with ours it must have gone by now.
+        assert!(!object.deleting || stalled.is_some(), "P5: not gone: {object:#?}");
+    }
+
+    /// P1: no create while an id, a job or an unsettled attempt exists; P11 is counted by the cloud.
+    pub fn check_post(&self, intent: &Intent) {
+        let Some(object) = self.kubernetes.object() else {
+            return;
+        };
+        let tampered = self.schedule.tampers();
+        assert!(
+            object.status.id.is_none() || tampered,
+            "P1: a create beside a recorded id"
+        );
+        let recorded = object.intent.as_ref().map(|recorded| &recorded.attempt);
+        assert!(
+            recorded == Some(&intent.attempt) || tampered,
+            "P1: a create without its intent"
+        );
+        let open: Vec<_> = self.oracle.sent.difference(&self.oracle.closed).collect();
+        assert!(
+            open.is_empty() || self.is_robbed(),
+            "P1: a create beside open attempts {open:?}"
+        );
+    }
+
+    /// Whether somebody may have taken away all that told of an attempt.
+    fn is_robbed(&self) -> bool {
+        (self.schedule.tampers() && self.deaths > 0) || self.schedule.has(super::Event::WipeStatus)
+    }
+
+    /// P4: nothing is deleted that somebody else made, and without the marker nothing but the recorded one.
+    pub fn check_delete(&self, id: &str, cluster: &str) {
+        let source = self
+            .cloud
+            .sources
+            .iter()
+            .find(|source| source.id == id)
+            .expect("it exists");
+        assert_eq!(source.cluster, cluster);
+        let recorded = self.kubernetes.recorded_id().as_deref() == Some(id);
+        let may = source.user_name != super::STRANGER && (self.schedule.marker || recorded);
+        assert!(may, "P4: deletes {source:#?}");
+    }
+
+    /// Whether something may stay behind because nobody can know of it.
+    pub fn is_excused(&self) -> bool {
+        self.schedule.tampers() || !self.schedule.marker
+    }
+
+    /// P7, P10, P11 and the lengths of the schema, for every status that is written.
+    pub fn check_status(&mut self, seen: &Object, after: &DwsDataSourceStatus) {
+        let before = &seen.status;
+        let tampered = self.schedule.tampers();
+        assert!(
+            after.observed_generation >= before.observed_generation,
+            "P7: the observed generation falls"
+        );
+        if let Some(id) = before.id.as_ref().filter(|id| after.id.as_ref() != Some(*id)) {
+            let lives = self.ours().iter().any(|source| source.id == *id);
+            assert!(!lives || tampered, "P7: {id} is forgotten while it exists");
+        }
+        let object = json!({ "metadata": { "generation": seen.generation }, "status": after });
+        assert_eq!(flux_rules::broken(&object), Vec::<&str>::new(), "P10: {object:#}");
+        assert!(
+            self.cloud.reboots <= 1 || self.is_robbed(),
+            "P11: {} restarts",
+            self.cloud.reboots
+        );
+        self.oracle
+            .closed
+            .extend(after.last_attempt.iter().map(|last| last.id.clone()));
+        assert_eq!(too_long(after), Vec::<&String>::new());
+    }
+}

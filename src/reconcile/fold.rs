@@ -1,0 +1,266 @@
+//! How what was read or written changes an observation.
+//!
+//! Pure: takes the observation and one new fact, and never reads a clock, calls anybody or decides. The stages that read and write use it, and so
+//! does the model that the decisions are proven with, so that both remember the same.
+
+use std::time::Duration;
+
+use super::plan::{
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Job,
+    JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, SecretVersion,
+    View,
+};
+use super::remote::Identity;
+
+/// How many lists that lacked something are remembered. The first ones prove the most, the last ones the latest: those in the middle are
+/// forgotten first.
+const ABSENCES_MAX: usize = 64;
+
+/// A create that was sent, or would have been.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// The intent it carried out.
+    pub intent: Intent,
+    /// The version of the Secret that it sent.
+    pub secret: Option<SecretVersion>,
+    /// When it began, as an uptime.
+    pub begun: Duration,
+    /// The answer.
+    pub result: Result<Accepted, Failure>,
+}
+
+impl Observation {
+    /// Takes up what is remembered of the object.
+    pub fn recall(&mut self, memory: Memory) {
+        self.memory = memory;
+        self.memory.attempt = self.attempt();
+    }
+
+    /// Takes a newer state of the object. What was read for a place, name or type that no longer counts is dropped.
+    pub fn renew(&mut self, object: Object) {
+        let before = self.target();
+        let password_of = |spec: &DwsDataSourceSpec| spec.user_pwd.clone();
+        if password_of(&self.object.spec) != password_of(&object.spec) {
+            self.password = Password::Unknown;
+        }
+        self.object = object;
+        self.memory.attempt = self.attempt();
+        let after = self.target();
+        if before != after {
+            self.remote = Remote::Unknown;
+            self.memory.absences.clear();
+        }
+        if before.0 != after.0 {
+            self.lane = None;
+        }
+    }
+
+    /// How to tell which of the listed data sources are the object's.
+    #[must_use]
+    pub fn ownership(&self) -> Identity<'_> {
+        let (name, type_) = self.sought();
+        Identity {
+            uid: &self.object.uid,
+            marker: self.marks(),
+            id: self.object.status.id.as_deref(),
+            name,
+            type_,
+        }
+    }
+
+    /// Notes what a list that began at this uptime means for the object.
+    pub fn note_list(&mut self, began: Duration, result: Result<View, Failure>) {
+        self.remote = match result {
+            Ok(view) => {
+                self.note_view(began, &view);
+                Remote::Listed { began, view }
+            }
+            Err(failure) => {
+                if matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }) {
+                    self.note_absence(began, Lacks::Cluster);
+                    self.memory.synced = Some(began);
+                    self.memory.clear = Some(began);
+                }
+                self.note_failure();
+                Remote::Failed { began, failure }
+            }
+        };
+    }
+
+    fn note_view(&mut self, began: Duration, view: &View) {
+        let recorded = self.object.status.id.as_ref();
+        let absences = &mut self.memory.absences;
+        match view {
+            View::Foreign { item } if recorded == Some(&item.id) => absences.clear(),
+            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => {
+                self.note_absence(began, Lacks::Everything);
+            }
+            View::Ours { item, .. } if recorded.is_some_and(|id| *id != item.id) => {
+                for absence in absences.iter_mut().filter(|absence| absence.lacks == Lacks::Everything) {
+                    absence.lacks = Lacks::Recorded;
+                }
+                self.note_absence(began, Lacks::Recorded);
+            }
+            View::Ours { .. } | View::Leaving { ours: true, .. } => absences.clear(),
+        }
+        self.memory.synced = Some(began);
+        let clear = match view {
+            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => true,
+            View::Ours { item, surplus } => surplus.is_empty() && self.object.status.id.as_ref() == Some(&item.id),
+            View::Leaving { item, ours: true } => self.object.status.id.as_ref() == Some(&item.id),
+        };
+        if clear {
+            self.memory.clear = Some(began);
+        }
+        self.memory.failures = 0;
+        self.memory.failing_since = None;
+    }
+
+    /// Keeps the first absence and the latest, and between them no more than the shortest gap needs.
+    fn note_absence(&mut self, began: Duration, lacks: Lacks) {
+        let t = &self.timings;
+        let spacing = t.settle_gap.min(t.gone_gap).min(t.deleted_gap) / 2;
+        let absences = &mut self.memory.absences;
+        match absences.as_slice() {
+            [.., last] if last.began >= began => return,
+            [.., before, last] if last.lacks == lacks && began < before.began + spacing => {
+                absences.pop();
+            }
+            _ => {}
+        }
+        absences.push(Absence { began, lacks });
+        if absences.len() > ABSENCES_MAX {
+            absences.remove(ABSENCES_MAX / 2);
+        }
+    }
+
+    fn note_failure(&mut self) {
+        self.memory.failures = self.memory.failures.saturating_add(1);
+        self.memory.failing_since = self.memory.failing_since.or(Some(self.uptime));
+        self.note_tried();
+    }
+
+    fn note_tried(&mut self) {
+        if let Provider::Ready { version, .. } = &self.provider {
+            self.memory.tried_version = Some(version.clone());
+        }
+    }
+
+    /// Notes the answer about a job.
+    pub fn note_job(&mut self, id: String, result: Result<Job, Failure>) {
+        self.memory.polled = Some(self.uptime);
+        if result.is_err() {
+            self.note_failure();
+        }
+        self.job = Some(JobView {
+            id,
+            read: self.uptime,
+            result,
+        });
+    }
+
+    /// Notes that an intent stands in the annotation. A new one was not sent yet.
+    pub fn note_intent(&mut self, intent: Intent) {
+        let known = self.memory.attempt.as_ref();
+        if known.is_none_or(|known| known.intent.attempt != intent.attempt) {
+            self.memory.attempt = Some(AttemptMemory {
+                intent,
+                state: AttemptState::Unsent,
+            });
+        }
+    }
+
+    /// Notes that a create is about to be sent: from here on nobody knows, until it is answered.
+    pub fn note_sending(&mut self, intent: &Intent, begun: Duration) {
+        self.memory.attempt = Some(AttemptMemory {
+            intent: intent.clone(),
+            state: AttemptState::Unknown {
+                settled_from: begun + self.timings.write_deadline,
+                answered: false,
+            },
+        });
+    }
+
+    /// Notes what became of a create.
+    pub fn note_posted(&mut self, posted: Posted) {
+        let Posted {
+            intent,
+            secret,
+            begun,
+            result,
+        } = posted;
+        let state = match result.as_ref().map_err(|failure| &failure.kind) {
+            Err(FailureKind::Fenced) => AttemptState::Unsent,
+            Err(FailureKind::UnknownOutcome { answered: true }) => AttemptState::Unknown {
+                settled_from: self.uptime,
+                answered: true,
+            },
+            // A request that was lost on its way may be carried out until its deadline.
+            _ => AttemptState::Unknown {
+                settled_from: self.uptime.max(begun + self.timings.write_deadline),
+                answered: false,
+            },
+        };
+        self.memory.attempt = Some(AttemptMemory {
+            intent: intent.clone(),
+            state,
+        });
+        self.memory.looked = false;
+        self.note_write(result.as_ref().err());
+        self.memory.outcome = Some(Outcome::Posted {
+            intent,
+            generation: self.object.generation,
+            secret,
+            at: self.now,
+            result,
+        });
+    }
+
+    /// Notes what became of a delete.
+    pub fn note_deleted(&mut self, id: String, result: Result<Option<String>, Failure>) {
+        self.note_write(result.as_ref().err());
+        if matches!(
+            result.as_ref().map_err(|failure| &failure.kind),
+            Ok(_) | Err(FailureKind::Gone { .. })
+        ) {
+            self.memory.removed = Some(Removed {
+                id: id.clone(),
+                at: self.uptime,
+            });
+        }
+        self.memory.outcome = Some(Outcome::Deleted {
+            id,
+            at: self.now,
+            result,
+        });
+    }
+
+    /// A write that the lease did not cover was none.
+    fn note_write(&mut self, failure: Option<&Failure>) {
+        if failure.is_some_and(|failure| failure.kind == FailureKind::Fenced) {
+            return;
+        }
+        self.memory.written = Some(self.uptime);
+        self.memory.polled = None;
+        self.memory.absences.clear();
+        if failure.is_some() {
+            self.note_tried();
+        }
+    }
+
+    /// Notes that the status holds a report, and whether that took a patch.
+    pub fn note_reported(&mut self, patched: bool) {
+        if patched {
+            self.memory.patched = Some(self.uptime);
+        }
+        self.memory.outcome = None;
+    }
+
+    /// Notes that the pass ends with a wait.
+    pub fn note_wait(&mut self, at_most: Duration, firm: bool) {
+        self.memory.hold = firm.then(|| Hold {
+            generation: self.object.generation,
+            until: self.uptime + at_most,
+        });
+    }
+}

@@ -1,0 +1,179 @@
+//! What a decision is made from: the object, its surroundings in Kubernetes, and what was read of the cloud in this pass.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Coordinates, DwsDataSourceSpec, DwsDataSourceStatus, Failure, Intent, Job, Memory, Rank, SecretVersion, Timings,
+    View,
+};
+
+/// Everything that a decision may depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Observation {
+    /// The wall clock, for what is written down.
+    pub now: Timestamp,
+    /// The time since the process started, for what is waited for.
+    pub uptime: Duration,
+    /// When this pass began, as an uptime.
+    pub started: Duration,
+    /// This process's identity among the replicas.
+    pub identity: String,
+    /// An attempt id that nobody used yet.
+    pub fresh_attempt: String,
+    /// A random number below 1000, for jitter.
+    pub jitter: u32,
+    /// How long to wait for what.
+    pub timings: Timings,
+    /// How often the cloud is compared with the spec; zero is never.
+    pub resync_period: Duration,
+    /// The object.
+    pub object: Object,
+    /// Its provider.
+    pub provider: Provider,
+    /// Its password.
+    pub password: Password,
+    /// Who else holds the cluster and name.
+    pub rival: Option<Rival>,
+    /// Its place in the lane of its DWS cluster; none while it has not asked for one.
+    pub lane: Option<LanePlace>,
+    /// What the cloud lists.
+    pub remote: Remote,
+    /// Its job.
+    pub job: Option<JobView>,
+    /// What this process remembers of the object.
+    pub memory: Memory,
+}
+
+/// The object, reduced to what decisions read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// Whether it carries our finalizer.
+    pub finalizer: bool,
+    /// Whether it carries a finalizer of somebody else.
+    pub foreign_finalizer: bool,
+    /// `spec`.
+    pub spec: DwsDataSourceSpec,
+    /// `status`.
+    pub status: DwsDataSourceStatus,
+    /// The intent annotation, if it is one of this object's.
+    pub intent: Option<Intent>,
+}
+
+/// The provider that the object names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// It does not exist.
+    Absent {
+        /// Which one was looked for.
+        name: String,
+    },
+    /// It exists but cannot be used yet.
+    NotReady {
+        /// Which one.
+        name: String,
+        /// Why, for the user.
+        message: String,
+        /// Whether it lacks a Secret.
+        secret: bool,
+    },
+    /// It can be used.
+    Ready {
+        /// Where it leads.
+        coordinates: Coordinates,
+        /// Whether this object may create through it; if not, why.
+        refusal: Option<String>,
+        /// Whether creates carry the ownership marker.
+        marker: bool,
+        /// Changes whenever the provider or its Secret changes.
+        version: String,
+    },
+}
+
+/// The password that the spec refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Password {
+    /// Not read yet.
+    Unknown,
+    /// Its Secret does not exist.
+    Absent,
+    /// Its Secret exists but holds no usable password.
+    Invalid {
+        /// Which version of the Secret.
+        version: SecretVersion,
+        /// What is wrong, without the value.
+        message: String,
+    },
+    /// It can be sent.
+    Present {
+        /// Which version of the Secret.
+        version: SecretVersion,
+    },
+    /// The Secret could not be read.
+    Unreadable {
+        /// Why.
+        message: String,
+    },
+}
+
+/// Another object that holds the same endpoint, project, cluster and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rival {
+    /// `namespace/name` of the other object.
+    pub name: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+}
+
+/// A place in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LanePlace {
+    /// It may write to the DWS cluster.
+    Held {
+        /// Since when, as an uptime.
+        since: Duration,
+        /// What for. An operation that was under way already (`Resume`) entitles to no other.
+        rank: Rank,
+    },
+    /// Others come first.
+    Waiting,
+}
+
+/// What the cloud lists of the object's type in its DWS cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Remote {
+    /// Not read in this pass.
+    Unknown,
+    /// Read.
+    Listed {
+        /// When the request began, as an uptime.
+        began: Duration,
+        /// What it means for this object.
+        view: View,
+    },
+    /// The list could not be read.
+    Failed {
+        /// When the request began, as an uptime.
+        began: Duration,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// What the cloud says of the object's job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JobView {
+    /// Which job.
+    pub id: String,
+    /// When the answer came, as an uptime.
+    pub read: Duration,
+    /// The answer.
+    pub result: Result<Job, Failure>,
+}
