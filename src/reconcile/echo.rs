@@ -14,9 +14,13 @@ use super::plan::{SecretVersion, View};
 use crate::cloud::{Item, Job, credentials, without_secrets};
 
 impl Pass {
-    /// Takes the password out of a job's detail.
+    /// Takes the password out of a job's code and detail.
     pub(super) async fn cut_password_from_job(&self, ctx: &Context, job: &mut Job) {
         self.cut_password(ctx, &mut job.failed_detail).await;
+        // A code is a word that tells the reader most; only what is none may be withheld.
+        if job.failed_code.as_ref().is_some_and(|code| !is_code(code)) {
+            self.cut_password(ctx, &mut job.failed_code).await;
+        }
     }
 
     /// Takes the password out of what a list says about the object's data source.
@@ -64,4 +68,14 @@ impl Pass {
         let password = credentials::value(&secret.data?, key).ok()?;
         Some((version, password))
     }
+}
+
+/// Whether it looks like a code of the cloud, such as `CreateExtDataSourceTask-fail:DWS.0114`.
+fn is_code(text: &str) -> bool {
+    text.rsplit_once(':')
+        .map_or(text, |(_, code)| code)
+        .split_once('.')
+        .is_some_and(|(product, number)| {
+            product.chars().all(|c| c.is_ascii_uppercase()) && number.chars().all(|c| c.is_ascii_digit())
+        })
 }

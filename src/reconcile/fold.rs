@@ -79,7 +79,6 @@ impl Observation {
                 if matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }) {
                     self.note_absence(began, Lacks::Cluster);
                     self.memory.synced = Some(began);
-                    self.memory.clear = Some(began);
                 }
                 self.note_failure();
                 Remote::Failed { began, failure }

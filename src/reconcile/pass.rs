@@ -153,8 +153,12 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
             Plan::Report(report) => report_on(ctx, pass, report).await,
         };
         match turn {
-            // What was read for another spec does not count: the next pass begins at once.
-            Ok(None) if pass.observation.object.generation != generation => return Ended::Wait(Duration::ZERO),
+            // What was read for another spec does not count: the next pass begins at once. What a write brought is recorded first.
+            Ok(None)
+                if pass.observation.object.generation != generation && pass.observation.memory.outcome.is_none() =>
+            {
+                return Ended::Wait(Duration::ZERO);
+            }
             Ok(None) => {}
             Ok(Some(ended)) => return ended,
             Err(error) => return Ended::Failed(error),

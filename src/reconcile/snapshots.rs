@@ -1,10 +1,11 @@
 //! One list for all objects of a type in a DWS cluster, read when somebody needs a newer one.
 //!
 //! Takes how new the list must be, returns one begun since then. Whoever comes while a list is being read waits for it and takes it if it is
-//! new enough. A list that failed proves nothing and serves only those who were waiting for it.
+//! new enough. A list that failed proves nothing and serves only those who were waiting for it with the same session: why it failed may lie
+//! with the credentials.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::context::LaneKey;
@@ -24,8 +25,8 @@ pub struct Snapshot {
     pub result: Result<Arc<Vec<Item>>, Failure>,
 }
 
-/// The newest list of one type in one DWS cluster; its lock is held while a newer one is read.
-type Newest = Arc<tokio::sync::Mutex<Option<Snapshot>>>;
+/// The newest list of one type in one DWS cluster, and the session that read it; its lock is held while a newer one is read.
+type Newest = Arc<tokio::sync::Mutex<Option<(Snapshot, Weak<Session>)>>>;
 
 /// The newest list of each type in each DWS cluster.
 #[derive(Debug)]
@@ -47,20 +48,25 @@ impl Snapshots {
     }
 
     /// A list begun at uptime `since` or later.
-    pub async fn list(&self, session: &Session, at: &Coordinates, type_: DataSourceType, since: Duration) -> Snapshot {
+    pub async fn list(
+        &self,
+        session: &Arc<Session>,
+        at: &Coordinates,
+        type_: DataSourceType,
+        since: Duration,
+    ) -> Snapshot {
         let asked = self.clock.uptime();
         let slot = {
             let mut slots = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry((LaneKey::from(at), type_)).or_default())
         };
         let mut newest = slot.lock().await;
-        if let Some(snapshot) = newest.as_ref() {
-            let serves_from = if snapshot.result.is_ok() {
-                since
-            } else {
-                since.max(asked)
+        if let Some((snapshot, reader)) = newest.as_ref() {
+            let serves = match &snapshot.result {
+                Ok(_) => snapshot.began >= since,
+                Err(_) => reader.ptr_eq(&Arc::downgrade(session)) && snapshot.began >= since.max(asked),
             };
-            if snapshot.began >= serves_from {
+            if serves {
                 return snapshot.clone();
             }
         }
@@ -83,7 +89,7 @@ impl Snapshots {
             began,
             result: listing.map(|listing| Arc::new(listing.items)),
         };
-        *newest = Some(snapshot.clone());
+        *newest = Some((snapshot.clone(), Arc::downgrade(session)));
         snapshot
     }
 }

@@ -53,7 +53,12 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
         .reconcile_on(wakes)
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
         .run(pass::reconcile, |_, error, _| match *error {}, Arc::clone(&ctx))
-        .for_each(|_| async {});
+        .for_each(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "no pass for an object that the store does not show");
+            }
+            std::future::ready(())
+        });
     until_shutdown(&ctx.shutdown, &reader, passes).await;
 }
 
@@ -203,7 +208,9 @@ impl Roll {
                 for Newcomer { cluster_id, member, .. } in self.newcomers.drain(..) {
                     // A list that broke off may have shown one that is gone by now.
                     if self.ctx.claims.knows(&member.uid) {
-                        self.ctx.arrivals.arrive(cluster_id, member);
+                        self.ctx.arrivals.arrive(cluster_id, member.clone());
+                        // Kube's store shows what a list holds when the list has ended; a pass that began earlier found nothing.
+                        self.ctx.wakes.wake(&member);
                     }
                 }
                 self.ctx.health.ready("watch of data sources", true);

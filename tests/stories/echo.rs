@@ -30,7 +30,7 @@ fn fail(world: &World<'_>, name: &str, said: &str) {
         .find(|call| call.name.as_deref() == Some(name))
         .expect("a create request");
     let outcome = JobOutcome::Fail {
-        code: "CreateExtDataSourceTask-fail:DWS.5172".to_owned(),
+        code: format!("fail: {said}"),
         detail: format!("DWS.5172:The account dws_user with {said} is refused."),
     };
     assert!(world.cloud.end_job(create.job_id.as_deref().unwrap(), outcome));

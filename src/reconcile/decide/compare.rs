@@ -121,11 +121,12 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
             let (draft, wait) = assess::failed_create(o, Draft::new(o).edit(|status| status.observed = None));
             draft.wait(wait)
         }
-        View::Leaving { item, .. } => {
-            let observed = plan::observed(item);
+        View::Leaving { item, ours } => {
+            // Of somebody else's nothing is shown.
+            let observed = ours.then(|| plan::observed(item));
             Draft::new(o)
                 .edit(|status| {
-                    status.observed = Some(observed);
+                    status.observed = observed;
                     status.retry = None;
                 })
                 .reconciling(
@@ -149,7 +150,7 @@ fn foreign(o: &Observation, item: &Item) -> Plan {
         draft.stalled(
             Reason::Ambiguous,
             format!(
-                "The recorded data source {} carries no ownership marker, so nobody can tell whether it is this object's; set the provider's ownershipMarker to None again, or delete the data source in the cloud.",
+                "The recorded data source {} carries no ownership marker, so nobody can tell whether it is this object's; delete the provider and create it anew with ownershipMarker None, or delete the data source in the cloud.",
                 item.id
             ),
         )

@@ -100,6 +100,10 @@ fn nothing_recorded(o: &Observation) -> Plan {
     }
     if o.late() {
         return match (reach::place(o), &o.remote) {
+            // The provider or its Secret went first, and nothing is on its way any more: nobody could ever look.
+            (Err(_), _) if o.window_closed() && o.provider_is_gone() => Plan::Act(Step::DropFinalizer {
+                note: Some(orphaned(o)),
+            }),
             (Err(plan), _) => plan,
             (Ok(_), Remote::Failed { failure, .. }) => trouble::unreadable(o, failure),
             (Ok(_), _) => Draft::new(o)
@@ -132,20 +136,24 @@ fn robbed_of_its_intent(o: &Observation) -> Plan {
             }
             None
         }
-        (Ok(_), Remote::Failed { .. }) | (Err(_), _) => {
-            let spec = &o.object.spec;
-            let text = format!(
-                "The object carried the operator's finalizer but no trace of a create, and the cloud could not be asked; if it created data source {} in DWS cluster {}, that stays there.",
-                spec.data_source_name, spec.cluster_id
-            );
-            Some(Note {
-                warning: true,
-                reason: "Orphaned",
-                text,
-            })
-        }
+        (Ok(_), Remote::Failed { .. }) | (Err(_), _) => Some(orphaned(o)),
     };
     Plan::Act(Step::DropFinalizer { note })
+}
+
+/// What nobody could look for is at least told of.
+fn orphaned(o: &Observation) -> Note {
+    let (name, cluster) = match o.attempt() {
+        Some(attempt) => (attempt.intent.name, attempt.intent.cluster_id),
+        None => (o.object.spec.data_source_name.clone(), o.object.spec.cluster_id.clone()),
+    };
+    Note {
+        warning: true,
+        reason: "Orphaned",
+        text: format!(
+            "The cloud could not be asked what the object may have created; if that is data source {name} in DWS cluster {cluster}, it stays there."
+        ),
+    }
 }
 
 fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {

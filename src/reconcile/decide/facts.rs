@@ -126,10 +126,16 @@ impl Observation {
     }
 
     /// Whether an attempt that nobody answered may still show an effect. The window closes with the first list begun after it that shows
-    /// nothing unrecorded of ours.
+    /// nothing unrecorded of ours, or with two that find no such cluster any more.
     pub(super) fn late(&self) -> bool {
         let unseen = |until| self.memory.clear.is_none_or(|clear| clear < self.uptime_at(until));
-        self.late_until().is_some_and(|until| until > self.now || unseen(until))
+        let stands = |until| {
+            let gap = self.timings.deleted_gap;
+            self.absence(self.uptime_at(until), gap, |lacks| lacks == Lacks::Cluster)
+                .is_err()
+        };
+        self.late_until()
+            .is_some_and(|until| until > self.now || (unseen(until) && stands(until)))
     }
 
     /// Whether the window for late effects is over, so that only a last list is wanting.
@@ -184,6 +190,14 @@ impl Observation {
             (Provider::Ready { version, .. }, Some(tried)) => version != tried,
             _ => false,
         }
+    }
+
+    /// Whether the provider, or the Secret that it needs, does not exist.
+    pub(super) fn provider_is_gone(&self) -> bool {
+        matches!(
+            self.provider,
+            Provider::Absent { .. } | Provider::NotReady { secret: true, .. }
+        )
     }
 
     /// Whether creates through the provider carry the ownership marker.

@@ -184,7 +184,7 @@ fn unmarked(o: &Observation, id: &str) -> Plan {
         .stalled(
             Reason::Ambiguous,
             format!(
-                "The recorded data source {id} carries no ownership marker, so nobody can tell whether it is this object's. Delete it in the cloud if it is, set deletionPolicy to Retain to leave it, or set the provider's ownershipMarker to None again."
+                "The recorded data source {id} carries no ownership marker, so nobody can tell whether it is this object's. Delete it in the cloud if it is, set deletionPolicy to Retain to leave it, or delete the provider and create it anew with ownershipMarker None."
             ),
         )
         .wait(o.timings.stalled_recheck)

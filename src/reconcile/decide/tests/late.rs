@@ -8,8 +8,8 @@ use crate::api::Reason;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
-    AttemptOutcome, DataSourceType, FailureKind, Item, LanePlace, LastAttempt, Look, Missing, Observation, Plan, Rank,
-    RetryWait, Step,
+    AttemptOutcome, DataSourceType, FailureKind, Item, LanePlace, LastAttempt, Look, Missing, Observation, Plan,
+    Provider, Rank, RetryWait, Step,
 };
 
 /// An earlier request may take effect for ten minutes more.
@@ -83,7 +83,24 @@ fn the_finalizer_stays_until_a_list_after_the_window_is_clear() {
         Some("found")
     );
     assert!(lets_go(&listing(o.clone(), &[])));
-    assert!(lets_go(&unlisted(o, FailureKind::Gone { what: Missing::Cluster })));
+    let gone = |o| unlisted(o, FailureKind::Gone { what: Missing::Cluster });
+    let once = gone(o);
+    assert!(!lets_go(&once), "a cluster that is not found once may be there");
+    assert!(lets_go(&gone(later(published(once), seconds(10)))));
+}
+
+#[test]
+fn a_provider_that_went_first_holds_the_object_only_while_the_window_lasts() {
+    let went = with(deleting(late(observation())), |o| {
+        o.provider = Provider::Absent {
+            name: "DwsProvider/default".to_owned(),
+        };
+    });
+    assert_eq!(told(&went).reason, Some(Reason::WaitingForProvider));
+    let Step::DropFinalizer { note: Some(note) } = step(&later(went, seconds(601))) else {
+        panic!("nothing is told");
+    };
+    assert_eq!((note.warning, note.reason), (true, "Orphaned"));
 }
 
 #[test]
