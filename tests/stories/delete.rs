@@ -5,6 +5,7 @@ use std::time::Duration;
 use dws_operator::api::Reason;
 use dws_operator::api::provider::DwsProvider;
 use dws_simulator::{Answer, Call, Fault, JobOutcome};
+use dws_testbed::Api as Side;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
@@ -22,6 +23,30 @@ async fn what_was_never_created_goes_at_once() {
     world.delete("lake").await;
     world.gone("lake").await;
     assert_eq!(world.cloud.log(), []);
+}
+
+/// An object that could not be created goes at once, too: without the cloud, and without the Secret of its password.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_created_goes_without_cloud_and_secret() {
+    let world = World::new("delete").await;
+    world.with_provider().await;
+    world.namespace.proxy().block(Side::Cloud, true);
+    let _operator = world.operator().start().await;
+    world.create(&on_cluster(0, obs("without-cloud"))).await;
+    world.reconciling("without-cloud", Reason::Retrying).await;
+    world.create(&on_cluster(1, mrs("without-secret"))).await;
+    world.reconciling("without-secret", Reason::WaitingForSecret).await;
+    for name in ["without-cloud", "without-secret"] {
+        world.delete(name).await;
+        world.gone(name).await;
+    }
+    world.namespace.proxy().block(Side::Cloud, false);
+    world.create(&on_cluster(2, obs("later"))).await;
+    world.ready("later").await;
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (1, 0)
+    );
 }
 
 /// Retain leaves the data source alone, also when it is asked for late.

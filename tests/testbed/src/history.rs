@@ -72,6 +72,8 @@ impl History {
 fn object_violations(versions: &BTreeMap<u64, Version>, lists: &Lists) -> Vec<String> {
     let mut broken = Vec::new();
     let mut previous: Option<&Value> = None;
+    // The last version that the operator wrote.
+    let mut own: Option<&Value> = None;
     for (number, Version { object, written }) in versions {
         let mut found = Vec::new();
         if kstatus(object) == Kstatus::Current && !is_true(object, "Ready") {
@@ -81,9 +83,15 @@ fn object_violations(versions: &BTreeMap<u64, Version>, lists: &Lists) -> Vec<St
         if written.is_some() && is_new_status && !is_untouched(object) {
             found.extend(flux_violations(object));
         }
-        if let (Some(previous), Some(written), true) = (previous, written, is_new_status) {
-            let is_gone = |id: &str| lists.lacking(id, previous, *written) >= 2;
-            found.extend(step_violations(previous, object, is_gone));
+        if let (Some(previous), true) = (previous, written.is_some() && is_new_status) {
+            found.extend(step_violations(previous, object));
+        }
+        // An id that somebody else forged may go, and one that somebody else took away need not be known any more.
+        let has_its_id =
+            |own: &&Value| previous.is_some_and(|previous| previous["status"]["id"] == own["status"]["id"]);
+        if let (Some(own), Some(written)) = (own.filter(has_its_id), written) {
+            let is_gone = |id: &str| lists.lacking(id, own, *written) >= 2;
+            found.extend(id_violation(own, object, is_gone));
         }
         let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', "");
         broken.extend(found.iter().map(|what| {
@@ -97,12 +105,13 @@ fn object_violations(versions: &BTreeMap<u64, Version>, lists: &Lists) -> Vec<St
             )
         }));
         previous = Some(object);
+        own = if written.is_some() { Some(object) } else { own };
     }
     broken
 }
 
 /// What the operator may not do to a status from one version to the next.
-fn step_violations(previous: &Value, object: &Value, is_gone: impl Fn(&str) -> bool) -> Vec<String> {
+fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
     let mut broken = Vec::new();
     let unobserved = i64::MIN;
     let (before, after) = (
@@ -116,18 +125,20 @@ fn step_violations(previous: &Value, object: &Value, is_gone: impl Fn(&str) -> b
     if before < current && after >= current && is_true(object, "Reconciling") {
         broken.push("FAIL0010: a generation is observed while Reconciling is True".to_owned());
     }
-    if let Some(id) = previous["status"]["id"].as_str() {
-        // A replacement writes down what it removes before it does.
-        let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
-        // An id is given up when two lists have proven that the data source is gone from the cloud.
-        let is_given_up =
-            || condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering") && is_gone(id);
-        let is_kept = object["status"]["id"].is_string() || is_replaced(previous) || is_replaced(object);
-        if !is_kept && !is_given_up() {
-            broken.push(format!("the id {id} is forgotten"));
-        }
-    }
     broken
+}
+
+/// An id that the operator recorded stays until it is written down as the one to replace, or two lists have proven that the data source is
+/// gone from the cloud.
+fn id_violation(own: &Value, object: &Value, is_gone: impl Fn(&str) -> bool) -> Option<String> {
+    let id = own["status"]["id"].as_str()?;
+    let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
+    let is_kept = object["status"]["id"] == id || is_replaced(own) || is_replaced(object);
+    let may_go = || {
+        let is_recovering = condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering");
+        (is_recovering || object["status"]["id"].is_string()) && is_gone(id)
+    };
+    (!is_kept && !may_go()).then(|| format!("the id {id} is forgotten"))
 }
 
 /// Whether the status is the CRD's default: nobody has written one yet.
@@ -208,6 +219,10 @@ mod tests {
             (
                 "the id a is forgotten",
                 vec![(true, 1, ready.clone()), (true, 1, recovering_without_lists)],
+            ),
+            (
+                "the id a is forgotten",
+                vec![(true, 1, ready.clone()), (true, 1, status(1, 1, "True", Some("b")))],
             ),
             (
                 "FAIL0002",
