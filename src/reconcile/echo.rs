@@ -13,13 +13,48 @@ use super::observe::Pass;
 use super::plan::{SecretVersion, View};
 use crate::cloud::{Item, Job, credentials, without_secrets};
 
+/// What is known of the passwords that the cloud may repeat.
+enum Known {
+    /// All of them.
+    Passwords(Vec<SecretString>),
+    /// Nobody can tell what was sent: the Secret of this name does not hold it any more, or cannot be read.
+    Nothing(String),
+}
+
+impl Known {
+    fn cut_from(&self, text: &mut String) {
+        if text.is_empty() {
+            return;
+        }
+        *text = match self {
+            Known::Passwords(passwords) => without_secrets(text, passwords.iter().map(ExposeSecret::expose_secret)),
+            Known::Nothing(secret) => format!(
+                "The cloud's words are withheld: they may repeat the password, and Secret {secret} does not tell which one was sent. See the console."
+            ),
+        };
+    }
+
+    /// Of a code, which tells the reader most, at least the bare one stays.
+    fn cut_from_code(&self, code: &mut String) {
+        match (self, bare_code(code)) {
+            (Known::Nothing(_), Some(bare)) => *code = bare.to_owned(),
+            _ => self.cut_from(code),
+        }
+    }
+}
+
 impl Pass {
     /// Takes the password out of a job's code and detail.
     pub(super) async fn cut_password_from_job(&self, ctx: &Context, job: &mut Job) {
-        self.cut_password(ctx, &mut job.failed_detail).await;
-        // A code is a word that tells the reader most; only what is none may be withheld.
-        if job.failed_code.as_ref().is_some_and(|code| !is_code(code)) {
-            self.cut_password(ctx, &mut job.failed_code).await;
+        if job.failed_code.is_none() && job.failed_detail.is_none() {
+            return;
+        }
+        let Some(known) = self.known(ctx).await else { return };
+        if let Some(code) = &mut job.failed_code {
+            known.cut_from_code(code);
+        }
+        if let Some(detail) = &mut job.failed_detail {
+            known.cut_from(detail);
         }
     }
 
@@ -30,32 +65,30 @@ impl Pass {
             View::Ours { item, surplus } => std::iter::once(item).chain(surplus).collect(),
             View::Foreign { item } | View::Leaving { item, .. } => vec![item],
         };
-        for item in items {
-            self.cut_password(ctx, &mut item.fail_reason).await;
+        let reasons = items.into_iter().filter_map(|item| item.fail_reason.as_mut());
+        let reasons: Vec<&mut String> = reasons.filter(|reason| !reason.is_empty()).collect();
+        if reasons.is_empty() {
+            return;
+        }
+        let Some(known) = self.known(ctx).await else { return };
+        for reason in reasons {
+            known.cut_from(reason);
         }
     }
 
-    async fn cut_password(&self, ctx: &Context, said: &mut Option<String>) {
-        let (Some(user_pwd), Some(text)) = (&self.observation.object.spec.user_pwd, said) else {
-            return;
-        };
-        if text.is_empty() {
-            return;
-        }
-        let name = &user_pwd.secret_key_ref.name;
-        let current = self.current_password(ctx, name, &user_pwd.secret_key_ref.key).await;
+    /// None for a data source without a password.
+    async fn known(&self, ctx: &Context) -> Option<Known> {
+        let reference = &self.observation.object.spec.user_pwd.as_ref()?.secret_key_ref;
+        let current = self.current_password(ctx, &reference.name, &reference.key).await;
         let recorded = self.observation.object.status.secret.as_ref();
-        let is_known =
-            self.sent_password.is_some() || current.as_ref().is_some_and(|(version, _)| Some(version) == recorded);
+        let is_sent = current.as_ref().is_some_and(|(version, _)| Some(version) == recorded);
+        if self.sent_password.is_none() && !is_sent {
+            return Some(Known::Nothing(reference.name.clone()));
+        }
         let current = current.map(|(_, password)| password);
-        *text = if is_known {
-            let known = self.sent_password.iter().chain(&current);
-            without_secrets(text, known.map(ExposeSecret::expose_secret))
-        } else {
-            format!(
-                "The cloud's words are withheld: they may repeat the password, and Secret {name} is not as it was when the password was sent. See the console."
-            )
-        };
+        Some(Known::Passwords(
+            self.sent_password.iter().cloned().chain(current).collect(),
+        ))
     }
 
     async fn current_password(&self, ctx: &Context, name: &str, key: &str) -> Option<(SecretVersion, SecretString)> {
@@ -70,12 +103,13 @@ impl Pass {
     }
 }
 
-/// Whether it looks like a code of the cloud, such as `CreateExtDataSourceTask-fail:DWS.0114`.
-fn is_code(text: &str) -> bool {
-    text.rsplit_once(':')
-        .map_or(text, |(_, code)| code)
-        .split_once('.')
-        .is_some_and(|(product, number)| {
-            product.chars().all(|c| c.is_ascii_uppercase()) && number.chars().all(|c| c.is_ascii_digit())
-        })
+/// The end of a job's code that is one of the cloud's own codes: `DWS.0114` of `CreateExtDataSourceTask-fail:DWS.0114`.
+fn bare_code(text: &str) -> Option<&str> {
+    let bare = text.rsplit_once(':').map_or(text, |(_, bare)| bare);
+    let (product, number) = bare.split_once('.')?;
+    let is_code = !product.is_empty()
+        && product.chars().all(|c| c.is_ascii_uppercase())
+        && !number.is_empty()
+        && number.chars().all(|c| c.is_ascii_digit());
+    is_code.then_some(bare)
 }

@@ -30,7 +30,7 @@ fn fail(world: &World<'_>, name: &str, said: &str) {
         .find(|call| call.name.as_deref() == Some(name))
         .expect("a create request");
     let outcome = JobOutcome::Fail {
-        code: format!("fail: {said}"),
+        code: format!("{said}:DWS.5172"),
         detail: format!("DWS.5172:The account dws_user with {said} is refused."),
     };
     assert!(world.cloud.end_job(create.job_id.as_deref().unwrap(), outcome));
