@@ -44,6 +44,8 @@ pub struct World {
     pub oracle: Oracle,
     events: Vec<(Duration, Event)>,
     provider_down: Duration,
+    /// The finalizer went with the word that something may stay behind.
+    is_orphaned: bool,
     writes: usize,
     last_write: Duration,
     /// How often the process died.
@@ -65,6 +67,7 @@ impl World {
             oracle: Oracle::default(),
             events,
             provider_down: Duration::ZERO,
+            is_orphaned: false,
             writes: 0,
             last_write: Duration::ZERO,
             deaths: 0,

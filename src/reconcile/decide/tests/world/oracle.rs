@@ -118,7 +118,7 @@ impl World {
 
     /// Whether something may stay behind because nobody can know of it.
     pub fn is_excused(&self) -> bool {
-        self.schedule.tampers() || !self.schedule.marker
+        self.schedule.tampers() || !self.schedule.marker || self.is_orphaned
     }
 
     /// P7, P10, P11 and the lengths of the schema, for every status that is written.

@@ -194,7 +194,12 @@ impl World {
                 pass.o.note_deleted(id, result);
                 None
             }
-            Step::DropFinalizer { .. } => {
+            Step::DropFinalizer { note } => {
+                self.is_orphaned = note.is_some_and(|note| note.reason == "Orphaned");
+                assert!(
+                    !self.is_orphaned || self.now < self.provider_down || self.schedule.tampers(),
+                    "P2: given up while the cloud could be asked"
+                );
                 let gone = self.oracle.let_go(self.ours().len(), self.is_excused());
                 let written = self
                     .kubernetes
