@@ -1,50 +1,134 @@
-//! An object went away, finalizer and all, while its create was being accepted: what was created is deleted, if its policy says so.
+//! An object went away, finalizer and all: what it leaves behind in the cloud is told, once. What this process has just created for it, and
+//! could record nowhere any more, is deleted again if its policy says so.
 //!
-//! Nothing is recorded any more that could outlive this process, so the coordinates are told first.
+//! Takes what is known of the object when the last pass over it has ended. Nothing is recorded any more that could outlive this process, so
+//! the coordinates are told first. It never touches a data source that was recorded: others may use it by now.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::context::Context;
+use super::claims::Leftover;
+use super::context::{Context, Member};
+use super::memories::Slot;
 use super::observe::Pass;
-use super::plan::{Intent, View};
+use super::plan::{AttemptState, FailureKind, Intent, Memory, Outcome, View};
 use super::remote::Identity;
 use super::report;
 use crate::api::data_source::DeletionPolicy;
 use crate::cloud::{Accepted, Dws, Session};
 use crate::runtime::backoff;
 
-/// Begins the removal in the background.
-pub fn begin(ctx: &Arc<Context>, pass: &Pass, intent: Intent, accepted: Accepted) {
-    let retained = pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain);
-    let fate = if retained {
-        "it stays, as deletionPolicy Retain asks"
-    } else {
-        "deleting it"
-    };
-    let note = format!(
-        "The object was removed while data source {} was being created in DWS cluster {} at {}, project {}: {fate}.",
-        accepted.id, intent.cluster_id, intent.endpoint, intent.project_id
-    );
-    tracing::warn!(
-        namespace = pass.member.namespace,
-        name = pass.member.name,
-        uid = pass.member.uid,
-        "{note}"
-    );
-    ctx.events
-        .publish(report::reference(&pass.object), true, "Orphaned", &note);
-    ctx.metrics.orphaned();
-    let Some(session) = pass.session.clone().filter(|_| !retained) else {
+/// A data source that the cloud agreed to create and that no status holds yet.
+pub struct Unrecorded {
+    member: Member,
+    is_retained: bool,
+    session: Option<Arc<Session>>,
+    marker: bool,
+    intent: Intent,
+    accepted: Accepted,
+}
+
+impl Unrecorded {
+    /// What a pass leaves unrecorded, if anything.
+    pub fn of(pass: &Pass) -> Option<Self> {
+        let Some(Outcome::Posted {
+            intent,
+            result: Ok(accepted),
+            ..
+        }) = &pass.observation.memory.outcome
+        else {
+            return None;
+        };
+        Some(Unrecorded {
+            member: pass.member.clone(),
+            is_retained: pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain),
+            session: pass.session.clone(),
+            marker: pass.observation.marks(),
+            intent: intent.clone(),
+            accepted: accepted.clone(),
+        })
+    }
+
+    fn abandon(self, ctx: &Arc<Context>) {
+        let (intent, id) = (&self.intent, &self.accepted.id);
+        let fate = if self.is_retained {
+            "it stays, as deletionPolicy Retain asks"
+        } else {
+            "deleting it"
+        };
+        let note = format!(
+            "The object was removed while data source {id} was being created in DWS cluster {} at {}, project {}: {fate}.",
+            intent.cluster_id, intent.endpoint, intent.project_id
+        );
+        tell(ctx, &self.member, &note);
+        if let Some(session) = self.session.filter(|_| !self.is_retained) {
+            tokio::spawn(remove(
+                Arc::clone(ctx),
+                session,
+                self.marker,
+                self.intent,
+                self.accepted,
+            ));
+        }
+    }
+}
+
+/// Deals with the end of an object that this process may not have let go, as soon as no pass over it runs any more: that pass knows best what
+/// came of its last request. `leaves` is what the object itself told last.
+pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leaves: Option<Leftover>) {
+    let Some(slot) = slot else {
+        // No pass ever looked at it.
+        if let Some(leftover) = leaves {
+            tell(ctx, member, &stays(&leftover));
+        }
         return;
     };
-    tokio::spawn(remove(
-        Arc::clone(ctx),
-        session,
-        pass.observation.marks(),
-        intent,
-        accepted,
-    ));
+    let (ctx, member) = (Arc::clone(ctx), member.clone());
+    tokio::spawn(async move {
+        let mut remembered = slot.remembered.lock().await;
+        if slot.was_let_go() {
+            return;
+        }
+        if let Some(unrecorded) = remembered.unrecorded.take() {
+            unrecorded.abandon(&ctx);
+        } else if let Some(leftover) = leaves.filter(|leftover| may_exist(leftover, &remembered.memory)) {
+            tell(&ctx, &member, &stays(&leftover));
+        }
+    });
+}
+
+/// Whether it is not certain that there is no such data source.
+fn may_exist(leftover: &Leftover, memory: &Memory) -> bool {
+    let unsent = memory
+        .attempt
+        .as_ref()
+        .is_some_and(|attempt| attempt.state == AttemptState::Unsent);
+    let rejected = matches!(&memory.outcome, Some(Outcome::Posted { result: Err(failure), .. })
+        if !matches!(failure.kind, FailureKind::UnknownOutcome { .. }));
+    leftover.id.is_some() || !(unsent || rejected)
+}
+
+fn stays(leftover: &Leftover) -> String {
+    let Leftover { id, name, at } = leftover;
+    let what = match id {
+        Some(id) => format!("data source {id} ({name}) stays"),
+        None => format!("a create request for data source {name} may have taken effect; look for it"),
+    };
+    format!(
+        "The object was removed without its finalizer; {what} in DWS cluster {} at {}, project {}.",
+        at.cluster_id, at.endpoint, at.project_id
+    )
+}
+
+fn tell(ctx: &Context, member: &Member, note: &str) {
+    tracing::error!(
+        namespace = member.namespace,
+        object = member.name,
+        uid = member.uid,
+        "{note}"
+    );
+    ctx.events.publish(report::named(member), true, "Orphaned", note);
+    ctx.metrics.orphaned();
 }
 
 /// Deletes until two lists lack the data source, or the time that a job may take is over.

@@ -116,13 +116,14 @@ async fn patch_metadata(ctx: &Context, pass: &Pass, mut metadata: Value) -> Resu
 }
 
 async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
-    let begun = ctx.clock.uptime();
-    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
+    let result = match (
+        pass.session.clone(),
+        ctx.leadership.begin_write(ctx.timings.write_floor()),
+    ) {
         (Some(session), Some(guard)) => {
-            pass.observation.note_sending(&intent, begun);
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
                 cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
-            pass.sent_password.clone_from(&pass.password);
+            pass.note_sent_password();
             let result = session
                 .create(&intent.cluster_id, request, pass.password.as_ref())
                 .await;
@@ -133,12 +134,7 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
     };
     pass.tick(ctx);
     tell(pass, "create", result.as_ref().err());
-    pass.observation.note_posted(Posted {
-        intent,
-        secret,
-        begun,
-        result,
-    });
+    pass.observation.note_posted(Posted { intent, secret, result });
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {

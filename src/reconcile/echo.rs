@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::context::Context;
 use super::observe::Pass;
 use super::plan::{SecretVersion, View};
-use crate::cloud::{Item, Job, credentials, without_secrets};
+use crate::cloud::{Item, Job, JobState, credentials, without_secrets};
 
 /// What is known of the passwords that the cloud may repeat.
 enum Known {
@@ -44,12 +44,24 @@ impl Known {
 }
 
 impl Pass {
-    /// Takes the password out of a job's code and detail.
+    /// Remembers the password that is about to be sent. An earlier one may belong to a request whose effect is still to come.
+    pub(super) fn note_sent_password(&mut self) {
+        let Some(password) = &self.password else { return };
+        self.sent_passwords
+            .retain(|sent| sent.expose_secret() != password.expose_secret());
+        self.sent_passwords.insert(0, password.clone());
+    }
+
+    /// Takes the password out of a job's code and detail, and out of a state that no document names.
     pub(super) async fn cut_password_from_job(&self, ctx: &Context, job: &mut Job) {
-        if job.failed_code.is_none() && job.failed_detail.is_none() {
+        let has_words = matches!(job.state, JobState::Other(_));
+        if !has_words && job.failed_code.is_none() && job.failed_detail.is_none() {
             return;
         }
         let Some(known) = self.known(ctx).await else { return };
+        if let JobState::Other(state) = &mut job.state {
+            known.cut_from_code(state);
+        }
         if let Some(code) = &mut job.failed_code {
             known.cut_from_code(code);
         }
@@ -82,12 +94,12 @@ impl Pass {
         let current = self.current_password(ctx, &reference.name, &reference.key).await;
         let recorded = self.observation.object.status.secret.as_ref();
         let is_sent = current.as_ref().is_some_and(|(version, _)| Some(version) == recorded);
-        if self.sent_password.is_none() && !is_sent {
+        if self.sent_passwords.is_empty() && !is_sent {
             return Some(Known::Nothing(reference.name.clone()));
         }
         let current = current.map(|(_, password)| password);
         Some(Known::Passwords(
-            self.sent_password.iter().cloned().chain(current).collect(),
+            self.sent_passwords.iter().cloned().chain(current).collect(),
         ))
     }
 

@@ -23,8 +23,6 @@ pub struct Posted {
     pub intent: Intent,
     /// The version of the Secret that it sent.
     pub secret: Option<SecretVersion>,
-    /// When it began, as an uptime.
-    pub begun: Duration,
     /// The answer.
     pub result: Result<Accepted, Failure>,
 }
@@ -169,34 +167,19 @@ impl Observation {
         }
     }
 
-    /// Notes that a create is about to be sent: from here on nobody knows, until it is answered.
-    pub fn note_sending(&mut self, intent: &Intent, begun: Duration) {
-        self.memory.attempt = Some(AttemptMemory {
-            intent: intent.clone(),
-            state: AttemptState::Unknown {
-                settled_from: begun + self.timings.write_deadline,
-                answered: false,
-            },
-        });
-    }
-
     /// Notes what became of a create.
     pub fn note_posted(&mut self, posted: Posted) {
-        let Posted {
-            intent,
-            secret,
-            begun,
-            result,
-        } = posted;
+        let Posted { intent, secret, result } = posted;
         let state = match result.as_ref().map_err(|failure| &failure.kind) {
             Err(FailureKind::Fenced) => AttemptState::Unsent,
             Err(FailureKind::UnknownOutcome { answered: true }) => AttemptState::Unknown {
                 settled_from: self.uptime,
                 answered: true,
             },
-            // A request that was lost on its way may be carried out until its deadline.
+            // A request that was lost on its way may be carried out until its deadline. It waited for its turn and perhaps for a login
+            // first, so all that is known is that it went out before now.
             _ => AttemptState::Unknown {
-                settled_from: self.uptime.max(begun + self.timings.write_deadline),
+                settled_from: self.uptime + self.timings.write_deadline,
                 answered: false,
             },
         };

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 
+use super::abandon::Unrecorded;
 use super::plan::Memory;
 
 /// What is remembered of one object.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Slot {
     /// What passes need. Whoever holds the lock is the one pass over the object.
     pub remembered: tokio::sync::Mutex<Remembered>,
@@ -17,12 +18,14 @@ pub struct Slot {
 }
 
 /// What passes need from each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Remembered {
     /// What decisions read.
     pub memory: Memory,
-    /// The password that was sent last.
-    pub sent_password: Option<SecretString>,
+    /// The passwords that were sent, the last one first.
+    pub sent_passwords: Vec<SecretString>,
+    /// What the cloud agreed to create and no status holds yet.
+    pub unrecorded: Option<Unrecorded>,
     /// How many calls to Kubernetes failed in a row.
     pub kubernetes_failures: u32,
 }
@@ -41,7 +44,7 @@ impl Slot {
 }
 
 /// What is remembered of all objects.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Memories(Mutex<HashMap<String, Arc<Slot>>>);
 
 impl Memories {

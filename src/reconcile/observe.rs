@@ -40,8 +40,8 @@ pub struct Pass {
     pub session: Option<Arc<Session>>,
     /// The password; it leaves this struct only with the request that needs it.
     pub password: Option<SecretString>,
-    /// The password that this process sent last, to be kept out of what the cloud says later.
-    pub sent_password: Option<SecretString>,
+    /// The passwords that this process sent for the object, the last one first, to be kept out of what the cloud says later.
+    pub sent_passwords: Vec<SecretString>,
 }
 
 impl Pass {
@@ -82,7 +82,7 @@ impl Pass {
             observation,
             session: None,
             password: None,
-            sent_password: None,
+            sent_passwords: Vec::new(),
         }))
     }
 

@@ -8,15 +8,16 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
+use super::abandon::Unrecorded;
 use super::act::{self, Acted};
+use super::claims;
 use super::context::Context;
 use super::decide::decide;
 use super::kubernetes::KubernetesError;
 use super::memories::{Remembered, Slot};
 use super::observe::Pass;
-use super::plan::{Memory, Outcome, Plan, Report, Step, Then};
+use super::plan::{Memory, Plan, Report, Step, Then};
 use super::report::{self, Reported};
-use super::{abandon, claims};
 use crate::api::conditions::{self, Verdict};
 use crate::api::{DwsDataSource, Reason};
 use crate::runtime::metrics::ReconcileResult;
@@ -77,12 +78,13 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     let member = pass.member.clone();
     let object = pass.object.clone();
     let mut pass = pass;
-    pass.sent_password.clone_from(&remembered.sent_password);
+    pass.sent_passwords.clone_from(&remembered.sent_passwords);
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
     let turned = Box::pin(panic_guard::guard(turns)).await;
     // Whoever has not asked for a lane by now holds nobody up.
     ctx.arrivals.heard(&member);
-    remembered.sent_password.clone_from(&pass.sent_password);
+    remembered.sent_passwords.clone_from(&pass.sent_passwords);
+    remembered.unrecorded = Unrecorded::of(&pass);
     match turned {
         Ok(ended) => {
             remembered.memory = pass.observation.memory.clone();
@@ -187,23 +189,10 @@ async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Resu
     }
 }
 
-async fn report_on(ctx: &Arc<Context>, pass: &mut Pass, report: Report) -> Result<Option<Ended>, KubernetesError> {
-    let accepted = match &pass.observation.memory.outcome {
-        Some(Outcome::Posted {
-            intent,
-            result: Ok(accepted),
-            ..
-        }) => Some((intent.clone(), accepted.clone())),
-        _ => None,
-    };
+async fn report_on(ctx: &Context, pass: &mut Pass, report: Report) -> Result<Option<Ended>, KubernetesError> {
     match report::publish(ctx, pass, &report).await? {
         Reported::Stale => Ok(None),
-        Reported::Gone => {
-            if let Some((intent, accepted)) = accepted {
-                abandon::begin(ctx, pass, intent, accepted);
-            }
-            Ok(Some(Ended::Gone))
-        }
+        Reported::Gone => Ok(Some(Ended::Gone)),
         Reported::Done => match report.then {
             Then::Again => Ok(None),
             Then::Wait {

@@ -21,11 +21,10 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::claims::Leftover;
 use super::context::{Context, Member};
 use super::undecodable::Undecodable;
 use super::wakes::{Scope, Woken};
-use super::{claims, pass, report};
+use super::{abandon, claims, pass};
 use crate::api::DwsDataSource;
 use crate::api::names::INTENT_ANNOTATION;
 
@@ -248,7 +247,7 @@ impl Roll {
         }
     }
 
-    /// Forgets an object that is gone. Unless this process let it go, somebody took its finalizer away, and what it held has no owner any more.
+    /// Forgets an object that is gone.
     fn forget(&self, member: &Member) {
         self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
@@ -256,34 +255,7 @@ impl Roll {
         for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }
-        let let_go = self
-            .ctx
-            .memories
-            .forget(&member.uid)
-            .is_some_and(|slot| slot.was_let_go());
-        if let Some(leftover) = forgotten.leaves.filter(|_| !let_go) {
-            tell_orphan(&self.ctx, member, &leftover);
-        }
+        let slot = self.ctx.memories.forget(&member.uid);
+        abandon::ended(&self.ctx, member, slot, forgotten.leaves);
     }
-}
-
-/// Tells of a data source that lost its owner; no call is made, since nothing would remember it.
-fn tell_orphan(ctx: &Context, member: &Member, leftover: &Leftover) {
-    let Leftover { id, name, at } = leftover;
-    let what = match id {
-        Some(id) => format!("data source {id} ({name}) stays"),
-        None => format!("a create request for data source {name} may have taken effect; look for it"),
-    };
-    let note = format!(
-        "The object was removed without its finalizer; {what} in DWS cluster {} at {}, project {}.",
-        at.cluster_id, at.endpoint, at.project_id
-    );
-    tracing::error!(
-        namespace = member.namespace,
-        object = member.name,
-        uid = member.uid,
-        "{note}"
-    );
-    ctx.events.publish(report::named(member), true, "Orphaned", &note);
-    ctx.metrics.orphaned();
 }

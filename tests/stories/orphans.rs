@@ -2,8 +2,8 @@
 
 use dws_operator::api::data_source::DeletionPolicy;
 use dws_operator::api::names;
-use dws_simulator::Call;
-use dws_testbed::{Action, Api, Rule, Stage};
+use dws_simulator::{Call, LogEntry};
+use dws_testbed::{Action, Api, Call as Passed, Rule, Stage};
 use serde_json::json;
 
 use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, obs, on_cluster};
@@ -14,6 +14,12 @@ async fn force_delete(world: &World<'_>, name: &str) {
         .patch(name, false, json!({"metadata": {"finalizers": null}}))
         .await;
     world.delete(name).await;
+}
+
+/// How often an object was told as orphaned.
+async fn orphaned(world: &World<'_>, name: &str) -> usize {
+    let reasons = world.events(name).await;
+    reasons.iter().filter(|reason| *reason == "Orphaned").count()
 }
 
 /// An object that lost its finalizer and its life while the operator looked away is told as `Orphaned`, with all that one needs
@@ -76,7 +82,8 @@ async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
         post.release();
         let note = world.event(&name, "Orphaned").await;
-        assert!(note.contains(&cluster(n)) && note.contains(PROJECT), "{note}");
+        let told = [&cluster(n), PROJECT, "was being created"];
+        assert!(told.iter().all(|told| note.contains(told)), "{note}");
         if policy == DeletionPolicy::Delete {
             let removed = world.cloud.wait_log(SOON, |log| {
                 log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect)
@@ -89,6 +96,40 @@ async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
     world.ready("later").await;
     assert_eq!(world.cloud.sources(&cluster(1)).len(), 1);
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (3, 1));
+    for name in ["lake-0", "lake-1"] {
+        assert_eq!(orphaned(&world, name).await, 1, "{name} is told of once");
+    }
+}
+
+/// The cloud accepts a create, no status write gets through, and then the object is removed by force: nothing but this process knows the
+/// id, and it deletes what it created.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_created_and_never_recorded_is_deleted() {
+    let world = World::new("orphans").await;
+    world.with_provider().await;
+    let _operator = world.operator().start().await;
+    let is_record =
+        |call: &Passed| call.is(Api::Kube, "PATCH", "/lake/status") && call.request.to_string().contains("\"jobID\"");
+    let mut record = world.namespace.proxy().on(Rule::new(
+        Stage::Before,
+        Action::Answer(500, json!({"kind": "Status", "status": "Failure", "code": 500})),
+        is_record,
+    )
+    .always());
+    world.create(&on_cluster(0, obs("lake"))).await;
+    record.reached(SOON).await;
+    assert_eq!(world.cloud.sources(&cluster(0)).len(), 1);
+    force_delete(&world, "lake").await;
+    world.gone("lake").await;
+    let note = world.event("lake", "Orphaned").await;
+    assert!(note.contains("deleting it"), "{note}");
+    let is_removed = |log: &[LogEntry]| log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect);
+    world.cloud.wait_log(SOON, is_removed).await.expect("it is deleted");
+    world.create(&on_cluster(1, obs("later"))).await;
+    world.ready("later").await;
+    assert_eq!(orphaned(&world, "lake").await, 1);
+    assert_eq!(world.cloud.sources(&cluster(0)), []);
+    assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (2, 1));
 }
 
 /// Deleted and created again under the same name at once: two objects with a life of their own each.

@@ -27,7 +27,6 @@ fn refused(o: Observation, kind: FailureKind) -> Observation {
         o.note_posted(Posted {
             intent: intent("a1"),
             secret: None,
-            begun: o.uptime,
             result: Err(failure(kind)),
         });
     })
@@ -210,7 +209,6 @@ fn messages_are_the_same_at_every_try() {
             o.note_posted(Posted {
                 intent: intent("a1"),
                 secret: None,
-                begun: o.uptime,
                 result: Err(failure),
             });
         });

@@ -22,11 +22,9 @@ fn sent(intent: Intent, kind: FailureKind) -> Observation {
     with(observation(), |o| {
         o.object.finalizer = true;
         o.object.intent = Some(intent.clone());
-        o.note_sending(&intent, o.uptime);
         o.note_posted(Posted {
             intent,
             secret: None,
-            begun: o.uptime,
             result: Err(failure(kind)),
         });
     })

@@ -156,9 +156,9 @@ impl Cloud {
                 self.apply(cluster, request, now, effect);
                 (unknown(true), QUICK)
             }
-            PostFault::Cut(effect) => {
-                self.apply(cluster, request, now, effect);
-                (unknown(false), QUICK)
+            PostFault::Cut(waited, effect) => {
+                self.apply(cluster, request, now + waited, effect);
+                (unknown(false), waited + QUICK)
             }
             PostFault::Hang(effect) => {
                 self.apply(cluster, request, now, effect);

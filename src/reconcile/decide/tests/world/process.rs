@@ -170,21 +170,14 @@ impl World {
                 secret,
             } => {
                 self.check_post(&intent);
-                let begun = pass.o.uptime;
                 let deadline = pass.o.timings.write_deadline;
                 let (result, took) = self.cloud.create(&intent.cluster_id, &request, self.now, deadline);
                 let fenced = matches!(&result, Err(failure) if failure.kind == FailureKind::Fenced);
                 if !fenced {
                     self.oracle.sent(&intent);
-                    pass.o.note_sending(&intent, begun);
                 }
                 self.spend(pass, took);
-                pass.o.note_posted(Posted {
-                    intent,
-                    secret,
-                    begun,
-                    result,
-                });
+                pass.o.note_posted(Posted { intent, secret, result });
                 None
             }
             Step::Delete { id, at } => {

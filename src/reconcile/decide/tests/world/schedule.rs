@@ -22,8 +22,8 @@ pub enum PostFault {
     Fenced,
     /// DWS answers with an error.
     ServerError(Effect),
-    /// The connection breaks.
-    Cut(Effect),
+    /// The request waits this long for its turn and a login; then the connection breaks.
+    Cut(Duration, Effect),
     /// Nobody answers up to the deadline.
     Hang(Effect),
 }
@@ -144,8 +144,8 @@ fn effects() -> impl Strategy<Value = Effect> {
     prop_oneof![
         3 => Just(Effect::None),
         3 => Just(Effect::Now),
-        // Up to the end of the window for late effects: ten minutes after the request's deadline.
-        2 => seconds(590).prop_map(Effect::Late),
+        // Up to the end of the window for late effects: ten minutes after the request's deadline, which is 20 s.
+        2 => seconds(619).prop_map(Effect::Late),
     ]
 }
 
@@ -162,7 +162,7 @@ fn posts() -> impl Strategy<Value = PostFault> {
         1 => Just(PostFault::Invalid),
         1 => Just(PostFault::Fenced),
         2 => answered_effects().prop_map(PostFault::ServerError),
-        2 => effects().prop_map(PostFault::Cut),
+        2 => (seconds(19), effects()).prop_map(|(waited, effect)| PostFault::Cut(waited, effect)),
         2 => effects().prop_map(PostFault::Hang),
     ]
 }
