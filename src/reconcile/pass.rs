@@ -99,7 +99,10 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                 }
                 Ended::Failed(error) => {
                     tracing::warn!(namespace = member.namespace, name = member.name, uid = member.uid, %error, "the API server failed");
-                    ctx.lanes.leave(&member);
+                    // What the cloud agreed to create is under way, recorded or not.
+                    if remembered.unrecorded.is_none() {
+                        ctx.lanes.leave(&member);
+                    }
                     let wait = kubernetes_wait(&member.uid, remembered);
                     (Action::requeue(wait), ReconcileResult::Error)
                 }

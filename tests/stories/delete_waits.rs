@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dws_operator::api::{DwsDataSource, FINALIZER, Reason};
-use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
+use dws_simulator::{Answer, Call, Disconnect, Fault, JobOutcome, NameSettings};
 use dws_testbed::{Action, Api as Side, Rule, Stage};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
@@ -133,8 +133,8 @@ async fn a_deletion_needs_no_password() {
     }
 }
 
-/// Retain lets go of what a job still creates, at once and without a DELETE; of what the cloud has already agreed to delete nobody
-/// says that it stays.
+/// Retain lets go of what a job still creates, at once and without a DELETE; of what the cloud has already agreed to delete, or may have,
+/// nobody says that it stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn retain_during_a_job_says_what_stays() {
     let world = World::new("waits-retain").await;
@@ -173,5 +173,17 @@ async fn retain_during_a_job_says_what_stays() {
     world.edit("deleting", retain).await;
     world.gone("deleting").await;
     let note = world.event("deleting", "Retained").await;
-    assert!(note.contains("had agreed to delete"), "{note}");
+    assert!(note.contains("may have reached the cloud"), "{note}");
+
+    let lost = Fault::on(Call::Delete, Answer::Drop(Disconnect::Reset)).cluster(&cluster(2));
+    world.cloud.add_fault(lost.times(100));
+    world.create(&on_cluster(2, obs("lost"))).await;
+    world.ready("lost").await;
+    world.delete("lost").await;
+    let has_failed = |object: &DwsDataSource| object.status.as_ref().is_some_and(|status| status.retry.is_some());
+    world.until("lost", "a delete without an answer", has_failed).await;
+    world.edit("lost", json!({"spec": {"deletionPolicy": "Retain"}})).await;
+    world.gone("lost").await;
+    let note = world.event("lost", "Retained").await;
+    assert!(note.contains("may have reached the cloud"), "{note}");
 }

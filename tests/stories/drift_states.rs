@@ -33,9 +33,10 @@ const fn row(
 
 const ROWS: [Row; 15] = {
     use ConditionType::{Reconciling, Stalled};
-    use Reason::{CreateFailed, Creating, Drifted, Frozen, RebootRequired, Recovering, WaitingForCluster};
+    use Reason::{Creating, Drifted, Frozen, RebootRequired, Recovering, WaitingForCluster};
     let frozen = (Stalled, Frozen);
-    let failed = (Stalled, CreateFailed);
+    // It was available before: no failed create, which an edit would remove.
+    let failed = (Stalled, Drifted);
     let stopped = (Reconciling, WaitingForCluster);
     [
         row("frozen", ("200", Some("800")), frozen, "settle that with Huawei Cloud"),

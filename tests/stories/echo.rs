@@ -1,7 +1,7 @@
 //! The cloud repeats a password in what it says later, when the request that carried it is over: nobody gets to read it.
 
 use dws_operator::api::Reason;
-use dws_simulator::{Call, JobOutcome, NameSettings};
+use dws_simulator::{Answer, Call, Disconnect, Fault, JobOutcome, NameSettings};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -24,16 +24,12 @@ fn job_never_ends(world: &World<'_>, name: &str) {
 
 /// Ends the job of `name`; its `failed_detail` and the record's `fail_reason` repeat the password.
 fn fail(world: &World<'_>, name: &str, said: &str) {
-    let create = world
-        .calls(Call::Create)
-        .into_iter()
-        .find(|call| call.name.as_deref() == Some(name))
-        .expect("a create request");
+    let job = world.posts(name).pop().expect("a create request").job_id;
     let outcome = JobOutcome::Fail {
         code: format!("{said}:DWS.5172"),
         detail: format!("DWS.5172:The account dws_user with {said} is refused."),
     };
-    assert!(world.cloud.end_job(create.job_id.as_deref().unwrap(), outcome));
+    assert!(world.cloud.end_job(&job.expect("an accepted one"), outcome));
 }
 
 async fn change_password(world: &World<'_>, password: &str) {
@@ -49,6 +45,10 @@ async fn change_password(world: &World<'_>, password: &str) {
 async fn begins(world: &World<'_>, name: &str, number: usize) {
     job_never_ends(world, name);
     world.create(&on_cluster(number, mrs(name))).await;
+    has_job(world, name).await;
+}
+
+async fn has_job(world: &World<'_>, name: &str) {
     world
         .until(name, "its job", |object| {
             object.status.as_ref().is_some_and(|status| status.job_id.is_some())
@@ -88,7 +88,7 @@ async fn is_withheld(world: &World<'_>, name: &str) {
 }
 
 /// A password is cut out of the job's detail and the list's reason: by the process that sent it, also when the Secret holds another
-/// one by then, and by the next one, which reads the Secret for it.
+/// one by then or another request carried another one, and by the next process, which reads the Secret for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_password_is_cut_out() {
     let world = World::new("echo").await;
@@ -118,6 +118,19 @@ async fn a_repeated_password_is_cut_out() {
     fail(&world, "restarted", NEXT_PASSWORD);
     operator.restart().await;
     let (detail, reason, all) = told(&world, "restarted").await;
+    assert_eq!((detail.as_str(), reason.as_str()), (expected, expected));
+    assert!(!all.contains(NEXT_PASSWORD), "{all}");
+
+    // The first request is lost, with one password; the second one carries another.
+    let lost = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset));
+    world.cloud.add_fault(lost.name("twice").times(1));
+    job_never_ends(&world, "twice");
+    world.create(&on_cluster(3, mrs("twice"))).await;
+    world.reconciling("twice", Reason::Recovering).await;
+    change_password(&world, PASSWORD).await;
+    has_job(&world, "twice").await;
+    fail(&world, "twice", NEXT_PASSWORD);
+    let (detail, reason, all) = told(&world, "twice").await;
     assert_eq!((detail.as_str(), reason.as_str()), (expected, expected));
     assert!(!all.contains(NEXT_PASSWORD), "{all}");
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use dws_operator::api::{DwsDataSource, Reason};
 use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
-use dws_testbed::wait;
+use dws_testbed::{Action, Api as Side, Call as Passed, Rule, Stage, wait};
 use kube::ResourceExt;
+use serde_json::json;
 
 use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster};
 
@@ -93,6 +94,32 @@ async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
     assert_eq!(world.effective(Call::Create), 50);
     assert_eq!(world.cloud.sources(CLUSTER).len(), 50);
     assert_eq!(busy_answers(&world), 0, "no two operations at once");
+}
+
+/// The cloud accepts a create and the API server does not take the news: the operation is under way all the same, and the next one waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_no_status_holds_yet_keeps_the_others_waiting() {
+    let world = World::new("lane-unrecorded").await;
+    world.with_provider().await;
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(2));
+    let _operator = world.operator().start().await;
+    let is_record =
+        |call: &Passed| call.is(Side::Kube, "PATCH", "/first/status") && call.request.to_string().contains("\"jobID\"");
+    let refusal = Action::Answer(500, json!({"kind": "Status", "status": "Failure", "code": 500}));
+    let mut record = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Before, refusal, is_record).times(2));
+    world.create(&obs("first")).await;
+    world.create(&obs("second")).await;
+    record.reached(SOON).await;
+    for name in ["first", "second"] {
+        world.ready(name).await;
+    }
+    assert_eq!(order_of_posts(&world), ["first", "second"]);
+    assert_eq!((world.calls(Call::Create).len(), busy_answers(&world)), (2, 0));
 }
 
 /// After a restart too, who was created first goes first, whatever the names.

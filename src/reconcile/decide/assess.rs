@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{self, Health, Item, Observation, Operation, OperationType};
+use super::super::plan::{self, Health, Item, Observation};
 use super::draft::Draft;
 use super::{compare, drift, verdict};
 use crate::api::Reason;
@@ -22,12 +22,17 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         }
     });
     let health = plan::health(item);
-    if health == Health::Failed {
+    if health == Health::Failed && draft.status().operation.is_some() {
         return failed_create(o, draft);
     }
-    let draft = draft.edit(|status| status.operation = None);
+    let draft = draft.edit(|status| {
+        // While the create goes on, it may still fail.
+        if health != Health::Creating {
+            status.operation = None;
+        }
+    });
     if health != Health::Healthy {
-        let (verdict, wait) = verdict::of_health(o, &health);
+        let (verdict, wait) = verdict::of_health(o, &health, item.fail_reason.as_deref());
         return (draft.verdict(&verdict), wait);
     }
     let fields = drift::fields(&o.object.spec, item);
@@ -52,17 +57,10 @@ pub fn failed_create<'a>(o: &Observation, draft: Draft<'a>) -> (Draft<'a>, Durat
     let draft = draft.edit(|status| {
         status.retry = None;
         status.last_sync_time = Some(o.now);
-        let operation = status.operation.get_or_insert(Operation {
-            type_: OperationType::Create,
-            started_at: o.now,
-            generation: o.object.generation,
-            progress: None,
-            old_id: None,
-            failed_code: None,
-            failed_detail: None,
-        });
-        // That a code stands here is what marks the create as failed.
-        operation.failed_code.get_or_insert_with(|| UNKNOWN.to_owned());
+        if let Some(operation) = &mut status.operation {
+            // That a code stands here is what marks the create as failed.
+            operation.failed_code.get_or_insert_with(|| UNKNOWN.to_owned());
+        }
     });
     let status = draft.status();
     let operation = status.operation.as_ref();

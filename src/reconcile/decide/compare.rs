@@ -211,7 +211,7 @@ pub fn surplus_answered(o: &Observation, id: &str, result: &Result<Option<String
             .wait_in_lane(t.job_poll_min),
         Err(failure) => match failure.kind {
             FailureKind::Gone { .. } => draft.wait(t.job_poll_min),
-            FailureKind::Fenced => draft.wait(t.lease_renew),
+            FailureKind::Fenced => draft.wait_in_lane(t.lease_renew),
             _ => {
                 let retry = trouble::retry(o, failure);
                 let wait = trouble::next_look(o, &retry);

@@ -50,10 +50,10 @@ pub fn decide(o: &Observation) -> Plan {
 }
 
 fn retain(o: &Observation) -> Plan {
-    let accepted = delete_accepted(o);
+    let is_sent = delete_sent(o);
     let note = match (&o.object.status.id, o.open_attempt()) {
-        (Some(id), _) if accepted => Some(format!(
-            "The cloud had agreed to delete data source {id} before deletionPolicy became Retain; see in the console whether it is still there."
+        (Some(id), _) if is_sent => Some(format!(
+            "A delete of data source {id} may have reached the cloud before deletionPolicy became Retain; see in the console whether it is still there."
         )),
         (Some(id), _) => Some(format!(
             "Data source {id} stays in the cloud, as deletionPolicy Retain asks."
@@ -71,25 +71,17 @@ fn retain(o: &Observation) -> Plan {
         (None, _) => None,
     };
     let note = note.map(|text| Note {
-        warning: accepted,
+        warning: is_sent,
         reason: "Retained",
         text,
     });
     Plan::Act(Step::DropFinalizer { note })
 }
 
-/// Whether the cloud has accepted a delete of the recorded id that has not failed since.
-fn delete_accepted(o: &Observation) -> bool {
-    let status = &o.object.status;
-    status.operation.as_ref().is_some_and(|operation| {
-        let sent = match operation.type_ {
-            OperationType::Create => false,
-            // It is recorded before its delete is sent.
-            OperationType::Replace => status.job_id.is_some(),
-            OperationType::Delete => true,
-        };
-        sent && operation.failed_code.is_none()
-    })
+/// Whether a delete of the recorded id may have been sent that has not failed since.
+fn delete_sent(o: &Observation) -> bool {
+    let operation = o.object.status.operation.as_ref();
+    operation.is_some_and(|operation| operation.type_ != OperationType::Create && operation.failed_code.is_none())
 }
 
 /// Without an id and an open intent nothing of ours is in the cloud, unless a lost request shows an effect yet, or somebody took
@@ -206,31 +198,31 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
         (false, true) if recorded => (OperationType::Replace, Reason::Replacing, replace::MESSAGE),
         _ => return compare::surplus_answered(o, id, result),
     };
-    let accepted = |job: Option<String>| {
-        Draft::new(o)
-            .edit(|status| {
-                let old_id = status.operation.take().and_then(|operation| operation.old_id);
-                status.operation = Some(Operation {
-                    type_,
-                    started_at: at,
-                    generation: o.object.generation,
-                    progress: None,
-                    old_id,
-                    failed_code: None,
-                    failed_detail: None,
-                });
-                status.job_id = job;
-                status.retry = None;
-            })
-            .reconciling(reason, message)
-            .again()
+    let sent = |job: Option<String>| {
+        Draft::new(o).edit(|status| {
+            let old_id = status.operation.take().and_then(|operation| operation.old_id);
+            status.operation = Some(Operation {
+                type_,
+                started_at: at,
+                generation: o.object.generation,
+                progress: None,
+                old_id,
+                failed_code: None,
+                failed_detail: None,
+            });
+            status.job_id = job;
+            status.retry = None;
+        })
     };
+    let accepted = |job| sent(job).reconciling(reason, message).again();
     match result {
         Ok(job) => accepted(job.clone()),
         Err(failure) => match failure.kind {
             // It is gone already, or never was there: the list has to say so.
             FailureKind::Gone { .. } => accepted(None),
-            FailureKind::Fenced => Draft::new(o).standing_or(reason, message).wait(o.timings.lease_renew),
+            FailureKind::Fenced => Draft::new(o)
+                .standing_or(reason, message)
+                .wait_in_lane(o.timings.lease_renew),
             FailureKind::Rejected {
                 reason: Rejection::Invalid | Rejection::Exists,
             } => {
@@ -240,6 +232,11 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
                 );
                 let (draft, wait) = trouble::report(o, Draft::new(o), failure);
                 draft.stalled(Reason::DeleteFailed, message).wait(wait)
+            }
+            // Whether it took effect, the list tells; that it may have is kept.
+            FailureKind::UnknownOutcome { .. } => {
+                let (draft, wait) = trouble::report(o, sent(None), failure);
+                draft.wait(wait)
             }
             _ => {
                 let (draft, wait) = trouble::report(o, Draft::new(o), failure);

@@ -114,9 +114,10 @@ impl Acceptance<'_> {
 /// A create that was not accepted, or of which nobody knows.
 fn refused(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure) -> Plan {
     match failure.kind {
+        // It is the object's turn still when the lease is renewed.
         FailureKind::Fenced => Draft::new(o)
             .standing_or(Reason::Creating, CREATING)
-            .wait(o.timings.lease_renew),
+            .wait_in_lane(o.timings.lease_renew),
         FailureKind::UnknownOutcome { answered } => unknown(o, intent, secret, failure, answered),
         FailureKind::Rejected {
             reason: Rejection::Exists,

@@ -107,21 +107,27 @@ pub fn unreadable(o: &Observation, failure: &Failure) -> Plan {
     draft.wait(wait)
 }
 
-/// How long until the next look: secrets that were refused are read again more often than the cloud is asked.
+/// How long until the next look: the Secrets of a try that failed are read again more often than the cloud is asked.
 pub fn next_look(o: &Observation, retry: &Retry) -> Duration {
     let wait = until(o.now, retry.next_retry_time);
-    if is_for_a_person(retry) {
+    let is_for_a_person = matches!(retry.class, RetryClass::Terminal | RetryClass::Credentials);
+    if is_for_a_person || sent_a_password(o, retry) {
         wait.min(o.timings.secret_recheck)
     } else {
         wait
     }
 }
 
-fn is_for_a_person(retry: &Retry) -> bool {
-    matches!(retry.class, RetryClass::Terminal | RetryClass::Credentials)
+/// Whether a new version of the Secret would start a try at once. A rate limit is obeyed whatever there is to send.
+fn heeds_secrets(retry: &Retry) -> bool {
+    retry.class != RetryClass::Throttled
 }
 
-/// The deadline gate: before the next try is due no event may cause one, unless what was refused has changed. Returns how long
+fn sent_a_password(o: &Observation, retry: &Retry) -> bool {
+    heeds_secrets(retry) && o.object.spec.user_pwd.is_some() && o.object.status.secret.is_some()
+}
+
+/// The deadline gate: before the next try is due no event may cause one, unless what was sent has changed. Returns how long
 /// to wait for the next look while it is closed.
 pub fn closed(o: &Observation) -> Option<Duration> {
     let retry = o.object.status.retry.as_ref().filter(|_| o.generation_observed())?;
@@ -130,7 +136,7 @@ pub fn closed(o: &Observation) -> Option<Duration> {
         return None;
     }
     let changed = o.credentials_changed() || (o.password_changed() && !o.object.deleting);
-    if is_for_a_person(retry) && changed {
+    if heeds_secrets(retry) && changed {
         return None;
     }
     Some(next_look(o, retry))
@@ -139,8 +145,5 @@ pub fn closed(o: &Observation) -> Option<Duration> {
 /// Whether the password has to be read to know whether the gate is open.
 pub fn needs_password(o: &Observation) -> bool {
     let retry = o.object.status.retry.as_ref();
-    retry.is_some_and(is_for_a_person)
-        && o.object.spec.user_pwd.is_some()
-        && o.object.status.secret.is_some()
-        && o.password == Password::Unknown
+    retry.is_some_and(|retry| sent_a_password(o, retry)) && o.password == Password::Unknown
 }

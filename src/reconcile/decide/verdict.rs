@@ -91,8 +91,8 @@ fn says(failure: &Failure) -> String {
     }
 }
 
-/// The verdict on a data source that is listed but cannot be used, and when to look again.
-pub fn of_health(o: &Observation, health: &Health) -> (Verdict, Duration) {
+/// The verdict on a data source that is listed but cannot be used, and when to look again. `fail_reason` is the cloud's own.
+pub fn of_health(o: &Observation, health: &Health, fail_reason: Option<&str>) -> (Verdict, Duration) {
     let t = &o.timings;
     let stalled = |reason, message: &str| (Verdict::Stalled(reason, message.to_owned()), t.stalled_recheck);
     let reconciling = |reason, message: String| (Verdict::Reconciling(reason, message), t.job_poll_max);
@@ -105,6 +105,15 @@ pub fn of_health(o: &Observation, health: &Health) -> (Verdict, Duration) {
             Reason::Frozen,
             "The account or the DWS cluster is frozen; settle that with Huawei Cloud.",
         ),
+        // It was available before, so this is no failed create, which may be removed.
+        Health::Failed => {
+            let why = fail_reason.filter(|why| !why.is_empty());
+            let why = why.unwrap_or("the cloud gives no reason");
+            let message = format!(
+                "The data source was available and has failed since: {why}. Look at it in the console; if it cannot be mended, delete it and create it anew."
+            );
+            stalled(Reason::Drifted, &message)
+        }
         Health::DeleteFailed => stalled(
             Reason::Drifted,
             "Somebody tried to delete the data source in the cloud and failed; look at it in the console.",
@@ -121,6 +130,6 @@ pub fn of_health(o: &Observation, health: &Health) -> (Verdict, Duration) {
             Reason::Recovering,
             format!("The cloud reports a state that the operator does not know: {state}."),
         ),
-        Health::Creating | Health::Healthy | Health::Failed => reconciling(Reason::Creating, CREATING.to_owned()),
+        Health::Creating | Health::Healthy => reconciling(Reason::Creating, CREATING.to_owned()),
     }
 }

@@ -159,7 +159,7 @@ fn each_state_has_its_verdict() {
         (with_status(SourceStatus::PoliceFrozen), Reason::Frozen),
         (with_status(SourceStatus::Stopped), Reason::WaitingForCluster),
         (with_status(SourceStatus::DeleteFailed), Reason::Drifted),
-        (with_status(SourceStatus::CreateFailed), Reason::CreateFailed),
+        (with_status(SourceStatus::CreateFailed), Reason::Drifted),
         (in_state(ours("id"), ConfigureStatus::Deleting), Reason::Recovering),
     ] {
         let told = told(&listing(later(ready(), seconds(3600)), std::slice::from_ref(&item)));

@@ -34,8 +34,24 @@ fn it_says_why_and_stays() {
 }
 
 #[test]
-fn a_source_that_the_list_calls_failed_is_a_failed_create() {
-    let told = told(&listing(later(ready(), seconds(3600)), &[record()]));
+fn a_source_that_fails_after_it_was_available_is_no_failed_create() {
+    let o = listing(later(ready(), seconds(3600)), &[record()]);
+    let failed_since = told(&o);
+    assert_eq!(failed_since.reason, Some(Reason::Drifted));
+    let message = &failed_since.status.conditions[0].message;
+    assert!(message.contains("the agency is gone"), "{message}");
+    // A later generation, which the API server would refuse, does not remove it either.
+    let edited = with(published(o), |o| o.object.generation += 1);
+    assert_eq!(told(&listing(edited, &[record()])).reason, Some(Reason::Drifted));
+}
+
+#[test]
+fn one_that_was_found_while_it_was_created_may_still_fail() {
+    let creating = in_state(ours("id"), ConfigureStatus::Creating);
+    let unrecorded = with(in_lane(observation(), Rank::Create), |o| o.object.finalizer = true);
+    let found = published(listing(unrecorded, &[creating]));
+    assert_eq!(found.object.status.id.as_deref(), Some("id"));
+    let told = told(&listing(later(found, seconds(60)), &[record()]));
     assert_eq!(told.reason, Some(Reason::CreateFailed));
     assert!(told.status.conditions[0].message.contains("the agency is gone"));
 }

@@ -154,32 +154,42 @@ fn a_new_generation_opens_the_gate() {
 }
 
 #[test]
-fn what_was_refused_is_tried_again_when_it_has_changed() {
+fn what_failed_is_tried_again_when_it_has_changed() {
     let changed_provider = |class| {
         with(gated(class), |o| {
             o.memory.tried_version = Some("0".to_owned());
         })
     };
-    assert_eq!(
-        look(&changed_provider(RetryClass::Credentials)),
-        Look::Lane(Rank::Create)
-    );
-    assert_eq!(look(&changed_provider(RetryClass::Terminal)), Look::Lane(Rank::Create));
-    assert_eq!(told(&changed_provider(RetryClass::Transient)).wait, Some(seconds(60)));
+    for class in [
+        RetryClass::Credentials,
+        RetryClass::Terminal,
+        RetryClass::Transient,
+        RetryClass::Busy,
+    ] {
+        assert_eq!(look(&changed_provider(class)), Look::Lane(Rank::Create), "{class:?}");
+    }
+    let limited = told(&changed_provider(RetryClass::Throttled));
+    assert_eq!(limited.wait, Some(seconds(60)), "a rate limit is obeyed");
 
     let version = |version: &str| SecretVersion {
         uid: "s".to_owned(),
         resource_version: version.to_owned(),
     };
-    let o = with(gated(RetryClass::Terminal), |o| {
-        o.object.spec.user_pwd = Some(user_pwd());
-        o.object.status.secret = Some(version("1"));
-    });
-    assert_eq!(look(&o), Look::Password);
-    let same = with(o.clone(), |o| o.password = Password::Present { version: version("1") });
-    assert_eq!(told(&same).wait, Some(seconds(30)));
-    let new = with(o, |o| o.password = Password::Present { version: version("2") });
-    assert_eq!(look(&new), Look::Lane(Rank::Create));
+    let sent = |class| {
+        with(gated(class), |o| {
+            o.object.spec.user_pwd = Some(user_pwd());
+            o.object.status.secret = Some(version("1"));
+        })
+    };
+    for class in [RetryClass::Terminal, RetryClass::Transient] {
+        let o = sent(class);
+        assert_eq!(look(&o), Look::Password);
+        let same = with(o.clone(), |o| o.password = Password::Present { version: version("1") });
+        assert_eq!(told(&same).wait, Some(seconds(30)));
+        let new = with(o, |o| o.password = Password::Present { version: version("2") });
+        assert_eq!(look(&new), Look::Lane(Rank::Create));
+    }
+    assert_eq!(told(&sent(RetryClass::Throttled)).wait, Some(seconds(60)));
 }
 
 #[test]

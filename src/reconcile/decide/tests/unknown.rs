@@ -229,7 +229,8 @@ fn a_list_that_cannot_be_read_now_is_no_endless_question() {
 #[test]
 fn what_the_lease_did_not_cover_was_not_sent() {
     let o = posted(FailureKind::Fenced);
-    assert_eq!(told(&o).wait, Some(seconds(10)));
+    let fenced = told(&o);
+    assert_eq!((fenced.wait, fenced.keeps_lane), (Some(seconds(10)), true));
     let o = later(published(o), seconds(10));
     let o = listing(in_lane(o, crate::reconcile::plan::Rank::Create), &[]);
     assert!(matches!(step(&o), Step::Post { intent, .. } if intent.attempt == "a1"));
