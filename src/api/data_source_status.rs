@@ -103,7 +103,7 @@ pub struct Operation {
     /// Create, Delete or Replace.
     #[serde(rename = "type")]
     pub type_: OperationType,
-    /// When the request was accepted.
+    /// When it began, as far as it is known.
     pub started_at: Timestamp,
     /// The generation of the spec that the operation carries out.
     #[schemars(range(min = 0))]
@@ -124,6 +124,22 @@ pub struct Operation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = SENTENCE_MAX))]
     pub failed_detail: Option<String>,
+}
+
+impl Operation {
+    /// One that has begun, of which nothing more is known.
+    #[must_use]
+    pub fn begun(type_: OperationType, started_at: Timestamp, generation: i64) -> Self {
+        Operation {
+            type_,
+            started_at,
+            generation,
+            progress: None,
+            old_id: None,
+            failed_code: None,
+            failed_detail: None,
+        }
+    }
 }
 
 /// How an attempt to create ended.

@@ -202,13 +202,8 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
         Draft::new(o).edit(|status| {
             let old_id = status.operation.take().and_then(|operation| operation.old_id);
             status.operation = Some(Operation {
-                type_,
-                started_at: at,
-                generation: o.object.generation,
-                progress: None,
                 old_id,
-                failed_code: None,
-                failed_detail: None,
+                ..Operation::begun(type_, at, o.object.generation)
             });
             status.job_id = job;
             status.retry = None;

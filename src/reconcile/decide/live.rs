@@ -121,15 +121,8 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.job_id = None;
             status.cloud = Some(at);
             status.retry = None;
-            status.operation = Some(Operation {
-                type_: OperationType::Create,
-                started_at: attempt.map_or(o.now, |attempt| attempt.time),
-                generation: o.object.generation,
-                progress: None,
-                old_id: None,
-                failed_code: None,
-                failed_detail: None,
-            });
+            let began = attempt.map_or(o.now, |attempt| attempt.time);
+            status.operation = Some(Operation::begun(OperationType::Create, began, o.object.generation));
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
                 status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, late));

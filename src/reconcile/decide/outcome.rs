@@ -60,13 +60,8 @@ impl Acceptance<'_> {
             status.job_id = Some(self.accepted.job_id.clone());
             status.cloud = Some(at);
             status.operation = Some(Operation {
-                type_: OperationType::Create,
-                started_at: self.at,
-                generation: self.generation,
                 progress: self.progress(o),
-                old_id: None,
-                failed_code: None,
-                failed_detail: None,
+                ..Operation::begun(OperationType::Create, self.at, self.generation)
             });
             status.last_attempt = Some(o.ended(&self.intent.attempt, AttemptOutcome::Created, None));
             status.secret = self.secret.cloned();

@@ -22,13 +22,8 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
         Draft::new(o)
             .edit(|status| {
                 status.operation = Some(Operation {
-                    type_: OperationType::Replace,
-                    started_at: o.now,
-                    generation: o.object.generation,
-                    progress: None,
                     old_id: status.id.clone(),
-                    failed_code: None,
-                    failed_detail: None,
+                    ..Operation::begun(OperationType::Replace, o.now, o.object.generation)
                 });
                 status.job_id = None;
                 status.retry = None;

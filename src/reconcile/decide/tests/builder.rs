@@ -174,15 +174,7 @@ pub fn creating() -> Observation {
             id: Some("id".to_owned()),
             job_id: Some("job".to_owned()),
             cloud: Some(coordinates()),
-            operation: Some(Operation {
-                type_: OperationType::Create,
-                started_at: o.now,
-                generation: 1,
-                progress: None,
-                old_id: None,
-                failed_code: None,
-                failed_detail: None,
-            }),
+            operation: Some(Operation::begun(OperationType::Create, o.now, 1)),
             last_attempt: Some(LastAttempt {
                 id: "a1".to_owned(),
                 outcome: AttemptOutcome::Created,
