@@ -2,7 +2,8 @@
 //!
 //! Takes a [`Call`] and returns what its answer says, or a [`Failure`]. The order is fixed: breaker,
 //! permits, token, project, fence, one request, verdict, breaker again. Nothing is sent twice but a read
-//! whose IAM token was rejected, once, with a new token.
+//! whose IAM token was rejected, once, with a new token. A write has one deadline for all of that, so that who asked for it knows until
+//! when it may be carried out.
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
@@ -32,6 +33,8 @@ pub(super) struct Success<'a> {
 /// What a call needs to be sent.
 struct Prepared<'a> {
     pass: Pass<'a>,
+    /// When a write must be over.
+    deadline: Option<Instant>,
     _permits: Permits,
     project: String,
 }
@@ -60,7 +63,7 @@ impl Session {
     ) -> Result<T, Failure> {
         let prepared = self.prepare(call.operation, call.target.cluster()).await?;
         let Prepared { pass, project, .. } = &prepared;
-        self.authorised(pass, call, project, &read).await
+        self.authorised(pass, call, project, prepared.deadline, &read).await
     }
 
     /// The project, for a caller that wants nothing else.
@@ -71,6 +74,7 @@ impl Session {
     /// Waits for what a call needs, at most for the timeout of the call; nothing of the call is sent.
     async fn prepare(&self, operation: Operation, cluster: Option<&str>) -> Result<Prepared<'_>, Failure> {
         let limit = self.config.timeouts.of(operation);
+        let deadline = operation.is_write().then(|| Instant::now() + limit);
         let prepared = async {
             let probe = matches!(operation, Operation::List | Operation::Projects);
             let pass = self.gate.pass(probe).await.map_err(|HeldBack| held_back())?;
@@ -79,15 +83,12 @@ impl Session {
             let project = self.project(&pass).await?;
             Ok(Prepared {
                 pass,
+                deadline,
                 _permits: permits,
                 project,
             })
         };
-        timeout(limit, prepared).await.unwrap_or_else(|_| {
-            let limit = limit.as_secs_f64();
-            let message = format!("nothing was sent: other calls and the login took {limit} s");
-            Err(Failure::transient(message))
-        })
+        timeout(limit, prepared).await.unwrap_or_else(|_| Err(held_up()))
     }
 
     /// The project of the session; one caller asks, the others wait for it.
@@ -106,7 +107,7 @@ impl Session {
                 ..Call::new(Operation::Projects, Target::Projects)
             };
             let read = |success: &Success<'_>| bodies::project(&success.body, region);
-            self.authorised(pass, &call, "", &read).await??
+            self.authorised(pass, &call, "", None, &read).await??
         };
         *known = Some(project.clone());
         Ok(project)
@@ -126,7 +127,7 @@ impl Session {
                 ..Call::new(Operation::Login, Target::Tokens)
             };
             let read = |success: &Success<'_>| NewToken::read(&success.answer);
-            let new = self.send(pass, &call, "", None, &read).await;
+            let new = self.send(pass, &call, "", None, None, &read).await;
             new.map_err(|refusal| refusal.failure)
         };
         self.tokens.current(login).await.map(Some)
@@ -138,14 +139,15 @@ impl Session {
         pass: &Pass<'_>,
         call: &Call<'_>,
         project: &str,
+        deadline: Option<Instant>,
         read: &impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
         let token = self.token(pass).await?;
-        let first = self.send(pass, call, project, token.as_ref(), read).await;
+        let first = self.send(pass, call, project, token.as_ref(), deadline, read).await;
         let result = match first {
             Err(refusal) if refusal.new_token_may_help && !call.operation.is_write() => {
                 let token = self.token(pass).await?;
-                self.send(pass, call, project, token.as_ref(), read).await
+                self.send(pass, call, project, token.as_ref(), deadline, read).await
             }
             first => first,
         };
@@ -159,10 +161,16 @@ impl Session {
         call: &Call<'_>,
         project: &str,
         token: Option<&Token>,
+        deadline: Option<Instant>,
         read: &impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Refusal> {
         let operation = call.operation;
-        let limit = self.config.timeouts.of(operation);
+        let most = self.config.timeouts.of(operation);
+        let limit = deadline.map_or(most, |deadline| deadline.saturating_duration_since(Instant::now()));
+        // An answer that nobody waits for any more would leave an unknown outcome for nothing.
+        if limit < most / 2 {
+            return Err(held_up().into());
+        }
         let request = self.request(call, project, token)?;
         let token_text = token.map(|token| token.value.expose_secret());
         let secrets = self.config.credentials.secrets();
@@ -281,6 +289,10 @@ fn judge<T>(
         }
         None => Err(unusable(&success.answer, "without what it must hold")),
     }
+}
+
+fn held_up() -> Failure {
+    Failure::transient("nothing was sent: other calls and the login took too long")
 }
 
 fn held_back() -> Failure {

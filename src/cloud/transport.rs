@@ -127,7 +127,7 @@ impl Transport {
         result.unwrap_or_else(|_| {
             Err(TransportError::Lost {
                 status,
-                cause: format!("no whole answer from {host} within {} s", limit.as_secs_f64()),
+                cause: format!("no whole answer from {host} before the deadline"),
             })
         })
     }

@@ -116,6 +116,7 @@ async fn patch_metadata(ctx: &Context, pass: &Pass, mut metadata: Value) -> Resu
 }
 
 async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
+    let begun = ctx.clock.uptime();
     let result = match (
         pass.session.clone(),
         ctx.leadership.begin_write(ctx.timings.write_floor()),
@@ -134,7 +135,12 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
     };
     pass.tick(ctx);
     tell(pass, "create", result.as_ref().err());
-    pass.observation.note_posted(Posted { intent, secret, result });
+    pass.observation.note_posted(Posted {
+        intent,
+        secret,
+        begun,
+        result,
+    });
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {

@@ -23,6 +23,8 @@ pub struct Posted {
     pub intent: Intent,
     /// The version of the Secret that it sent.
     pub secret: Option<SecretVersion>,
+    /// When it began, as an uptime; its deadline counts from here.
+    pub begun: Duration,
     /// The answer.
     pub result: Result<Accepted, Failure>,
 }
@@ -169,17 +171,21 @@ impl Observation {
 
     /// Notes what became of a create.
     pub fn note_posted(&mut self, posted: Posted) {
-        let Posted { intent, secret, result } = posted;
+        let Posted {
+            intent,
+            secret,
+            begun,
+            result,
+        } = posted;
         let state = match result.as_ref().map_err(|failure| &failure.kind) {
             Err(FailureKind::Fenced) => AttemptState::Unsent,
             Err(FailureKind::UnknownOutcome { answered: true }) => AttemptState::Unknown {
                 settled_from: self.uptime,
                 answered: true,
             },
-            // A request that was lost on its way may be carried out until its deadline. It waited for its turn and perhaps for a login
-            // first, so all that is known is that it went out before now.
+            // A request that was lost on its way may be carried out until its deadline.
             _ => AttemptState::Unknown {
-                settled_from: self.uptime + self.timings.write_deadline,
+                settled_from: self.uptime.max(begun + self.timings.write_deadline),
                 answered: false,
             },
         };

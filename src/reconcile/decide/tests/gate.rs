@@ -27,6 +27,7 @@ fn refused(o: Observation, kind: FailureKind) -> Observation {
         o.note_posted(Posted {
             intent: intent("a1"),
             secret: None,
+            begun: o.uptime,
             result: Err(failure(kind)),
         });
     })
@@ -219,6 +220,7 @@ fn messages_are_the_same_at_every_try() {
             o.note_posted(Posted {
                 intent: intent("a1"),
                 secret: None,
+                begun: o.uptime,
                 result: Err(failure),
             });
         });

@@ -22,6 +22,7 @@ fn an_accepted_create_is_looked_at_once_and_then_recorded() {
         o.note_posted(Posted {
             intent: intent("a1"),
             secret: None,
+            begun: o.uptime,
             result: Ok(Accepted {
                 id: "id".to_owned(),
                 job_id: "job".to_owned(),

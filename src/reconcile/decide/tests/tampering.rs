@@ -18,6 +18,7 @@ fn open() -> Observation {
         o.note_posted(Posted {
             intent: intent("a1"),
             secret: None,
+            begun: o.uptime,
             result: Err(failure(FailureKind::UnknownOutcome { answered: false })),
         });
         o.memory.outcome = None;

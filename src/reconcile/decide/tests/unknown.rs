@@ -25,6 +25,7 @@ fn sent(intent: Intent, kind: FailureKind) -> Observation {
         o.note_posted(Posted {
             intent,
             secret: None,
+            begun: o.uptime,
             result: Err(failure(kind)),
         });
     })

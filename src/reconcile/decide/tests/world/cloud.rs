@@ -157,7 +157,12 @@ impl Cloud {
                 (unknown(true), QUICK)
             }
             PostFault::Cut(waited, effect) => {
-                self.apply(cluster, request, now + waited, effect);
+                let effect = match effect {
+                    Effect::Now => Effect::Late(waited),
+                    Effect::Late(after) => Effect::Late(after.max(waited)),
+                    Effect::None => Effect::None,
+                };
+                self.apply(cluster, request, now, effect);
                 (unknown(false), waited + QUICK)
             }
             PostFault::Hang(effect) => {

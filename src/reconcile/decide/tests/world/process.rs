@@ -170,6 +170,7 @@ impl World {
                 secret,
             } => {
                 self.check_post(&intent);
+                let begun = pass.o.uptime;
                 let deadline = pass.o.timings.write_deadline;
                 let (result, took) = self.cloud.create(&intent.cluster_id, &request, self.now, deadline);
                 let fenced = matches!(&result, Err(failure) if failure.kind == FailureKind::Fenced);
@@ -177,7 +178,12 @@ impl World {
                     self.oracle.sent(&intent);
                 }
                 self.spend(pass, took);
-                pass.o.note_posted(Posted { intent, secret, result });
+                pass.o.note_posted(Posted {
+                    intent,
+                    secret,
+                    begun,
+                    result,
+                });
                 None
             }
             Step::Delete { id, at } => {

@@ -144,7 +144,7 @@ fn effects() -> impl Strategy<Value = Effect> {
     prop_oneof![
         3 => Just(Effect::None),
         3 => Just(Effect::Now),
-        // Up to the end of the window for late effects: ten minutes after the request's deadline, which is 20 s.
+        // Up to the end of the window for late effects: ten minutes after the deadline, which is 20 s after the write began.
         2 => seconds(619).prop_map(Effect::Late),
     ]
 }
@@ -162,7 +162,7 @@ fn posts() -> impl Strategy<Value = PostFault> {
         1 => Just(PostFault::Invalid),
         1 => Just(PostFault::Fenced),
         2 => answered_effects().prop_map(PostFault::ServerError),
-        2 => (seconds(19), effects()).prop_map(|(waited, effect)| PostFault::Cut(waited, effect)),
+        2 => (seconds(10), effects()).prop_map(|(waited, effect)| PostFault::Cut(waited, effect)),
         2 => effects().prop_map(PostFault::Hang),
     ]
 }
