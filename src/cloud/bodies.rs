@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::errors::Failure;
 use super::ids;
-use super::text::{MAX_MESSAGE, Redactor, printable};
+use super::redact::Redactor;
+use super::text::{MAX_MESSAGE, printable};
 use super::wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 use crate::api::data_source::DataSourceType;
 
@@ -146,7 +147,7 @@ pub fn project(answer: &Map<String, Value>, region: &str) -> Option<Result<Strin
 }
 
 /// The answer to a read of a job.
-pub fn job(answer: &Map<String, Value>, redactor: &Redactor<'_>) -> Option<Job> {
+pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
     let said = |key| text(answer, key).map(|text| redactor.message(&text));
     Some(Job {
         state: JobState::parse(&said("status")?),

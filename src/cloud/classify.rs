@@ -8,11 +8,11 @@ use super::error_body::{self, ErrorBody};
 use super::errors::{Failure, FailureKind, Missing, Rejection, Wait};
 use super::ids;
 use super::observer::Operation;
-use super::text::Redactor;
+use super::redact::Redactor;
 use super::transport::{Answer, TransportError};
 
 /// The verdict on an answer with a status other than 2xx.
-pub fn refused(operation: Operation, answer: &Answer, redactor: &Redactor<'_>) -> Failure {
+pub fn refused(operation: Operation, answer: &Answer, redactor: &Redactor) -> Failure {
     let body = error_body::error(&answer.body);
     failure(operation, answer, body, redactor)
 }
@@ -23,7 +23,7 @@ pub fn refused_with_success(
     answer: &Answer,
     body: ErrorBody,
     effect: bool,
-    redactor: &Redactor<'_>,
+    redactor: &Redactor,
 ) -> Failure {
     let mut failure = failure(operation, answer, body, redactor);
     if operation.is_write() && effect {
@@ -33,7 +33,7 @@ pub fn refused_with_success(
 }
 
 /// The verdict on a 2xx that does not say what it must.
-pub fn unusable(operation: Operation, answer: &Answer, what: &str, redactor: &Redactor<'_>) -> Failure {
+pub fn unusable(operation: Operation, answer: &Answer, what: &str, redactor: &Redactor) -> Failure {
     let message = format!("the cloud answered {} {what}", answer.status);
     Failure {
         kind: no_answer(operation),
@@ -45,7 +45,7 @@ pub fn unusable(operation: Operation, answer: &Answer, what: &str, redactor: &Re
 }
 
 /// The verdict on a call that got no whole answer.
-pub fn unanswered(operation: Operation, error: &TransportError, redactor: &Redactor<'_>) -> Failure {
+pub fn unanswered(operation: Operation, error: &TransportError, redactor: &Redactor) -> Failure {
     let kind = match error {
         TransportError::NotSent { .. } => FailureKind::TRANSIENT,
         TransportError::Lost { .. } => no_answer(operation),
@@ -59,7 +59,7 @@ pub fn unanswered(operation: Operation, error: &TransportError, redactor: &Redac
     }
 }
 
-fn failure(operation: Operation, answer: &Answer, body: ErrorBody, redactor: &Redactor<'_>) -> Failure {
+fn failure(operation: Operation, answer: &Answer, body: ErrorBody, redactor: &Redactor) -> Failure {
     let said = body.message.unwrap_or_default();
     let kind = match body.code.as_deref().and_then(|code| codes::meaning(code, &said)) {
         Some(Meaning::ServerFailure) => server_failure(operation, answer, true),
@@ -153,7 +153,7 @@ fn rejected(reason: Rejection) -> FailureKind {
 }
 
 /// The cloud's id of a request, if it has the form of one.
-pub fn request_id(id: Option<&str>, redactor: &Redactor<'_>) -> Option<String> {
+pub fn request_id(id: Option<&str>, redactor: &Redactor) -> Option<String> {
     id.filter(|id| ids::is_id(id) && !redactor.finds_secret_in(id))
         .map(str::to_owned)
 }

@@ -164,7 +164,7 @@ fn what_holds_secrets_cannot_be_printed() {
             is_printable!(request::Call<'_>),
             is_printable!(transport::Request<'_>),
             is_printable!(transport::Answer),
-            is_printable!(text::Redactor<'_>),
+            is_printable!(redact::Redactor),
         ],
         [false; 10]
     );
