@@ -103,16 +103,36 @@ pub fn job_id(answer: &Map<String, Value>) -> Option<String> {
 
 /// Whether an answer names a data source or a job, valid or not; a null names nothing.
 pub fn names_an_effect(answer: &Map<String, Value>) -> bool {
-    answer.get("id").is_some_and(|id| !id.is_null()) || names_a_job(answer)
+    names(answer, "id") || names(answer, "data_source_id") || names_a_job(answer)
+}
+
+/// Whether an answer names a data source and a job, valid or not, as only an accepted create does.
+pub fn names_a_creation(answer: &Map<String, Value>) -> bool {
+    names(answer, "id") && names_a_job(answer)
 }
 
 /// Whether an answer names a job at all, valid or not.
 pub fn names_a_job(answer: &Map<String, Value>) -> bool {
-    answer.get("job_id").is_some_and(|id| !id.is_null())
+    names(answer, "job_id")
+}
+
+fn names(answer: &Map<String, Value>, key: &str) -> bool {
+    answer.get(key).is_some_and(|id| !id.is_null())
+}
+
+/// Whether an answer is about what was asked for, as far as it says what it is about.
+pub fn is_about(answer: &Map<String, Value>, key: &str, id: &str) -> bool {
+    text(answer, key).is_none_or(|named| named.eq_ignore_ascii_case(id))
+}
+
+/// Whether a list is of a type, as far as it says so in a word of the API.
+pub fn is_of_type(answer: &Map<String, Value>, type_: DataSourceType) -> bool {
+    let named = answer.get("type").and_then(data_source_type);
+    named.is_none_or(|named| named == type_)
 }
 
 /// The answer to a list.
-pub fn listing(answer: &Map<String, Value>, date: Option<Timestamp>) -> Option<Listing> {
+pub fn listing(answer: &Map<String, Value>, date: Option<Timestamp>, redactor: &Redactor) -> Option<Listing> {
     let count = answer.get("count").and_then(Value::as_u64);
     let listed = match answer.get("data_sources")? {
         Value::Array(listed) => listed.as_slice(),
@@ -120,7 +140,10 @@ pub fn listing(answer: &Map<String, Value>, date: Option<Timestamp>) -> Option<L
         Value::Null if count == Some(0) => &[],
         _ => return None,
     };
-    let items: Vec<Item> = listed.iter().filter_map(|item| self::item(item.as_object()?)).collect();
+    let items: Vec<Item> = listed
+        .iter()
+        .filter_map(|listed| item(listed.as_object()?, redactor))
+        .collect();
     Some(Listing {
         dropped: listed.len() - items.len(),
         items,
@@ -151,13 +174,15 @@ pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
     let said = |key| text(answer, key).map(|text| redactor.message(&text));
     Some(Job {
         state: JobState::parse(&said("status")?),
-        progress: text(answer, "progress").map(|text| printable(&text, MAX_PROGRESS)),
+        progress: said("progress").map(|text| printable(&text, MAX_PROGRESS)),
         failed_code: said("failed_code"),
         failed_detail: said("failed_detail"),
     })
 }
 
-fn item(item: &Map<String, Value>) -> Option<Item> {
+fn item(item: &Map<String, Value>, redactor: &Redactor) -> Option<Item> {
+    let said = |key| text(item, key).map(|text| redactor.message(&text));
+    // What is compared with the spec stays as it is, however much it looks like a secret.
     let short = |key| text(item, key).map(|text| printable(&text, MAX_MESSAGE));
     Some(Item {
         id: id(item, "id")?,
@@ -167,11 +192,11 @@ fn item(item: &Map<String, Value>) -> Option<Item> {
         user_name: short("user_name"),
         data_source_id: short("data_source_id"),
         description: text(item, "description"),
-        configure_status: short("configure_status").map(|text| ConfigureStatus::parse(&text)),
-        status: short("status").map(|text| SourceStatus::parse(&text)),
-        created: short("created"),
-        updated: short("data_source_updated").or_else(|| short("updated")),
-        fail_reason: short("fail_reason"),
+        configure_status: said("configure_status").map(|text| ConfigureStatus::parse(&text)),
+        status: said("status").map(|text| SourceStatus::parse(&text)),
+        created: said("created"),
+        updated: said("data_source_updated").or_else(|| said("updated")),
+        fail_reason: said("fail_reason"),
     })
 }
 

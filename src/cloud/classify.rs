@@ -3,6 +3,7 @@
 //! Takes a whole answer, or the reason why there is none, and returns a [`Failure`]. Never lets a write
 //! that may have taken effect pass for one that did not.
 
+use super::bodies;
 use super::codes::{self, Meaning};
 use super::error_body::{self, ErrorBody};
 use super::errors::{Failure, FailureKind, Missing, Rejection, Wait};
@@ -14,7 +15,13 @@ use super::transport::{Answer, TransportError};
 /// The verdict on an answer with a status other than 2xx.
 pub fn refused(operation: Operation, answer: &Answer, redactor: &Redactor) -> Failure {
     let body = error_body::error(&answer.body);
-    failure(operation, answer, body, redactor)
+    let mut failure = failure(operation, answer, body, redactor);
+    // A refusal has nothing to hand out an id and a job for.
+    let accepted = || error_body::object(&answer.body).is_some_and(|body| bodies::names_a_creation(&body));
+    if operation == Operation::Create && accepted() {
+        failure.kind = FailureKind::UNANSWERED;
+    }
+    failure
 }
 
 /// The verdict on a 2xx that carries an error code; `effect` is whether it also tells of an effect.
@@ -71,11 +78,15 @@ fn failure(operation: Operation, answer: &Answer, body: ErrorBody, redactor: &Re
         None => by_status(operation, answer, body.code.as_deref()),
     };
     let request_id = request_id(answer.request_id.as_deref().or(body.request_id.as_deref()), redactor);
-    let code = body.code.filter(|code| !redactor.finds_secret_in(code));
+    // The breaker judges by the code, so a documented one must not get lost.
+    let code = body
+        .code
+        .filter(|code| codes::is_documented(code) || !redactor.finds_secret_in(code));
+    // Before the request id is taken out: it may be a part of the secret, whose rest would then not be found.
     let mut message = if said.is_empty() {
         status_text(answer.status)
     } else {
-        said
+        redactor.redact(&said)
     };
     // A message must be the same at each try, or every try would change the status of the object.
     if let Some(id) = &request_id {

@@ -58,20 +58,31 @@ pub fn error(body: &[u8]) -> ErrorBody {
         return ErrorBody::default();
     };
     let nested = object.values().filter_map(Value::as_object);
-    let mut found = std::iter::once(&object)
-        .chain(nested)
-        .map(pair)
-        .find(|body| body.code.is_some() || body.message.is_some())
-        .unwrap_or_default();
+    let said: Vec<ErrorBody> = std::iter::once(&object).chain(nested).map(pair).collect();
+    let coded = said.iter().find(|body| body.code.is_some());
+    let worded = || said.iter().find(|body| body.message.is_some());
+    let mut found = coded.or_else(worded).cloned().unwrap_or_default();
     found.request_id = text(&object, "request_id");
     found
 }
 
 /// The error in the body of an answer whose status says success.
 pub fn error_in_success(object: &Map<String, Value>) -> Option<ErrorBody> {
-    let body = pair(object);
-    let failed = body.code.as_deref().is_some_and(|code| code != SUCCESS);
-    failed.then_some(body)
+    let coded = PAIRS
+        .iter()
+        .any(|(code, _)| object.get(*code).is_some_and(tells_failure));
+    let nested = object.get("error").and_then(Value::as_object);
+    (coded || nested.is_some()).then(|| nested.map_or_else(|| pair(object), pair))
+}
+
+/// Whether the value of a code, in whatever form, is one of a failure.
+fn tells_failure(code: &Value) -> bool {
+    match code {
+        Value::Null => false,
+        Value::String(code) => !matches!(code.trim(), "" | SUCCESS | "0" | "200"),
+        Value::Number(code) => !matches!(code.as_u64(), Some(0 | 200)),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
+    }
 }
 
 fn pair(object: &Map<String, Value>) -> ErrorBody {

@@ -61,8 +61,8 @@ impl Redactor {
         !self.hidden(&readings::plain(text), DEPTH).is_empty()
     }
 
-    /// As much of the text as is looked at, without the secrets.
-    fn redact(&self, text: &str) -> String {
+    /// As much of the text as is looked at, without the secrets; neither printable nor short.
+    pub fn redact(&self, text: &str) -> String {
         let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end);
         let text = &text[..end];
         let mut hidden = self.hidden(&readings::plain(text), DEPTH);

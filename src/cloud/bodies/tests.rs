@@ -101,6 +101,7 @@ fn documented_list_is_read() {
             "count": 5,
         })),
         None,
+        &Redactor::new([]),
     )
     .unwrap();
     assert_eq!((read.count, read.dropped), (Some(5), 0));
@@ -115,7 +116,7 @@ fn documented_list_is_read() {
 fn states_are_read_as_numbers_texts_and_names() {
     let read = |state: Value| {
         let item = json!({"id": "a", "name": "n", "configure_status": state, "status": state});
-        let item = self::item(&object(item)).unwrap();
+        let item = self::item(&object(item), &Redactor::new([])).unwrap();
         (item.configure_status.unwrap(), item.status.unwrap())
     };
     for state in [json!(400), json!("400"), json!("deleted")] {
@@ -135,6 +136,7 @@ fn item_that_cannot_be_used_is_counted() {
             {"id": "../../x", "name": "n"}, {"id": "a"}, 7, {"id": "a", "name": "n", "type": 5},
         ]})),
         None,
+        &Redactor::new([]),
     )
     .unwrap();
     assert_eq!((read.items.len(), read.dropped), (1, 3));
@@ -143,7 +145,7 @@ fn item_that_cannot_be_used_is_counted() {
 
 #[test]
 fn list_without_its_array_proves_nothing() {
-    let read = |answer| listing(&object(answer), None);
+    let read = |answer| listing(&object(answer), None, &Redactor::new([]));
     assert_eq!(read(json!({})), None);
     assert_eq!(read(json!({"data_sources": null})), None);
     assert_eq!(read(json!({"data_sources": {}, "count": 0})), None);
@@ -193,11 +195,30 @@ fn job_states_are_told_apart() {
     assert_eq!(job(&object(json!({"progress": "9%"})), &Redactor::new([])), None);
 }
 
+#[test]
+fn secrets_are_cut_out_of_all_that_is_only_shown() {
+    let redactor = Redactor::new(["token-1"]);
+    let item = json!({
+        "id": "a", "name": "token-1", "status": "token-1", "configure_status": "token-1", "created": "token-1",
+        "updated": "token-1", "fail_reason": "bad token-1",
+    });
+    let item = self::item(&object(item), &redactor).unwrap();
+    let redacted = Some("[redacted]".to_owned());
+    assert_eq!(item.status.unwrap().to_string(), "[redacted]");
+    assert_eq!(item.configure_status.unwrap().to_string(), "[redacted]");
+    assert_eq!((&item.created, &item.updated), (&redacted, &redacted));
+    assert_eq!(item.fail_reason.as_deref(), Some("bad [redacted]"));
+    assert_eq!(item.name, "token-1");
+    let job = job(&object(json!({"status": "token-1", "progress": "token-1"})), &redactor).unwrap();
+    assert_eq!(job.state, JobState::Other("[redacted]".to_owned()));
+    assert_eq!(job.progress, redacted);
+}
+
 proptest! {
     #[test]
     fn any_texts_in_an_item_are_survived(id in any::<String>(), name in any::<String>()) {
         let answer = json!({"data_sources": [{"id": id, "name": name}]});
-        let read = listing(&object(answer), None).unwrap();
+        let read = listing(&object(answer), None, &Redactor::new([])).unwrap();
         prop_assert_eq!(read.items.len() + read.dropped, 1);
         prop_assert!(read.items.iter().all(|item| ids::is_id(&item.id)));
     }

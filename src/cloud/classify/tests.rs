@@ -1,19 +1,28 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const SECRET: &str = "canary-password-1";
 
-fn verdict(operation: Operation, status: u16, body: &str) -> Failure {
-    let answer = Answer {
+fn answer(status: u16, body: Vec<u8>) -> Answer {
+    Answer {
         status,
         request_id: Some("req-1".to_owned()),
         retry_after: Some(Duration::from_secs(7)),
         date: None,
         subject_token: None,
-        body: body.as_bytes().to_vec(),
-    };
-    refused(operation, &answer, &Redactor::new([SECRET]))
+        body,
+    }
+}
+
+fn verdict(operation: Operation, status: u16, body: &str) -> Failure {
+    refused(
+        operation,
+        &answer(status, body.as_bytes().to_vec()),
+        &Redactor::new([SECRET]),
+    )
 }
 
 fn coded(operation: Operation, status: u16, code: &str) -> FailureKind {
@@ -178,4 +187,101 @@ fn success_with_a_code_and_an_effect_is_unknown() {
     };
     assert_eq!(read(false), rejected(Rejection::Exists));
     assert_eq!(read(true), UNANSWERED);
+}
+
+#[test]
+fn refused_create_that_hands_out_an_id_and_a_job_is_unknown() {
+    for status in [400, 403, 409, 429, 500] {
+        let body = r#"{"error_code":"DWS.0031","error_msg":"x","id":"a","job_id":"b"}"#;
+        assert_eq!(verdict(Operation::Create, status, body).kind, UNANSWERED, "{status}");
+        // The job that keeps the cluster busy, or the id of the request.
+        for other in [r#""job_id":"b""#, r#""id":"a""#, r#""id":"a","job_id":null"#] {
+            let body = format!(r#"{{"error_code":"DWS.0011","error_msg":"x",{other}}}"#);
+            assert_eq!(
+                verdict(Operation::Create, status, &body).kind,
+                wait(Wait::Busy),
+                "{body}"
+            );
+        }
+    }
+    let body = r#"{"error_code":"DWS.0011","error_msg":"x","id":"a","job_id":"b"}"#;
+    assert_eq!(verdict(Operation::Update, 409, body).kind, wait(Wait::Busy));
+}
+
+#[test]
+fn documented_code_is_kept_whatever_the_secret_is() {
+    for secret in ["0301", "0301-and-more", "APIGW.0301"] {
+        let answer = answer(401, br#"{"error_code":"APIGW.0301","error_msg":"x"}"#.to_vec());
+        let failure = refused(Operation::List, &answer, &Redactor::new([secret]));
+        assert_eq!(failure.code.as_deref(), Some("APIGW.0301"), "{secret}");
+    }
+}
+
+#[test]
+fn request_id_that_is_a_part_of_the_secret_does_not_hide_it() {
+    let answer = Answer {
+        request_id: Some("password".to_owned()),
+        ..answer(
+            400,
+            format!(r#"{{"error_code":"DWS.0001","error_msg":"bad {SECRET}"}}"#).into_bytes(),
+        )
+    };
+    let failure = refused(Operation::Create, &answer, &Redactor::new([SECRET]));
+    assert_eq!(failure.message, "bad [redacted]");
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    proptest::sample::select(
+        WRITES
+            .into_iter()
+            .chain(READS)
+            .chain([Operation::Login, Operation::Projects])
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let word = || {
+        prop_oneof![
+            any::<String>(),
+            "DWS\\.[0-9]{4}",
+            "APIGW?\\.[0-9]{4}",
+            Just(SECRET.to_owned())
+        ]
+    };
+    let message = (any::<String>(), any::<String>()).prop_map(|(before, after)| format!("{before}{SECRET}{after}"));
+    let coded = (word(), prop_oneof![word(), message], word()).prop_map(|(code, message, id)| {
+        serde_json::json!({"error_code": code, "error_msg": message, "request_id": id})
+            .to_string()
+            .into_bytes()
+    });
+    prop_oneof![any::<Vec<u8>>(), coded]
+}
+
+proptest! {
+    #[test]
+    fn any_answer_gets_one_verdict_that_is_short_printable_and_without_the_secret(
+        operation in operation(), status in 100_u16..1000, body in body(), id in proptest::option::of(any::<String>()),
+    ) {
+        let answer = Answer { request_id: id, ..answer(status, body) };
+        let redactor = Redactor::new([SECRET]);
+        let failure = refused(operation, &answer, &redactor);
+        prop_assert_eq!(&failure, &refused(operation, &answer, &redactor));
+        prop_assert!(failure.message.chars().count() <= 256);
+        prop_assert!(!failure.message.chars().any(char::is_control));
+        let printed = format!("{failure:?} {failure}");
+        prop_assert!(!printed.contains(SECRET));
+        let unknown = matches!(failure.kind, FailureKind::UnknownOutcome { .. });
+        prop_assert!(operation.is_write() || !unknown, "a read changes nothing");
+        prop_assert_ne!(failure.kind, FailureKind::Fenced);
+    }
+
+    #[test]
+    fn no_server_error_without_a_code_proves_that_a_write_did_nothing(
+        write in proptest::sample::select(WRITES.to_vec()), status in 500_u16..600, text in any::<Vec<u8>>(),
+    ) {
+        prop_assume!(error_body::object(&text).is_none());
+        let failure = refused(write, &answer(status, text), &Redactor::new([SECRET]));
+        prop_assert_eq!(failure.kind, UNANSWERED);
+    }
 }

@@ -82,6 +82,36 @@ fn success_code_is_no_error() {
     );
 }
 
+#[test]
+fn failure_in_any_form_is_no_success() {
+    let is_failure = |body: serde_json::Value| error_in_success(body.as_object().unwrap()).is_some();
+    for failure in [
+        serde_json::json!({"data_sources": [], "error_code": 47}),
+        serde_json::json!({"data_sources": [], "error_code": "no code of any known form"}),
+        serde_json::json!({"data_sources": [], "error_code": "DWS.0000", "errCode": "DWS.0005"}),
+        serde_json::json!({"data_sources": [], "error": {"code": 500, "message": "x"}}),
+        serde_json::json!({"data_sources": [], "code": {}}),
+    ] {
+        assert!(is_failure(failure.clone()), "{failure}");
+    }
+    for success in [
+        serde_json::json!({"error_code": " ", "error": null}),
+        serde_json::json!({"code": 0, "message": "ok"}),
+        serde_json::json!({"code": "200"}),
+    ] {
+        assert!(!is_failure(success.clone()), "{success}");
+    }
+    let nested = serde_json::json!({"error": {"error_code": "DWS.0011", "error_msg": "busy"}});
+    let read = error_in_success(nested.as_object().unwrap()).unwrap();
+    assert_eq!(read.code.as_deref(), Some("DWS.0011"));
+}
+
+#[test]
+fn code_inside_goes_before_words_outside() {
+    let body = r#"{"message":"Forbidden","error":{"error_code":"DWS.7023","error_msg":"busy"}}"#;
+    assert_eq!(said(body), both("DWS.7023", "busy"));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_survived(body in any::<Vec<u8>>()) {
