@@ -240,4 +240,37 @@ proptest! {
         prop_assert_eq!(sign(&body, "/a") == sign(&other, "/a"), body == other);
         prop_assert_ne!(sign(&body, "/a"), sign(&body, "/b"));
     }
+
+    #[test]
+    fn signature_is_the_same_each_time_and_tells_nothing_of_the_key_or_the_body(
+        secret in "[!-~]{12,64}", token in "[!-~]{12,64}", body in "[!-~]{12,64}", access in "[A-Z0-9]{4,10}",
+    ) {
+        let all = headers(&[("host", HOST), ("x-security-token", &token), (DATE_HEADER, "20260102T030405Z")]);
+        let request = Unsigned {
+            method: &Method::POST, path: BASE, query: &[], headers: &all, body: body.as_bytes(),
+        };
+        let sign = || authorization(&access, &secret.as_str().into(), &request).unwrap();
+        prop_assert_eq!(sign(), sign());
+        let value = sign();
+        let value = value.to_str().unwrap();
+        let (known, signature) = value.split_once("Signature=").unwrap();
+        prop_assert_eq!(
+            known,
+            format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders=host;x-sdk-date;x-security-token, ")
+        );
+        prop_assert!(signature.len() == 64 && signature.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+    }
+
+    #[test]
+    fn no_part_of_a_request_can_add_a_line_to_what_is_signed(
+        path in any::<String>(), name in any::<String>(), value in any::<String>(),
+    ) {
+        let all = headers(&[("host", HOST)]);
+        let request = Unsigned {
+            method: &Method::GET, path: &path, query: &[(&name, &value)], headers: &all, body: b"",
+        };
+        // Method, path, query, one header and its end, names, hash.
+        prop_assert_eq!(canonical_request(&request).split('\n').count(), 7);
+        prop_assert!(!canonical_request(&request).contains('\r'));
+    }
 }
