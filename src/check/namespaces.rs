@@ -31,7 +31,7 @@ pub async fn findings(kubernetes: &Kubernetes, scopes: &[Scope], own: &str) -> V
                 format!("does not exist. Create it, or correct {flag}"),
             )),
             Err(error) if error.code() == Some(403) => {
-                findings.extend(unreadable(kubernetes, subject, flag, right).await)
+                findings.extend(unreadable(kubernetes, subject, flag, right).await);
             }
             Err(error) => findings.push(unanswered(subject, &error)),
         }

@@ -85,15 +85,12 @@ fn undo(glyphs: &[Glyph], start: char, escape: Escape) -> Vec<Glyph> {
     let mut read = Vec::with_capacity(glyphs.len());
     let mut rest = glyphs;
     while let [first, others @ ..] = rest {
-        match (first.char == start).then(|| escape(rest)).flatten() {
-            Some((chars, length)) => {
-                read.extend(chars);
-                rest = &rest[length..];
-            }
-            None => {
-                read.push(first.clone());
-                rest = others;
-            }
+        if let Some((chars, length)) = (first.char == start).then(|| escape(rest)).flatten() {
+            read.extend(chars);
+            rest = &rest[length..];
+        } else {
+            read.push(first.clone());
+            rest = others;
         }
     }
     read

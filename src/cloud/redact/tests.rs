@@ -10,6 +10,10 @@ const SECRET: &str = "pä\"s\\s/w <\u{1f511}>+&'1";
 
 type Encode = fn(&str) -> String;
 
+fn each<T>(parts: impl Iterator<Item = T>, encode: impl Fn(T) -> String) -> String {
+    parts.map(encode).collect::<Vec<String>>().concat()
+}
+
 /// JSON with all but ASCII as UTF-16 escapes, and with what HTML would take for its own.
 fn ascii_json(text: &str) -> String {
     let mut json = String::new();
@@ -19,9 +23,8 @@ fn ascii_json(text: &str) -> String {
             ' '..='~' if !"<>&'=+".contains(char) => json.push(char),
             _ => {
                 let mut units = [0; 2];
-                for unit in char.encode_utf16(&mut units) {
-                    json += &format!("\\u{unit:04x}");
-                }
+                let units = char.encode_utf16(&mut units).iter();
+                json += &each(units, |unit| format!("\\u{unit:04x}"));
             }
         }
     }
@@ -46,11 +49,11 @@ fn html_names(text: &str) -> String {
 }
 
 fn html_numbers(text: &str) -> String {
-    text.chars().map(|char| format!("&#{};", u32::from(char))).collect()
+    each(text.chars(), |char| format!("&#{};", u32::from(char)))
 }
 
 fn html_hex(text: &str) -> String {
-    text.chars().map(|char| format!("&#x{:x};", u32::from(char))).collect()
+    each(text.chars(), |char| format!("&#x{:x};", u32::from(char)))
 }
 
 const ENCODINGS: [(&str, Encode); 12] = [
@@ -60,7 +63,7 @@ const ENCODINGS: [(&str, Encode); 12] = [
     ("JSON in JSON", |text| ascii_json(&json(text))),
     ("percent", percent),
     ("percent in lower case", |text| {
-        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+        each(text.bytes(), |byte| format!("%{byte:02x}"))
     }),
     ("form", |text| percent(text).replace("%20", "+")),
     ("percent twice", |text| percent(&percent(text))),
