@@ -23,6 +23,8 @@ mod brownfield;
 mod canary;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/check_namespace.rs"]
+mod check_namespace;
 #[path = "stories/claims.rs"]
 mod claims;
 #[path = "stories/counts.rs"]

@@ -86,6 +86,7 @@ async fn identity(kubernetes: &Kubernetes, namespace: &str) -> Finding {
 #[derive(Default)]
 struct Tally {
     all: usize,
+    unverified: usize,
     wrong: usize,
 }
 
@@ -94,6 +95,7 @@ impl Tally {
         for finding in findings {
             writeln!(out, "{finding}")?;
             self.all += 1;
+            self.unverified += usize::from(finding.is_unverified());
             self.wrong += usize::from(finding.is_wrong());
         }
         out.flush()
@@ -101,8 +103,12 @@ impl Tally {
 
     fn conclude(&self, out: &mut impl Write) -> io::Result<bool> {
         match self.wrong {
-            0 => writeln!(out, "{} checks, nothing is wrong", self.all)?,
-            wrong => writeln!(out, "{} checks, {wrong} wrong", self.all)?,
+            0 => write!(out, "{} checks, nothing is wrong", self.all)?,
+            wrong => write!(out, "{} checks, {wrong} wrong", self.all)?,
+        }
+        match self.unverified {
+            0 => writeln!(out)?,
+            unverified => writeln!(out, ", {unverified} not verified")?,
         }
         out.flush()?;
         Ok(self.wrong == 0)

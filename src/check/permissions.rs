@@ -195,6 +195,23 @@ async fn secrets(kubernetes: &Kubernetes, scope: &Scope, inventory: &Inventory) 
     )
 }
 
+/// Whether the operator may do this in the whole cluster, so that it has the right also in a namespace that does not exist.
+pub async fn allowed_everywhere(
+    kubernetes: &Kubernetes,
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+) -> Result<bool, KubernetesError> {
+    let question = Question {
+        group,
+        resource,
+        name: None,
+        verb,
+        namespace: None,
+    };
+    allowed(kubernetes, &question).await
+}
+
 async fn allowed(kubernetes: &Kubernetes, question: &Question) -> Result<bool, KubernetesError> {
     let (resource, subresource) = match question.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource.to_owned())),

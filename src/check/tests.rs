@@ -295,3 +295,27 @@ async fn an_api_server_that_refuses_is_the_only_finding() {
         "{report}"
     );
 }
+
+#[tokio::test]
+async fn a_namespace_that_may_not_be_read_is_told_unless_a_role_in_it_proves_it() {
+    let forbid = |stage: Stage| async move {
+        let forbidden = ResponseTemplate::new(403).set_body_json(json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "reason": "Forbidden", "message": "not allowed", "code": 403,
+        }));
+        Mock::given(method("GET"))
+            .and(path("/api/v1/namespaces/nowhere"))
+            .respond_with(forbidden)
+            .mount(&stage.server)
+            .await;
+        stage.check(&["--watch-namespace=nowhere"]).await
+    };
+    let (_, report) = forbid(Stage::new(|asked| asked["resource"] != "namespaces").await).await;
+    let line = "?      namespace nowhere of --watch-namespace: may not exist, which cannot be verified: get on namespaces is not allowed";
+    assert!(report.contains(line), "{report}");
+    assert!(report.ends_with(" wrong, 1 not verified\n"), "{report}");
+
+    let (_, report) = forbid(Stage::new(|asked| asked["namespace"].is_string()).await).await;
+    assert!(!report.contains("namespace nowhere of"), "{report}");
+    assert!(report.ends_with(" wrong\n"), "{report}");
+}

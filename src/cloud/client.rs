@@ -182,13 +182,16 @@ impl Dws for Session {
 
     async fn list(&self, cluster: &str, type_: DataSourceType) -> Result<Listing, Failure> {
         ids::check_cluster(cluster)?;
-        let type_ = bodies::type_name(type_);
         let call = Call {
-            query: Some(("type", type_)),
+            query: Some(("type", bodies::type_name(type_))),
             ..Call::new(Operation::List, Target::DataSources { cluster })
         };
         let listing = self
-            .exchange(&call, |success| bodies::listing(&success.body, success.answer.date))
+            .exchange(&call, |Success { answer, body, redactor }| {
+                // A list of something else proves nothing absent.
+                let is_ours = bodies::is_about(body, "cluster_id", cluster) && bodies::is_of_type(body, type_);
+                is_ours.then(|| bodies::listing(body, answer.date, redactor)).flatten()
+            })
             .await?;
         if listing.dropped > 0 {
             tracing::warn!(
@@ -227,7 +230,8 @@ impl Dws for Session {
         ids::check_job(job_id)?;
         let call = Call::new(Operation::Job, Target::Job { id: job_id });
         self.exchange(&call, |success: &Success<'_>| {
-            bodies::job(&success.body, success.redactor)
+            let is_ours = bodies::is_about(&success.body, "job_id", job_id);
+            is_ours.then(|| bodies::job(&success.body, success.redactor)).flatten()
         })
         .await
     }

@@ -99,6 +99,11 @@ pub fn meaning(code: &str, message: &str) -> Option<Meaning> {
     Some(*meaning)
 }
 
+/// Whether the code is one of the table: the cloud's own word, which tells nothing of a secret that happens to look like it.
+pub fn is_documented(code: &str) -> bool {
+    TABLE.iter().any(|(known, _)| *known == code)
+}
+
 /// Whether the code is one of DWS itself, so that DWS has seen the request.
 pub fn is_dws(code: &str) -> bool {
     code.starts_with("DWS.")

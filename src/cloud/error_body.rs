@@ -58,20 +58,31 @@ pub fn error(body: &[u8]) -> ErrorBody {
         return ErrorBody::default();
     };
     let nested = object.values().filter_map(Value::as_object);
-    let mut found = std::iter::once(&object)
-        .chain(nested)
-        .map(pair)
-        .find(|body| body.code.is_some() || body.message.is_some())
-        .unwrap_or_default();
+    let said: Vec<ErrorBody> = std::iter::once(&object).chain(nested).map(pair).collect();
+    let coded = said.iter().find(|body| body.code.is_some());
+    let worded = || said.iter().find(|body| body.message.is_some());
+    let mut found = coded.or_else(worded).cloned().unwrap_or_default();
     found.request_id = text(&object, "request_id");
     found
 }
 
 /// The error in the body of an answer whose status says success.
 pub fn error_in_success(object: &Map<String, Value>) -> Option<ErrorBody> {
-    let body = pair(object);
-    let failed = body.code.as_deref().is_some_and(|code| code != SUCCESS);
-    failed.then_some(body)
+    let coded = PAIRS
+        .iter()
+        .any(|(code, _)| object.get(*code).is_some_and(tells_failure));
+    let nested = object.get("error").and_then(Value::as_object);
+    (coded || nested.is_some()).then(|| nested.map_or_else(|| pair(object), pair))
+}
+
+/// Whether the value of a code, in whatever form, is one of a failure.
+fn tells_failure(code: &Value) -> bool {
+    match code {
+        Value::Null => false,
+        Value::String(code) => !matches!(code.trim(), "" | SUCCESS | "0" | "200"),
+        Value::Number(code) => !matches!(code.as_u64(), Some(0 | 200)),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
+    }
 }
 
 fn pair(object: &Map<String, Value>) -> ErrorBody {
@@ -93,104 +104,4 @@ fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn said(body: &str) -> (Option<String>, Option<String>) {
-        let body = error(body.as_bytes());
-        (body.code, body.message)
-    }
-
-    fn both(code: &str, message: &str) -> (Option<String>, Option<String>) {
-        (Some(code.to_owned()), Some(message.to_owned()))
-    }
-
-    #[test]
-    fn every_shape_is_read() {
-        for (body, code, message) in [
-            (
-                r#"{"error_code":"DWS.0047","error_msg":"no cluster"}"#,
-                "DWS.0047",
-                "no cluster",
-            ),
-            (
-                r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#,
-                "DWS.0005",
-                "Server failure.",
-            ),
-            (
-                r#"{"externalMessage":"a","errCode":"DWS.7023","error_code":"DWS.7023","error_msg":"b"}"#,
-                "DWS.7023",
-                "b",
-            ),
-            (
-                r#"{"error_msg":"limit:200","error_code":"APIG.0308","request_id":"r1"}"#,
-                "APIGW.0308",
-                "limit:200",
-            ),
-            (r#"{"error_code":"IAM.0001","error_msg":"x"}"#, "IAM.0001", "x"),
-            (r#"{"errorCode":"DWS.0001","errorMsg":"x"}"#, "DWS.0001", "x"),
-        ] {
-            assert_eq!(said(body), both(code, message));
-            assert_eq!(said(&STANDARD.encode(body)), both(code, message));
-            assert_eq!(said(&URL_SAFE_NO_PAD.encode(body)), both(code, message));
-        }
-    }
-
-    #[test]
-    fn numeric_code_of_iam_is_no_code() {
-        let body = r#"{"error":{"code":401,"message":"wrong password","title":"Unauthorized"}}"#;
-        assert_eq!(said(body), (None, Some("wrong password".to_owned())));
-    }
-
-    #[test]
-    fn what_is_no_error_body_says_nothing() {
-        for body in [
-            "",
-            "<html>502</html>",
-            "[1]",
-            "null",
-            "{\"error_code\":NaN}",
-            "\u{fffd}",
-        ] {
-            assert_eq!(error(body.as_bytes()), ErrorBody::default(), "{body:?}");
-        }
-        assert_eq!(error(&[0xff, 0xfe]), ErrorBody::default());
-    }
-
-    #[test]
-    fn deep_json_is_refused() {
-        let deep = format!("{}{}", "{\"a\":".repeat(10_000), "1");
-        assert_eq!(object(deep.as_bytes()), None);
-    }
-
-    #[test]
-    fn success_code_is_no_error() {
-        let read = |body: &str| error_in_success(&object(body.as_bytes()).unwrap());
-        assert_eq!(read(r#"{"error_code":"DWS.0000","job_id":"j"}"#), None);
-        assert_eq!(read(r#"{"job_id":"j","error_code":null}"#), None);
-        assert_eq!(
-            read(r#"{"error_code":"DWS.0031"}"#).unwrap().code.as_deref(),
-            Some("DWS.0031")
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_survived(body in any::<Vec<u8>>()) {
-            error(&body);
-        }
-
-        #[test]
-        fn any_values_are_survived(code in any::<String>(), message in any::<String>()) {
-            let body = serde_json::json!({"error_code": code, "error_msg": message}).to_string();
-            let read = error(body.as_bytes());
-            if let Some(code) = read.code {
-                prop_assert!(code.len() <= 65 && code.is_ascii());
-            }
-        }
-    }
-}
+mod tests;

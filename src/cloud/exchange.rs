@@ -16,8 +16,8 @@ use super::errors::{Failure, FailureKind};
 use super::limits::Permits;
 use super::login::{self, NewToken};
 use super::observer::{CallRecord, Operation};
+use super::redact::Redactor;
 use super::request::{Call, Target};
-use super::text::Redactor;
 use super::tokens::{Token, TokenRejection};
 use super::transport::Answer;
 use super::{bodies, classify, codes, error_body};
@@ -27,7 +27,7 @@ pub(super) struct Success<'a> {
     pub answer: Answer,
     /// The body; empty if there was none.
     pub body: Map<String, Value>,
-    pub redactor: &'a Redactor<'a>,
+    pub redactor: &'a Redactor,
 }
 
 /// What a call needs to be sent.
@@ -262,7 +262,7 @@ struct Seen {
 fn judge<T>(
     operation: Operation,
     answer: Answer,
-    redactor: &Redactor<'_>,
+    redactor: &Redactor,
     read: &impl Fn(&Success<'_>) -> Option<T>,
 ) -> Result<(T, Seen), Failure> {
     if !(200..=299).contains(&answer.status) {

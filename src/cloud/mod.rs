@@ -14,6 +14,7 @@
 //! | [`breaker`], [`limits`] | protection of access keys, bounds on concurrent calls |
 //! | [`errors`], `classify`, `codes`, `error_body` | what a failure means |
 //! | [`wire`], `bodies`, `ids`, `text` | what goes out and what is believed of what comes in |
+//! | `redact` | the secrets of a request, kept out of what is said about it |
 
 use std::future::Future;
 
@@ -35,6 +36,7 @@ mod ids;
 pub mod limits;
 mod login;
 pub mod observer;
+mod redact;
 mod request;
 mod retry_after;
 pub mod sign;
@@ -53,7 +55,7 @@ pub use endpoints::{Endpoint, EndpointError, EndpointPolicy};
 pub use errors::{Failure, FailureKind, Missing, Rejection, Wait};
 pub use limits::{Bounds, Limits};
 pub use observer::{CallRecord, Observer, Operation};
-pub use text::without_secrets;
+pub use redact::without_secrets;
 pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 
 /// The five calls on external data sources.

@@ -1,16 +1,9 @@
 //! Text from outside, made fit for a status field, an event or a log line.
 //!
-//! Takes what a server wrote and returns one short printable line without the secrets of the request.
-
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+//! Takes what a server wrote and returns one short printable line.
 
 /// The most characters of a message.
 pub const MAX_MESSAGE: usize = 256;
-
-const REDACTED: &str = "[redacted]";
-
-/// The fewest characters of a cut secret at the end of a text that are taken for one.
-const MIN_PREFIX: usize = 4;
 
 const ESCAPE: char = '\u{1b}';
 
@@ -19,81 +12,8 @@ pub fn printable(text: &str, max: usize) -> String {
     shorten(&one_line(text), max)
 }
 
-/// The secrets of a request, to be kept out of what the server said about it.
-pub struct Redactor<'a> {
-    secrets: Vec<&'a str>,
-}
-
-/// A message of at most [`MAX_MESSAGE`] printable characters without these secrets.
-pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    Redactor::new(secrets).message(text)
-}
-
-impl<'a> Redactor<'a> {
-    /// For these secrets; empty ones are ignored.
-    pub fn new(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut secrets: Vec<&str> = secrets.into_iter().filter(|s| !s.is_empty()).collect();
-        // A secret that contains another one goes first, or its rest would stay.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { secrets }
-    }
-
-    /// A message of at most [`MAX_MESSAGE`] printable characters without a secret.
-    pub fn message(&self, text: &str) -> String {
-        // Twice: control characters may be part of a secret, or may have been put into an echo of one.
-        let line = self.redact(&one_line(&self.redact(text)));
-        shorten(&line, MAX_MESSAGE)
-    }
-
-    /// Whether the text has one of the secrets in it.
-    pub fn finds_secret_in(&self, text: &str) -> bool {
-        self.redact(text) != text
-    }
-
-    fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            for form in forms(secret) {
-                if text.contains(&form) {
-                    text = text.replace(&form, REDACTED);
-                }
-            }
-        }
-        for secret in &self.secrets {
-            cut_prefix_at_end(&mut text, secret);
-        }
-        text
-    }
-}
-
-/// The secret as it is, inside JSON, and inside a URL.
-fn forms(secret: &str) -> Vec<String> {
-    let json = serde_json::Value::from(secret).to_string();
-    let mut forms = vec![
-        secret.to_owned(),
-        json.trim_matches('"').to_owned(),
-        utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
-    ];
-    forms.retain(|form| !form.is_empty());
-    forms.dedup();
-    forms
-}
-
-/// A server that shortens what it echoes leaves the beginning of a secret at the end.
-fn cut_prefix_at_end(text: &mut String, secret: &str) {
-    let end = text.trim_end_matches(['.', '…', ' ']).len();
-    let longest = secret
-        .char_indices()
-        .map(|(index, char)| index + char.len_utf8())
-        .skip(MIN_PREFIX - 1)
-        .filter(|length| text[..end].ends_with(&secret[..*length]))
-        .last();
-    if let Some(length) = longest {
-        text.replace_range(end - length..end, REDACTED);
-    }
-}
-
-fn one_line(text: &str) -> String {
+/// Without terminal sequences, control and invisible characters, and with one space where white space was.
+pub(super) fn one_line(text: &str) -> String {
     let mut line = String::new();
     let mut chars = text.chars();
     while let Some(char) = chars.next() {
@@ -134,7 +54,8 @@ fn is_invisible(char: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn shorten(line: &str, max: usize) -> String {
+/// At most `max` characters of a line; `…` tells that there were more.
+pub(super) fn shorten(line: &str, max: usize) -> String {
     if line.chars().count() <= max {
         return line.to_owned();
     }
@@ -143,72 +64,4 @@ fn shorten(line: &str, max: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn terminal_sequences_and_controls_are_removed() {
-        assert_eq!(
-            printable("a\u{1b}[31mred\u{1b}[0m\r\n\tb\u{1b}]0;title\u{7}c\u{0}d\u{202e}e", 99),
-            "ared bc de"
-        );
-    }
-
-    #[test]
-    fn template_syntax_stays_text() {
-        assert_eq!(printable("{{.Values}} $(id)", 99), "{{.Values}} $(id)");
-    }
-
-    #[test]
-    fn long_text_is_cut() {
-        let cut = printable(&"é".repeat(10_000), MAX_MESSAGE);
-        assert_eq!(cut.chars().count(), MAX_MESSAGE);
-        assert!(cut.ends_with('…'));
-    }
-
-    #[test]
-    fn echoed_secrets_are_replaced_in_every_form() {
-        let redactor = Redactor::new(["pass\"w/ord", ""]);
-        let said = redactor.message(r#"raw pass"w/ord json pass\"w/ord url pass%22w%2Ford"#);
-        assert_eq!(said, "raw [redacted] json [redacted] url [redacted]");
-    }
-
-    #[test]
-    fn secret_split_by_control_characters_is_replaced() {
-        let redactor = Redactor::new(["password1"]);
-        assert_eq!(redactor.message("x pass\u{1b}[1mword1 y"), "x [redacted] y");
-    }
-
-    #[test]
-    fn beginning_of_a_secret_at_the_end_is_replaced() {
-        let redactor = Redactor::new(["password1"]);
-        assert_eq!(redactor.message("bad value: passwo..."), "bad value: [redacted]...");
-    }
-
-    #[test]
-    fn longer_secret_goes_before_the_one_inside_it() {
-        let redactor = Redactor::new(["inner", "an-inner-secret"]);
-        assert_eq!(redactor.message("an-inner-secret inner"), "[redacted] [redacted]");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_becomes_one_short_printable_line(text in any::<String>()) {
-            let line = printable(&text, MAX_MESSAGE);
-            prop_assert!(line.chars().count() <= MAX_MESSAGE);
-            prop_assert!(!line.chars().any(|c| c.is_control() || is_invisible(c)));
-        }
-
-        #[test]
-        fn no_message_holds_the_secret(
-            secret in "[!-~]{12,40}", before in any::<String>(), after in any::<String>()
-        ) {
-            prop_assume!(!REDACTED.contains(&secret));
-            let redactor = Redactor::new([secret.as_str()]);
-            let said = redactor.message(&format!("{before}{secret}{after}"));
-            prop_assert!(!said.contains(&secret));
-        }
-    }
-}
+mod tests;

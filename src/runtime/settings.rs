@@ -66,7 +66,7 @@ pub struct ClusterArgs {
         default_value = "myhuaweicloud.com,myhuaweicloud.cn,myhuaweicloud.eu"
     )]
     pub allow_endpoint_domain: Vec<String>,
-    /// Allow plain http to loopback addresses, for tests.
+    /// Allow plain http to 127.0.0.1 and `[::1]`, for tests.
     #[arg(long, env = "DWS_OPERATOR_ALLOW_INSECURE_ENDPOINTS", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub allow_insecure_endpoints: bool,
     /// Reach the cloud through the proxy that `HTTPS_PROXY` and `NO_PROXY` name.

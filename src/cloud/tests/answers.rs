@@ -286,3 +286,26 @@ async fn each_call_is_reported() {
     let code = Some("DWS.7023".to_owned());
     assert_eq!(*records, [(Operation::Create, Some(403), code)]);
 }
+
+#[tokio::test]
+async fn answer_about_something_else_proves_nothing() {
+    for other in [
+        json!({"data_sources": [], "cluster_id": "00000000-5c61-48ff-b4f3-0ad4e5e3ba90"}),
+        json!({"data_sources": [], "type": "OBS"}),
+        json!({"data_sources": [], "error_code": 47}),
+        json!({"data_sources": [], "error": {"message": "x"}}),
+    ] {
+        let (_server, session) = answering(body(200, &other)).await;
+        assert_eq!(list(&session).await.unwrap_err().kind, TRANSIENT, "{other}");
+    }
+    let (_server, session) = answering(body(200, &json!({"status": "SUCCESS", "job_id": "another"}))).await;
+    assert_eq!(session.job(JOB).await.unwrap_err().kind, TRANSIENT);
+
+    for same in [
+        json!({"data_sources": [], "cluster_id": CLUSTER.to_ascii_uppercase(), "type": "MRS", "project_id": PROJECT}),
+        json!({"data_sources": [], "cluster_id": null, "type": "ALL"}),
+    ] {
+        let (_server, session) = answering(body(200, &same)).await;
+        assert!(list(&session).await.is_ok(), "{same}");
+    }
+}

@@ -185,11 +185,7 @@ impl Families {
                 "Data sources found again after an unanswered request",
             ),
             orphaned: add(r, "dws_orphaned", "Data sources that were left behind without an owner"),
-            breakers_open: add(
-                r,
-                "dws_breaker_open",
-                "Access keys that are not used because the cloud refuses them",
-            ),
+            breakers_open: add(r, "dws_breaker_open", "Providers whose credentials the cloud refuses"),
             log_lines_dropped: add(r, "dws_log_lines_dropped", "Log lines that nobody read in time"),
             undecodable: add(r, "dws_undecodable_objects", "Objects that the operator cannot read"),
             cloud_codes: Mutex::default(),
