@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::data_source::{DataSourceType, DwsDataSource};
+use super::data_source::{DataSourceType, DwsDataSource, SecretVersion};
 pub use super::names::INTENT_ANNOTATION;
 
 /// The most bytes of an annotation that is taken for an intent. The operator writes less than half of it.
@@ -42,6 +42,12 @@ pub struct Intent {
     /// Whether the request asks for a restart of the DWS cluster.
     #[serde(default)]
     pub reboot: bool,
+    /// The generation of the spec that the request is made from.
+    #[serde(default)]
+    pub generation: i64,
+    /// The version of the Secret whose password the request carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretVersion>,
 }
 
 /// Why the value of the annotation is no intent. Anybody who may edit the object can write it, so nothing of the value
@@ -60,10 +66,10 @@ impl Intent {
     /// The value of the annotation.
     ///
     /// # Panics
-    /// Never: all fields are strings, a flag and a timestamp, which JSON can always hold.
+    /// Never: all fields are strings, numbers, a flag and a timestamp, which JSON can always hold.
     #[must_use]
     pub fn to_annotation(&self) -> String {
-        serde_json::to_string(self).expect("strings, a flag and a timestamp are valid JSON")
+        serde_json::to_string(self).expect("strings, numbers, a flag and a timestamp are valid JSON")
     }
 
     /// Reads the value of the annotation; whose intent it is remains to be checked by its `uid`.
@@ -106,6 +112,11 @@ mod tests {
             type_: DataSourceType::LakeFormation,
             name: "sales_lake".into(),
             reboot: true,
+            generation: 2,
+            secret: Some(SecretVersion {
+                uid: "7b0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a".into(),
+                resource_version: "1234".into(),
+            }),
         }
     }
 

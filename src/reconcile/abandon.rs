@@ -29,8 +29,9 @@ pub struct Unrecorded {
 }
 
 impl Unrecorded {
-    /// What a pass leaves unrecorded, if anything.
-    pub fn of(pass: &Pass) -> Option<Self> {
+    /// What a pass leaves unrecorded, if anything; `before` is what the pass before it left, and may know the way to the cloud that this one
+    /// did not find.
+    pub fn of(pass: &Pass, before: Option<Self>) -> Option<Self> {
         let Some(Outcome::Posted {
             intent,
             result: Ok(accepted),
@@ -39,11 +40,16 @@ impl Unrecorded {
         else {
             return None;
         };
+        let before = before.filter(|before| before.accepted == *accepted && pass.session.is_none());
+        let (session, marker) = match before {
+            Some(before) => (before.session, before.marker),
+            None => (pass.session.clone(), pass.observation.marks()),
+        };
         Some(Unrecorded {
             member: pass.member.clone(),
             is_retained: pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain),
-            session: pass.session.clone(),
-            marker: pass.observation.marks(),
+            session,
+            marker,
             intent: intent.clone(),
             accepted: accepted.clone(),
         })
@@ -51,10 +57,10 @@ impl Unrecorded {
 
     fn abandon(self, ctx: &Arc<Context>) {
         let (intent, id) = (&self.intent, &self.accepted.id);
-        let fate = if self.is_retained {
-            "it stays, as deletionPolicy Retain asks"
-        } else {
-            "deleting it"
+        let fate = match &self.session {
+            _ if self.is_retained => "it stays, as deletionPolicy Retain asks",
+            Some(_) => "deleting it",
+            None => "it stays, since its provider leads nowhere any more",
         };
         let note = format!(
             "The object was removed while data source {id} was being created in DWS cluster {} at {}, project {}: {fate}.",

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{Coordinates, CreateRequest, Intent, Note, SecretVersion, Step};
+use super::plan::{Coordinates, CreateRequest, Intent, Note, Step};
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -34,12 +34,8 @@ pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Act
     match step {
         Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
         Step::PutFinalizer => put_finalizer(ctx, pass).await,
-        Step::Post {
-            request,
-            intent,
-            secret,
-        } => {
-            post(ctx, pass, &request, intent, secret).await;
+        Step::Post { request, intent } => {
+            post(ctx, pass, &request, intent).await;
             Ok(Acted::Done)
         }
         Step::Delete { id, at } => {
@@ -115,7 +111,7 @@ async fn patch_metadata(ctx: &Context, pass: &Pass, mut metadata: Value) -> Resu
     }
 }
 
-async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent, secret: Option<SecretVersion>) {
+async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: Intent) {
     let begun = ctx.clock.uptime();
     let result = match (
         pass.session.clone(),
@@ -135,12 +131,7 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
     };
     pass.tick(ctx);
     tell(pass, "create", result.as_ref().err());
-    pass.observation.note_posted(Posted {
-        intent,
-        secret,
-        begun,
-        result,
-    });
+    pass.observation.note_posted(Posted { intent, begun, result });
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {

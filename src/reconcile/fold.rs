@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::plan::{
     Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Job,
-    JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, SecretVersion,
-    View,
+    JobState, JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, View,
 };
 use super::remote::Identity;
 
@@ -21,8 +20,6 @@ const ABSENCES_MAX: usize = 64;
 pub struct Posted {
     /// The intent it carried out.
     pub intent: Intent,
-    /// The version of the Secret that it sent.
-    pub secret: Option<SecretVersion>,
     /// When it began, as an uptime; its deadline counts from here.
     pub begun: Duration,
     /// The answer.
@@ -103,8 +100,11 @@ impl Observation {
             View::Ours { .. } | View::Leaving { ours: true, .. } => absences.clear(),
         }
         self.memory.synced = Some(began);
+        let marks = self.marks();
         let clear = match view {
-            View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => true,
+            View::Absent | View::Leaving { ours: false, .. } => true,
+            // Without the marker it may be what a lost request made.
+            View::Foreign { .. } => marks || self.object.status.id.is_some(),
             View::Ours { item, surplus } => surplus.is_empty() && self.object.status.id.as_ref() == Some(&item.id),
             View::Leaving { item, ours: true } => self.object.status.id.as_ref() == Some(&item.id),
         };
@@ -148,8 +148,11 @@ impl Observation {
     /// Notes the answer about a job.
     pub fn note_job(&mut self, id: String, result: Result<Job, Failure>) {
         self.memory.polled = Some(self.uptime);
-        if result.is_err() {
-            self.note_failure();
+        match &result {
+            Err(_) => self.note_failure(),
+            // It is as good as a call that failed: what caused it causes no other try until it has changed.
+            Ok(job) if job.state == JobState::Failed => self.note_tried(),
+            Ok(_) => {}
         }
         self.job = Some(JobView {
             id,
@@ -171,12 +174,7 @@ impl Observation {
 
     /// Notes what became of a create.
     pub fn note_posted(&mut self, posted: Posted) {
-        let Posted {
-            intent,
-            secret,
-            begun,
-            result,
-        } = posted;
+        let Posted { intent, begun, result } = posted;
         let state = match result.as_ref().map_err(|failure| &failure.kind) {
             Err(FailureKind::Fenced) => AttemptState::Unsent,
             Err(FailureKind::UnknownOutcome { answered: true }) => AttemptState::Unknown {
@@ -197,8 +195,6 @@ impl Observation {
         self.note_write(result.as_ref().err());
         self.memory.outcome = Some(Outcome::Posted {
             intent,
-            generation: self.object.generation,
-            secret,
             at: self.now,
             result,
         });

@@ -36,6 +36,11 @@ impl Slot {
         self.let_go.store(true, Ordering::SeqCst);
     }
 
+    /// This process did not take its finalizer off after all.
+    pub fn keep(&self) {
+        self.let_go.store(false, Ordering::SeqCst);
+    }
+
     /// Whether this process took its finalizer off.
     #[must_use]
     pub fn was_let_go(&self) -> bool {

@@ -125,8 +125,13 @@ impl Pass {
                         // Too late, the order is lost and nothing else.
                         let _ = tokio::time::timeout(EARLIER_PATIENCE, earlier).await;
                     }
-                    let place = ctx.lanes.enter(&key, self.member.clone(), rank);
+                    let mut place = ctx.lanes.enter(&key, self.member.clone(), rank);
                     ctx.arrivals.heard(&self.member);
+                    if !ctx.claims.knows(&self.member.uid) {
+                        // The object is gone: nobody would ever give its place back.
+                        ctx.lanes.leave(&self.member);
+                        place = Place::Waiting;
+                    }
                     let since = ctx.clock.uptime();
                     self.observation.lane = Some(match place {
                         Place::Held => LanePlace::Held { since, rank },

@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use super::abandon::Unrecorded;
 use super::act::{self, Acted};
 use super::claims;
-use super::context::Context;
+use super::context::{Context, Member};
 use super::decide::decide;
 use super::kubernetes::KubernetesError;
 use super::memories::{Remembered, Slot};
@@ -51,19 +51,25 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
         Ok(Some(pass)) => {
             let slot = ctx.memories.of(&pass.member.uid);
             let mut remembered = slot.remembered.lock().await;
+            let uid = pass.member.uid.clone();
             // The pass lives on the heap: thousands of them may begin at once.
-            Box::pin(run(&ctx, pass, &slot, &mut remembered)).await
+            let ran = Box::pin(run(&ctx, pass, &slot, &mut remembered)).await;
+            if !ctx.claims.knows(&uid) {
+                // The watch told of its end before this pass asked for what is remembered.
+                ctx.memories.forget(&uid);
+            }
+            ran
         }
         Err(error) => {
             tracing::warn!(namespace, name, %error, "the object could not be read");
-            // Whether it can be read again is open; nobody waits for it.
-            if let Some(member) = claims::member(&object.metadata) {
-                ctx.arrivals.heard(&member);
-                ctx.lanes.leave(&member);
-            }
             let uid = object.uid().unwrap_or_default();
             let slot = ctx.memories.of(&uid);
             let mut remembered = slot.remembered.lock().await;
+            // Whether it can be read again is open; nobody waits for it.
+            if let Some(member) = claims::member(&object.metadata) {
+                ctx.arrivals.heard(&member);
+                give_way(&ctx, &member, &remembered.memory);
+            }
             let wait = kubernetes_wait(&uid, &mut remembered);
             (Action::requeue(wait), ReconcileResult::Error)
         }
@@ -76,7 +82,6 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
 
 async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remembered) -> (Action, ReconcileResult) {
     let member = pass.member.clone();
-    let object = pass.object.clone();
     let mut pass = pass;
     pass.sent_passwords.clone_from(&remembered.sent_passwords);
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
@@ -84,7 +89,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     // Whoever has not asked for a lane by now holds nobody up.
     ctx.arrivals.heard(&member);
     remembered.sent_passwords.clone_from(&pass.sent_passwords);
-    remembered.unrecorded = Unrecorded::of(&pass);
+    remembered.unrecorded = Unrecorded::of(&pass, remembered.unrecorded.take());
     match turned {
         Ok(ended) => {
             remembered.memory = pass.observation.memory.clone();
@@ -99,10 +104,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                 }
                 Ended::Failed(error) => {
                     tracing::warn!(namespace = member.namespace, name = member.name, uid = member.uid, %error, "the API server failed");
-                    // What the cloud agreed to create is under way, recorded or not.
-                    if remembered.unrecorded.is_none() {
-                        ctx.lanes.leave(&member);
-                    }
+                    give_way(ctx, &member, &remembered.memory);
                     let wait = kubernetes_wait(&member.uid, remembered);
                     (Action::requeue(wait), ReconcileResult::Error)
                 }
@@ -125,9 +127,16 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
             // What this process knew may be half of the truth: the next pass starts from what is written down.
             remembered.memory = Memory::default();
             ctx.lanes.leave(&member);
-            confess(ctx, object).await;
+            confess(ctx, &pass.object).await;
             (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
         }
+    }
+}
+
+/// Gives the place in the lane back, unless an operation is under way in the cloud that no status holds yet.
+fn give_way(ctx: &Context, member: &Member, memory: &Memory) {
+    if !memory.is_under_way(ctx.clock.now(), ctx.timings.job_deadline) {
+        ctx.lanes.leave(member);
     }
 }
 
@@ -180,6 +189,7 @@ async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Resu
         Acted::Done => Ok(None),
         Acted::Gone => Ok(Some(Ended::Gone)),
         Acted::Stale => {
+            slot.keep();
             let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
             match ctx.kubernetes.call(api.get_opt(&pass.member.name)).await? {
                 Some(object) if object.metadata.uid.as_deref() == Some(&pass.member.uid) => {
@@ -225,14 +235,14 @@ fn kubernetes_wait(uid: &str, remembered: &mut Remembered) -> Duration {
 }
 
 /// Tells the user of a bug.
-async fn confess(ctx: &Context, object: DwsDataSource) {
+async fn confess(ctx: &Context, object: &DwsDataSource) {
     let generation = object.metadata.generation.unwrap_or_default();
     let mut status = object.status.clone().unwrap_or_default();
     let message = "The operator failed on this object; its log has the details. Please report this.".to_owned();
     let verdict = Verdict::Stalled(Reason::InternalError, message);
     status.conditions = conditions::conditions(&status.conditions, &verdict, generation, ctx.clock.now());
     status.observed_generation = Some(generation);
-    if let Err(error) = report::write(ctx, &object, &status).await {
+    if let Err(error) = report::write(ctx, object, &status).await {
         tracing::warn!(name = object.name_any(), %error, "the status could not be written");
     }
 }

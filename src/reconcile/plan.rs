@@ -78,8 +78,6 @@ pub enum Step {
         request: CreateRequest,
         /// The intent it carries out.
         intent: Intent,
-        /// Which version of the Secret to send.
-        secret: Option<SecretVersion>,
     },
     /// Send a delete.
     Delete {

@@ -249,9 +249,10 @@ impl Roll {
 
     /// Forgets an object that is gone.
     fn forget(&self, member: &Member) {
+        // First, so that a pass that still runs takes no new place in a lane.
+        let forgotten = self.ctx.claims.forget(&member.uid);
         self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
-        let forgotten = self.ctx.claims.forget(&member.uid);
         for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }

@@ -26,8 +26,8 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         return failed_create(o, draft);
     }
     let draft = draft.edit(|status| {
-        // While the create goes on, it may still fail.
-        if health != Health::Creating {
+        // Up to the first time that it is healthy, the create may still fail.
+        if health == Health::Healthy {
             status.operation = None;
         }
     });

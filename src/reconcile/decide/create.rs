@@ -62,12 +62,13 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         type_: o.object.spec.type_,
         name: o.object.spec.data_source_name.clone(),
         reboot,
+        generation: o.object.generation,
+        secret: secret.cloned(),
     };
     Ok(Plan::Act(match unsent {
         Some(recorded) if same_request(&recorded, &intent) => Step::Post {
             request: request(o, reboot),
             intent: recorded,
-            secret: secret.cloned(),
         },
         // A recorded intent that was not sent and no longer fits is simply written over.
         _ => Step::RecordIntent(intent),

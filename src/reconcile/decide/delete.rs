@@ -68,6 +68,16 @@ fn retain(o: &Observation) -> Plan {
             "A create of data source {} in DWS cluster {} got no answer; if it took effect, the data source stays in the cloud, as deletionPolicy Retain asks.",
             intent.name, intent.cluster_id
         )),
+        (None, _) if o.late() => {
+            let last = o.attempt().map(|attempt| attempt.intent);
+            let (name, cluster) = last.map_or_else(
+                || (o.object.spec.data_source_name.clone(), o.object.spec.cluster_id.clone()),
+                |last| (last.name, last.cluster_id),
+            );
+            Some(format!(
+                "A create of data source {name} in DWS cluster {cluster} got no answer and may still take effect; if it does, the data source stays in the cloud, as deletionPolicy Retain asks."
+            ))
+        }
         (None, _) => None,
     };
     let note = note.map(|text| Note {

@@ -167,6 +167,12 @@ fn bound(status: &mut DwsDataSourceStatus) {
         words.extend([&mut observed.created, &mut observed.updated]);
         sentences.push(&mut observed.fail_reason);
     }
+    if let Some(secret) = &mut status.secret {
+        // From an annotation, which anybody may write who may edit the object.
+        for part in [&mut secret.uid, &mut secret.resource_version] {
+            *part = text::one_line(part, text::WORD_MAX);
+        }
+    }
     for said in words.into_iter().flatten() {
         *said = text::one_line(said, text::WORD_MAX);
     }

@@ -57,9 +57,8 @@ impl Running<'_> {
                 Plan::Look(Look::Job { id: id.to_owned() })
             } else {
                 let draft = Draft::new(o);
-                // What a failed read or the deadline said stands until the next read.
-                let failed = o.object.status.retry.is_some() && o.generation_observed();
-                let draft = if failed || self.late(o) {
+                // What the last read told stands until the next one.
+                let draft = if o.generation_observed() || self.late(o) {
                     draft
                 } else {
                     draft.verdict(&self.verdict)
@@ -125,7 +124,8 @@ impl Running<'_> {
     }
 }
 
-fn overdue(state: &JobState) -> String {
+/// What the user reads of a job that is past its deadline.
+pub fn overdue(state: &JobState) -> String {
     let state = match state {
         JobState::Other(state) => format!("; its state is {state}"),
         _ => String::new(),

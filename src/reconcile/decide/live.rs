@@ -1,8 +1,8 @@
 //! An id is recorded: follow the create to its end, then compare the cloud with the spec from time to time.
 
 use super::super::plan::{
-    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, Look, Observation, Operation, OperationType, Plan,
-    Remote, Step, View,
+    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, JobState, Look, Observation, Operation,
+    OperationType, Plan, Remote, Step, View,
 };
 use super::draft::Draft;
 use super::facts::after;
@@ -46,9 +46,18 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     };
     let recorded = |item: &Item| o.object.status.id.as_ref() == Some(&item.id);
     let interval = job::interval(o, operation.started_at);
+    let end = match end {
+        // Without a job the list alone tells that it goes on and on.
+        End::Unknown { read } if running.late(o) => End::Overdue {
+            read,
+            message: job::overdue(&JobState::Running),
+        },
+        end => end,
+    };
+    let listed = matches!(view, View::Ours { .. });
     Ok(match (end, view) {
-        (End::Failed { job, .. }, _) => failed_job(o, job, view),
-        (End::Overdue { message, .. }, _) if !ended(view) => {
+        (End::Failed { job, .. }, _) => failed_job(o, job, view)?,
+        (End::Overdue { message, .. }, _) if !ended(view) && (listed || o.object.status.job_id.is_some()) => {
             let draft = Draft::new(o)
                 .edit(|status| status.retry = None)
                 .stalled(Reason::JobTimedOut, message);
@@ -89,7 +98,14 @@ fn ended(view: &View) -> bool {
     }
 }
 
-fn failed_job(o: &Observation, job: Job, view: &View) -> Plan {
+fn failed_job(o: &Observation, job: Job, view: &View) -> Result<Plan, Plan> {
+    if let View::Ours { item, .. } = view
+        && o.object.status.id.as_ref() == Some(&item.id)
+        && plan::health(item) == Health::Healthy
+    {
+        // What the cloud has available is no failed create, whatever failed of its job.
+        return compare::evaluate(o, view);
+    }
     let item = match view {
         View::Ours { item, .. } | View::Leaving { item, ours: true } => Some(item),
         View::Absent | View::Foreign { .. } | View::Leaving { ours: false, .. } => None,
@@ -103,7 +119,7 @@ fn failed_job(o: &Observation, job: Job, view: &View) -> Plan {
         status.observed = item.map(plan::observed);
     });
     let (draft, wait) = assess::failed_create(o, draft);
-    draft.wait(wait)
+    Ok(draft.wait(wait))
 }
 
 /// Takes a data source of ours from the list into the status.
@@ -121,10 +137,13 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.job_id = None;
             status.cloud = Some(at);
             status.retry = None;
-            let began = attempt.map_or(o.now, |attempt| attempt.time);
-            status.operation = Some(Operation::begun(OperationType::Create, began, o.object.generation));
+            let (began, generation) = attempt.map_or((o.now, o.object.generation), |attempt| {
+                (attempt.time, attempt.generation)
+            });
+            status.operation = Some(Operation::begun(OperationType::Create, began, generation.max(0)));
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
+                status.secret.clone_from(&attempt.secret);
                 status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, late));
             }
         })

@@ -2,7 +2,7 @@
 
 use super::super::plan::{
     Accepted, AttemptOutcome, AttemptState, Failure, FailureKind, Intent, JobState, Look, Observation, Operation,
-    OperationType, Outcome, Plan, Rejection, Remote, SecretVersion, View,
+    OperationType, Outcome, Plan, Rejection, Remote, RetryWait, View,
 };
 use super::draft::Draft;
 use super::facts::coordinates;
@@ -10,26 +10,20 @@ use super::verdict::CREATING;
 use super::{assess, delete, live, reach, trouble};
 use crate::api::Reason;
 
+const TAKEN: &str = "The cloud says that the name is taken; finding out from the list whether an earlier create request of this object took it.";
+
 pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
     match outcome {
-        Outcome::Posted {
-            intent,
-            generation,
-            secret,
-            at,
-            result,
-        } => match result {
+        Outcome::Posted { intent, at, result } => match result {
             Ok(accepted) => {
                 let accept = Acceptance {
                     intent,
-                    generation: *generation,
-                    secret: secret.as_ref(),
                     at: *at,
                     accepted,
                 };
                 accept.plan(o)
             }
-            Err(failure) => refused(o, intent, secret.as_ref(), failure),
+            Err(failure) => refused(o, intent, failure),
         },
         Outcome::Deleted { id, at, result } => delete::answered(o, id, *at, result),
     }
@@ -38,8 +32,6 @@ pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
 /// A create that the cloud accepted.
 struct Acceptance<'a> {
     intent: &'a Intent,
-    generation: i64,
-    secret: Option<&'a SecretVersion>,
     at: jiff::Timestamp,
     accepted: &'a Accepted,
 }
@@ -61,13 +53,13 @@ impl Acceptance<'_> {
             status.cloud = Some(at);
             status.operation = Some(Operation {
                 progress: self.progress(o),
-                ..Operation::begun(OperationType::Create, self.at, self.generation)
+                ..Operation::begun(OperationType::Create, self.at, self.intent.generation)
             });
             status.last_attempt = Some(o.ended(&self.intent.attempt, AttemptOutcome::Created, None));
-            status.secret = self.secret.cloned();
+            status.secret = self.intent.secret.clone();
             status.observed = None;
             status.retry = None;
-            status.reboot_generation = Some(self.generation);
+            status.reboot_generation = Some(self.intent.generation);
         });
         let draft = draft.note(
             false,
@@ -107,17 +99,17 @@ impl Acceptance<'_> {
 }
 
 /// A create that was not accepted, or of which nobody knows.
-fn refused(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure) -> Plan {
+fn refused(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
     match failure.kind {
         // It is the object's turn still when the lease is renewed.
         FailureKind::Fenced => Draft::new(o)
             .standing_or(Reason::Creating, CREATING)
             .wait_in_lane(o.timings.lease_renew),
-        FailureKind::UnknownOutcome { answered } => unknown(o, intent, secret, failure, answered),
+        FailureKind::UnknownOutcome { answered } => unknown(o, intent, failure, answered),
         FailureKind::Rejected {
             reason: Rejection::Exists,
-        } => ours(o, intent).unwrap_or_else(|| rejected(o, intent, secret, failure)),
-        _ => rejected(o, intent, secret, failure),
+        } => ours(o, intent).unwrap_or_else(|| exists(o, intent, failure)),
+        _ => rejected(o, intent, failure),
     }
 }
 
@@ -141,31 +133,54 @@ fn ours(o: &Observation, intent: &Intent) -> Option<Plan> {
     }
 }
 
+/// The cloud says that the name is taken, and no list shows that it is by this object. Where an earlier request of its own may be what took it,
+/// or nothing could be listed, that is not said yet.
+fn exists(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
+    let is_seen = matches!(
+        &o.remote,
+        Remote::Listed {
+            view: View::Foreign { .. },
+            ..
+        }
+    );
+    let is_open = !is_seen && (o.late() || matches!(o.remote, Remote::Failed { .. }));
+    if !is_open {
+        return rejected(o, intent, failure);
+    }
+    let again = Failure {
+        kind: FailureKind::RetryAfter {
+            wait: RetryWait::Transient,
+            delay: None,
+        },
+        ..failure.clone()
+    };
+    let draft = closed(o, intent);
+    let (draft, wait) = trouble::report(o, draft, &again);
+    draft.reconciling(Reason::Recovering, TAKEN).wait(wait)
+}
+
 /// A definite answer closes the attempt: nothing was created, and a retry opens a new one.
-fn rejected(o: &Observation, intent: &Intent, secret: Option<&SecretVersion>, failure: &Failure) -> Plan {
-    let draft = Draft::new(o).edit(|status| {
-        status.last_attempt = Some(o.ended(&intent.attempt, AttemptOutcome::Rejected, None));
-        status.secret = secret.cloned();
-    });
-    let (draft, wait) = trouble::report(o, draft, failure);
+fn rejected(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
+    let (draft, wait) = trouble::report(o, closed(o, intent), failure);
     draft.wait(wait)
 }
 
+fn closed<'a>(o: &'a Observation, intent: &Intent) -> Draft<'a> {
+    Draft::new(o).edit(|status| {
+        status.last_attempt = Some(o.ended(&intent.attempt, AttemptOutcome::Rejected, None));
+        status.secret.clone_from(&intent.secret);
+    })
+}
+
 /// Nobody knows whether there is something now. Where nobody answered, the list is asked at once; the attempt stays open.
-fn unknown(
-    o: &Observation,
-    intent: &Intent,
-    secret: Option<&SecretVersion>,
-    failure: &Failure,
-    answered: bool,
-) -> Plan {
+fn unknown(o: &Observation, intent: &Intent, failure: &Failure, answered: bool) -> Plan {
     if !answered
         && !o.object.deleting
         && let Some(plan) = ours(o, intent)
     {
         return plan;
     }
-    let draft = Draft::new(o).edit(|status| status.secret = secret.cloned());
+    let draft = Draft::new(o).edit(|status| status.secret = intent.secret.clone());
     let (draft, wait) = trouble::report(o, draft, failure);
     let settle = match o.memory.attempt.as_ref().map(|attempt| attempt.state) {
         Some(AttemptState::Unknown { settled_from, .. }) if !answered => settled_from.saturating_sub(o.uptime),

@@ -1,7 +1,7 @@
 //! A failed create leaves a record in the cloud. When the spec or the Secret changes, that record, and only that one, is
 //! removed; then the object is created anew.
 
-use super::super::plan::{Look, Observation, Operation, OperationType, Password, Plan};
+use super::super::plan::{self, Health, Look, Observation, Operation, OperationType, Password, Plan, Remote, View};
 use super::draft::Draft;
 use super::reach;
 use super::removal::Removal;
@@ -18,7 +18,32 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
         return Some(Plan::Look(Look::Password));
     }
     let changed = failed.generation != o.object.generation || o.password_changed();
-    changed.then(|| {
+    if !changed {
+        return None;
+    }
+    // Only what the cloud still calls failed is removed.
+    match (&o.remote, reach::place(o)) {
+        (_, Err(plan)) => return Some(plan),
+        (Remote::Unknown, Ok(at)) => {
+            return Some(Plan::Look(Look::List {
+                since: o.started,
+                at,
+                type_: o.sought().1,
+            }));
+        }
+        (Remote::Failed { .. }, Ok(_)) => return None,
+        (
+            Remote::Listed {
+                view: View::Ours { item, .. },
+                ..
+            },
+            Ok(_),
+        ) if plan::health(item) == Health::Healthy => {
+            return None;
+        }
+        (Remote::Listed { .. }, Ok(_)) => {}
+    }
+    Some(
         Draft::new(o)
             .edit(|status| {
                 status.operation = Some(Operation {
@@ -29,8 +54,8 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
                 status.retry = None;
             })
             .reconciling(Reason::Replacing, MESSAGE)
-            .again()
-    })
+            .again(),
+    )
 }
 
 /// Removes the failed record, then lets the create begin.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Accepted, Failure, Intent, SecretVersion};
+use super::{Accepted, Failure, Intent};
 
 /// What this process remembers of an object from pass to pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,6 +38,19 @@ pub struct Memory {
     pub patched: Option<Duration>,
     /// The provider's version when a call through it last failed.
     pub tried_version: Option<String>,
+}
+
+impl Memory {
+    /// Whether the cloud has agreed to an operation that is not in the status yet and may still go on, `deadline` being the most that one
+    /// takes.
+    #[must_use]
+    pub fn is_under_way(&self, now: Timestamp, deadline: Duration) -> bool {
+        let since = match &self.outcome {
+            Some(Outcome::Posted { at, result: Ok(_), .. } | Outcome::Deleted { at, result: Ok(_), .. }) => *at,
+            _ => return false,
+        };
+        Duration::try_from(now.duration_since(since)).unwrap_or_default() < deadline
+    }
 }
 
 /// A delete that shows in the list sooner or later.
@@ -108,10 +121,6 @@ pub enum Outcome {
     Posted {
         /// The intent it carried out.
         intent: Intent,
-        /// The generation of the spec that it sent.
-        generation: i64,
-        /// The version of the Secret that it sent.
-        secret: Option<SecretVersion>,
         /// When it ended.
         at: Timestamp,
         /// The answer.

@@ -207,8 +207,6 @@ fn memories() -> impl Strategy<Value = Memory> {
         prop_oneof![
             prop_oneof![Just(Ok(accepted)), failures().prop_map(Err)].prop_map(|result| Outcome::Posted {
                 intent: intent("a1"),
-                generation: 1,
-                secret: None,
                 at: now(),
                 result,
             }),

@@ -64,6 +64,8 @@ pub fn intent(attempt: &str) -> Intent {
         type_: DataSourceType::Obs,
         name: "lake_0".to_owned(),
         reboot: false,
+        generation: 1,
+        secret: None,
     }
 }
 

@@ -137,7 +137,7 @@ fn the_password_stands_in_the_way() {
     };
     o.note_intent(intent.clone());
     o.object.intent = Some(intent);
-    assert!(matches!(step(&o), Step::Post { secret, .. } if secret == Some(version())));
+    assert!(matches!(step(&o), Step::Post { intent, .. } if intent.secret == Some(version())));
 }
 
 #[test]

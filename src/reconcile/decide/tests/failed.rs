@@ -79,13 +79,27 @@ fn one_that_became_healthy_is_ready() {
 #[test]
 fn an_edit_of_the_spec_begins_the_replacement() {
     let o = with(later(failed(), seconds(5)), |o| o.object.generation += 1);
-    let told = told(&o);
+    assert!(matches!(look(&o), Look::List { .. }));
+    let told = told(&listing(o, &[record()]));
     let operation = told.status.operation.expect("it begins");
     assert_eq!(
         (operation.type_, operation.old_id.as_deref()),
         (OperationType::Replace, Some("id"))
     );
     assert_eq!((told.reason, told.wait), (Some(Reason::Replacing), None));
+}
+
+#[test]
+fn an_edit_removes_nothing_that_is_available_by_now() {
+    let o = with(later(failed(), seconds(5)), |o| o.object.generation += 1);
+    let told = told(&listing(o, &[ours("id")]));
+    assert_eq!((told.reason, told.status.id.as_deref()), (Some(Reason::Available), Some("id")));
+}
+
+#[test]
+fn what_is_available_is_no_failed_create_whatever_its_job_says() {
+    let told = told(&listing(job(creating(), JobState::Failed), &[ours("id")]));
+    assert_eq!(told.reason, Some(Reason::Available));
 }
 
 #[test]
@@ -101,7 +115,8 @@ fn a_new_password_begins_it_but_nothing_about_the_provider() {
     });
     assert_eq!(look(&o), Look::Password);
     let with_password = |v: &str| with(o.clone(), |o| o.password = Password::Present { version: version(v) });
-    assert_eq!(told(&with_password("2")).reason, Some(Reason::Replacing));
+    let changed = listing(with_password("2"), &[record()]);
+    assert_eq!(told(&changed).reason, Some(Reason::Replacing));
     let other_provider = with(with_password("1"), |o| {
         if let Provider::Ready { version, .. } = &mut o.provider {
             *version = "2".to_owned();
@@ -120,7 +135,7 @@ fn replacing() -> Observation {
         o.object.generation += 1;
         o.object.spec.data_source_name = "other".to_owned();
     });
-    published(o)
+    later(published(listing(o, &[record()])), seconds(1))
 }
 
 #[test]

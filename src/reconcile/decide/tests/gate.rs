@@ -26,7 +26,6 @@ fn refused(o: Observation, kind: FailureKind) -> Observation {
         o.object.intent = Some(intent("a1"));
         o.note_posted(Posted {
             intent: intent("a1"),
-            secret: None,
             begun: o.uptime,
             result: Err(failure(kind)),
         });
@@ -219,7 +218,6 @@ fn messages_are_the_same_at_every_try() {
             o.object.intent = Some(intent("a1"));
             o.note_posted(Posted {
                 intent: intent("a1"),
-                secret: None,
                 begun: o.uptime,
                 result: Err(failure),
             });

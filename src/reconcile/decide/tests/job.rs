@@ -21,7 +21,6 @@ fn an_accepted_create_is_looked_at_once_and_then_recorded() {
         o.object.intent = Some(intent("a1"));
         o.note_posted(Posted {
             intent: intent("a1"),
-            secret: None,
             begun: o.uptime,
             result: Ok(Accepted {
                 id: "id".to_owned(),

@@ -17,7 +17,6 @@ fn open() -> Observation {
         o.object.intent = Some(intent("a1"));
         o.note_posted(Posted {
             intent: intent("a1"),
-            secret: None,
             begun: o.uptime,
             result: Err(failure(FailureKind::UnknownOutcome { answered: false })),
         });

@@ -24,7 +24,6 @@ fn sent(intent: Intent, kind: FailureKind) -> Observation {
         o.object.intent = Some(intent.clone());
         o.note_posted(Posted {
             intent,
-            secret: None,
             begun: o.uptime,
             result: Err(failure(kind)),
         });

@@ -164,11 +164,7 @@ impl World {
                     .write_metadata(pass.version, |object| object.finalizer = true);
                 self.renew(pass, &written)
             }
-            Step::Post {
-                request,
-                intent,
-                secret,
-            } => {
+            Step::Post { request, intent } => {
                 self.check_post(&intent);
                 let begun = pass.o.uptime;
                 let deadline = pass.o.timings.write_deadline;
@@ -178,12 +174,7 @@ impl World {
                     self.oracle.sent(&intent);
                 }
                 self.spend(pass, took);
-                pass.o.note_posted(Posted {
-                    intent,
-                    secret,
-                    begun,
-                    result,
-                });
+                pass.o.note_posted(Posted { intent, begun, result });
                 None
             }
             Step::Delete { id, at } => {
