@@ -14,6 +14,8 @@ use super::observe::Pass;
 use super::plan::{AttemptState, FailureKind, Intent, Memory, Outcome, View};
 use super::remote::Identity;
 use super::report;
+use jiff::Timestamp;
+
 use crate::api::data_source::DeletionPolicy;
 use crate::cloud::{Accepted, Dws, Session};
 use crate::runtime::backoff;
@@ -84,7 +86,7 @@ impl Unrecorded {
 pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leaves: Option<Leftover>) {
     let Some(slot) = slot else {
         // No pass ever looked at it.
-        if let Some(leftover) = leaves {
+        if let Some(leftover) = leaves.filter(|leftover| may_exist(leftover, &Memory::default(), ctx.clock.now())) {
             tell(ctx, member, &stays(&leftover));
         }
         return;
@@ -97,14 +99,19 @@ pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leave
         }
         if let Some(unrecorded) = remembered.unrecorded.take() {
             unrecorded.abandon(&ctx);
-        } else if let Some(leftover) = leaves.filter(|leftover| may_exist(leftover, &remembered.memory)) {
+        } else if let Some(leftover) =
+            leaves.filter(|leftover| may_exist(leftover, &remembered.memory, ctx.clock.now()))
+        {
             tell(&ctx, &member, &stays(&leftover));
         }
     });
 }
 
 /// Whether it is not certain that there is no such data source.
-fn may_exist(leftover: &Leftover, memory: &Memory) -> bool {
+fn may_exist(leftover: &Leftover, memory: &Memory, now: Timestamp) -> bool {
+    if let Some(until) = leftover.until {
+        return now < until;
+    }
     let unsent = memory
         .attempt
         .as_ref()
@@ -115,10 +122,10 @@ fn may_exist(leftover: &Leftover, memory: &Memory) -> bool {
 }
 
 fn stays(leftover: &Leftover) -> String {
-    let Leftover { id, name, at } = leftover;
+    let Leftover { id, name, at, .. } = leftover;
     let what = match id {
         Some(id) => format!("data source {id} ({name}) stays"),
-        None => format!("a create request for data source {name} may have taken effect; look for it"),
+        None => format!("a create request for data source {name} may have taken effect, or still may; look for it"),
     };
     format!(
         "The object was removed without its finalizer; {what} in DWS cluster {} at {}, project {}.",

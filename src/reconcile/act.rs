@@ -175,6 +175,10 @@ async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> R
         .filter(|finalizer| *finalizer != FINALIZER)
         .cloned()
         .collect();
+    match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
+        Patched::Done(_) | Patched::Gone => {}
+        Patched::Stale => return Ok(Acted::Stale),
+    }
     if let Some(note) = &note {
         ctx.events.publish(
             super::report::reference(&pass.object),
@@ -184,8 +188,5 @@ async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> R
         );
         tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = note.reason, "{}", note.text);
     }
-    match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
-        Patched::Done(_) | Patched::Gone => Ok(Acted::Gone),
-        Patched::Stale => Ok(Acted::Stale),
-    }
+    Ok(Acted::Gone)
 }

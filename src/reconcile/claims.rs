@@ -12,7 +12,7 @@ use super::context::{LaneKey, Member};
 use super::plan::Rival;
 use crate::api::DwsDataSource;
 use crate::api::data_source::{Coordinates, DeletionPolicy, ProviderRef};
-use crate::api::intent;
+use crate::api::intent::{self, Intent};
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
 type Name = (String, String);
@@ -40,6 +40,8 @@ pub struct Leftover {
     pub name: String,
     /// Where it is.
     pub at: Coordinates,
+    /// Until when a lost request may still take effect, if nothing else may be there.
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// What follows from an object being gone.
@@ -179,25 +181,31 @@ impl Claim {
     fn of(object: &DwsDataSource) -> Option<Claim> {
         let member = member(&object.metadata)?;
         let status = object.status.clone().unwrap_or_default();
-        let begun = intent::of(object)
-            .filter(|intent| {
-                status
-                    .last_attempt
-                    .as_ref()
-                    .is_none_or(|last| last.id != intent.attempt)
-            })
-            .map(|intent| super::decide::coordinates(&intent));
+        let intent = intent::of(object);
+        let last = status.last_attempt.as_ref();
+        let is_open = |intent: &&Intent| last.is_none_or(|last| last.id != intent.attempt);
         let held_at = if status.id.is_some() {
             status.cloud.clone()
         } else {
-            begun
+            intent.as_ref().filter(is_open).map(super::decide::coordinates)
         };
         let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
-        let leaves = held_at.clone().filter(|_| !retained).map(|at| Leftover {
-            id: status.id.clone(),
-            name: object.spec.data_source_name.clone(),
-            at,
-        });
+        // A request that was given up may still take effect for a while.
+        let until = last.and_then(|last| last.late_until).filter(|_| held_at.is_none());
+        let late_at = || until.and(intent.as_ref()).map(super::decide::coordinates);
+        let leaves = held_at
+            .clone()
+            .or_else(late_at)
+            .filter(|_| !retained)
+            .map(|at| Leftover {
+                id: status.id.clone(),
+                name: intent
+                    .as_ref()
+                    .map_or(&object.spec.data_source_name, |intent| &intent.name)
+                    .clone(),
+                at,
+                until,
+            });
         Some(Claim {
             leaves,
             name: (

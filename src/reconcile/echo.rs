@@ -52,6 +52,14 @@ impl Pass {
         self.sent_passwords.insert(0, password.clone());
     }
 
+    /// Forgets all but the last password when no earlier request can have an effect any more.
+    pub(super) fn forget_earlier_passwords(&mut self) {
+        let o = &self.observation;
+        if o.open_attempt().is_none() && !o.late() {
+            self.sent_passwords.truncate(1);
+        }
+    }
+
     /// Takes the password out of a job's code and detail, and out of a state that no document names.
     pub(super) async fn cut_password_from_job(&self, ctx: &Context, job: &mut Job) {
         let has_words = matches!(job.state, JobState::Other(_));

@@ -19,6 +19,8 @@ use crate::runtime::timings::Timings;
 
 /// The name of the provider that is used where none is named.
 const DEFAULT: &str = "default";
+/// How long a provider that is gone is remembered after the last object asked for it; every object asks at least once a day.
+const KEPT: Duration = Duration::from_hours(48);
 /// A Secret whose credentials were refused is read again at most this often, however many objects ask.
 const REFUSED_REREAD: Duration = Duration::from_secs(1);
 
@@ -118,6 +120,13 @@ pub struct Asked<'a> {
     pub cluster_id: &'a str,
     /// Whether it is being deleted.
     pub deleting: bool,
+}
+
+/// Whether a provider exists, or was asked for so lately that an object may still need what it last led to.
+fn is_kept(slot: &Arc<tokio::sync::Mutex<Known>>, now: Duration) -> bool {
+    let in_use = Arc::strong_count(slot) > 1;
+    let counts = |known: &Known| !matches!(known.standing, None | Some(Standing::Absent)) || now < known.read + KEPT;
+    in_use || slot.try_lock().is_ok_and(|known| counts(&known))
 }
 
 /// All providers.
@@ -290,6 +299,10 @@ impl Providers {
 
     fn slot(&self, id: &ProviderId) -> Arc<tokio::sync::Mutex<Known>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains_key(id) {
+            let now = self.clock.uptime();
+            known.retain(|_, slot| is_kept(slot, now));
+        }
         Arc::clone(known.entry(id.clone()).or_default())
     }
 }

@@ -25,6 +25,9 @@ pub struct Snapshot {
     pub result: Result<Arc<Vec<Item>>, Failure>,
 }
 
+/// How long a list is kept that nobody asks for; far longer than any list is news.
+const KEPT: Duration = Duration::from_hours(1);
+
 /// The newest list of one type in one DWS cluster, and the session that read it; its lock is held while a newer one is read.
 type Newest = Arc<tokio::sync::Mutex<Option<(Snapshot, Weak<Session>)>>>;
 
@@ -58,7 +61,11 @@ impl Snapshots {
         let asked = self.clock.uptime();
         let slot = {
             let mut slots = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry((LaneKey::from(at), type_)).or_default())
+            let key = (LaneKey::from(at), type_);
+            if !slots.contains_key(&key) {
+                slots.retain(|_, slot| is_kept(slot, asked));
+            }
+            Arc::clone(slots.entry(key).or_default())
         };
         let mut newest = slot.lock().await;
         if let Some((snapshot, reader)) = newest.as_ref() {
@@ -92,4 +99,13 @@ impl Snapshots {
         *newest = Some((snapshot.clone(), Arc::downgrade(session)));
         snapshot
     }
+}
+
+/// Whether a list is being read, or was so lately that somebody may still want it.
+fn is_kept(slot: &Newest, now: Duration) -> bool {
+    let in_use = Arc::strong_count(slot) > 1;
+    in_use
+        || slot
+            .try_lock()
+            .is_ok_and(|newest| newest.as_ref().is_some_and(|(last, _)| now < last.began + KEPT))
 }

@@ -206,7 +206,7 @@ pub fn surplus_answered(o: &Observation, id: &str, result: &Result<Option<String
             .note(
                 true,
                 "DuplicateRemoved",
-                format!("Deleted data source {id}, the late effect of a create request that got no answer."),
+                format!("Deleting data source {id}, the late effect of a create request that got no answer."),
             )
             .wait_in_lane(t.job_poll_min),
         Err(failure) => match failure.kind {

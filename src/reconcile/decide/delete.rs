@@ -210,7 +210,13 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
     };
     let sent = |job: Option<String>| {
         Draft::new(o).edit(|status| {
-            let old_id = status.operation.take().and_then(|operation| operation.old_id);
+            let before = status.operation.take();
+            // A delete that is sent again has been going on since it was sent first.
+            let same = before
+                .as_ref()
+                .filter(|before| before.type_ == type_ && before.failed_code.is_none());
+            let at = same.map_or(at, |before| before.started_at);
+            let old_id = before.and_then(|operation| operation.old_id);
             status.operation = Some(Operation {
                 old_id,
                 ..Operation::begun(type_, at, o.object.generation)

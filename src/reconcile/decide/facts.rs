@@ -127,7 +127,7 @@ impl Observation {
 
     /// Whether an attempt that nobody answered may still show an effect. The window closes with the first list begun after it that shows
     /// nothing unrecorded of ours, or with two that find no such cluster any more.
-    pub(super) fn late(&self) -> bool {
+    pub(in super::super) fn late(&self) -> bool {
         let unseen = |until| self.memory.clear.is_none_or(|clear| clear < self.uptime_at(until));
         let stands = |until| {
             let gap = self.timings.deleted_gap;

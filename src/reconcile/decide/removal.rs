@@ -7,7 +7,7 @@ use super::super::plan::{
     Rejection, Remote, Step, View,
 };
 use super::draft::Draft;
-use super::facts::after;
+use super::facts::{after, until};
 use super::job::{self, End, Running};
 use super::{lane, trouble};
 use crate::api::Reason;
@@ -57,7 +57,7 @@ impl Removal {
                     }
                 }
             }
-            View::Leaving { ours: true, .. } => Err(self.wait(o)),
+            View::Leaving { ours: true, .. } => Err(self.leaving(o)),
             View::Foreign { item } if o.object.status.id.as_ref() == Some(&item.id) => Err(unmarked(o, &item.id)),
             View::Leaving { ours: false, .. } | View::Foreign { .. } | View::Absent => self.absent(o, proof.is_some()),
         }
@@ -139,24 +139,39 @@ impl Removal {
     }
 
     fn wait(&self, o: &Observation) -> Plan {
-        let wait = under_way(o).map_or(o.timings.job_poll_max, |operation| {
-            job::interval(o, operation.started_at)
-        });
-        self.wait_for(o, wait)
+        self.wait_for(o, interval(o))
     }
 
-    /// The lane is kept only while a delete of ours may be at work.
-    fn wait_for(&self, o: &Observation, wait: Duration) -> Plan {
-        let draft = Draft::new(o).verdict(&self.verdict);
-        let at_work = under_way(o).is_some_and(|operation| {
-            o.uptime_at(after(operation.started_at, o.timings.job_deadline)) > o.uptime && o.memory.removed.is_some()
-        });
-        if at_work {
-            draft.wait_in_lane(wait)
+    /// The cloud is at it. The lane is kept for that if it is by a delete of ours, up to the deadline of its job.
+    fn leaving(&self, o: &Observation) -> Plan {
+        if under_way(o).is_some() && o.memory.removed.is_some() && !is_late(o) {
+            Draft::new(o).verdict(&self.verdict).wait_in_lane(interval(o))
         } else {
-            draft.wait(wait)
+            self.wait(o)
         }
     }
+
+    fn wait_for(&self, o: &Observation, wait: Duration) -> Plan {
+        let draft = Draft::new(o);
+        if is_late(o) {
+            let message =
+                "The cloud has not deleted the data source in time; look at it in the console. It goes on trying.";
+            draft.stalled(Reason::JobTimedOut, message).wait(wait)
+        } else {
+            draft.verdict(&self.verdict).wait(wait)
+        }
+    }
+}
+
+fn interval(o: &Observation) -> Duration {
+    under_way(o).map_or(o.timings.job_poll_max, |operation| {
+        job::interval(o, operation.started_at)
+    })
+}
+
+/// Whether the delete that is under way has not come to its end in the time that a job may take.
+fn is_late(o: &Observation) -> bool {
+    under_way(o).is_some_and(|operation| until(operation.started_at, o.now) >= o.timings.job_deadline)
 }
 
 /// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again.
@@ -171,10 +186,14 @@ fn under_way(o: &Observation) -> Option<&Operation> {
     (delete && operation.failed_code.is_none()).then_some(operation)
 }
 
-/// A delete that was accepted shows in the list after a while; it is not sent again meanwhile.
+/// A delete that was accepted shows in the list after a while; it is not sent again meanwhile. One that never does is sent again less and less
+/// often.
 fn lagging(o: &Observation, item: &Item) -> bool {
     let recorded = o.object.status.id.as_ref() == Some(&item.id);
-    (!recorded || under_way(o).is_some()) && o.removed_lately(item)
+    let removed = o.memory.removed.as_ref().filter(|removed| removed.id == item.id);
+    let patience = under_way(o).map_or(Duration::ZERO, |operation| until(operation.started_at, o.now) / 8);
+    let patience = patience.clamp(o.timings.list_lag, o.timings.stalled_recheck.max(o.timings.list_lag));
+    (!recorded || under_way(o).is_some()) && removed.is_some_and(|removed| o.uptime < removed.at + patience)
 }
 
 /// The recorded data source carries no marker, so that it cannot be told from somebody else's: it is neither deleted nor forgotten.

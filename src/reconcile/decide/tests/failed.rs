@@ -93,7 +93,10 @@ fn an_edit_of_the_spec_begins_the_replacement() {
 fn an_edit_removes_nothing_that_is_available_by_now() {
     let o = with(later(failed(), seconds(5)), |o| o.object.generation += 1);
     let told = told(&listing(o, &[ours("id")]));
-    assert_eq!((told.reason, told.status.id.as_deref()), (Some(Reason::Available), Some("id")));
+    assert_eq!(
+        (told.reason, told.status.id.as_deref()),
+        (Some(Reason::Available), Some("id"))
+    );
 }
 
 #[test]

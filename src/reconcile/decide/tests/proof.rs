@@ -27,7 +27,7 @@ fn the_jobs_success_and_one_fresh_list_are_the_proof() {
     let lagging = told(&listing(o, &[ours("id")]));
     assert_eq!(
         (lagging.wait, lagging.keeps_lane),
-        (Some(seconds(1)), true),
+        (Some(seconds(1)), false),
         "not sent again"
     );
 }
