@@ -12,25 +12,31 @@
 )]
 #![allow(clippy::too_many_lines, reason = "a table of cases is one story")]
 
-#[path = "stories/world.rs"]
+#[path = "stories/world/mod.rs"]
 mod world;
 
 #[path = "stories/breaker.rs"]
 mod breaker;
 #[path = "stories/brownfield.rs"]
 mod brownfield;
+#[path = "stories/ca_bundle.rs"]
+mod ca_bundle;
 #[path = "stories/canary.rs"]
 mod canary;
 #[path = "stories/check.rs"]
 mod check;
 #[path = "stories/claims.rs"]
 mod claims;
+#[path = "stories/cluster_providers.rs"]
+mod cluster_providers;
 #[path = "stories/counts.rs"]
 mod counts;
 #[path = "stories/counts_idle.rs"]
 mod counts_idle;
 #[path = "stories/create.rs"]
 mod create;
+#[path = "stories/credentials.rs"]
+mod credentials;
 #[path = "stories/delete.rs"]
 mod delete;
 #[path = "stories/delete_proof.rs"]
@@ -67,14 +73,16 @@ mod metrics;
 mod observability;
 #[path = "stories/orphans.rs"]
 mod orphans;
+#[path = "stories/passwords.rs"]
+mod passwords;
+#[path = "stories/providers.rs"]
+mod providers;
 #[path = "stories/rbac.rs"]
 mod rbac;
 #[path = "stories/replace.rs"]
 mod replace;
 #[path = "stories/retry.rs"]
 mod retry;
-#[path = "stories/secrets.rs"]
-mod secrets;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
 #[path = "stories/tampering.rs"]
@@ -85,5 +93,7 @@ mod two_operators;
 mod undecodable;
 #[path = "stories/unknown.rs"]
 mod unknown;
+#[path = "stories/unknown_late.rs"]
+mod unknown_late;
 #[path = "stories/verdicts.rs"]
 mod verdicts;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use dws_operator::api::Reason;
-use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::provider::DwsProvider;
 use dws_simulator::{AccessKey, Call, LogEntry};
 use dws_testbed::{Api as Side, wait};
@@ -12,7 +11,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret};
+use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret, uses};
 
 /// How many objects share the key.
 const OBJECTS: usize = 30;
@@ -78,12 +77,8 @@ async fn with_wrong_keys(names: &[&str]) -> World<'static> {
         world.create(&provider).await;
     }
     for n in 0..OBJECTS {
-        let mut object = on_cluster(n, obs(&format!("lake-{n}")));
-        object.spec.provider_ref = Some(ProviderRef {
-            kind: ProviderKind::DwsProvider,
-            name: names[n % names.len()].to_owned(),
-        });
-        world.create(&object).await;
+        let object = on_cluster(n, obs(&format!("lake-{n}")));
+        world.create(&uses(object, names[n % names.len()])).await;
     }
     world
 }

@@ -2,13 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dws_operator::api::data_source::{ProviderKind, ProviderRef};
-use dws_operator::api::{DwsDataSource, Reason};
+use dws_operator::api::Reason;
 use dws_simulator::{AccessKey, Answer, Body, Call, Fault};
 use dws_testbed::{AUDIT_LOG_VARIABLE, ControlPlane, etcd_dump};
 use uuid::Uuid;
 
-use crate::world::{World, cluster, mrs, on_cluster, password_provider, provider, secret};
+use crate::world::{World, cluster, mrs, on_cluster, password_provider, provider, secret, uses};
 
 /// The forms in which a value could leak.
 fn forms(value: &str) -> [Vec<u8>; 2] {
@@ -19,14 +18,6 @@ fn holds(haystack: &[u8], value: &str) -> bool {
     forms(value)
         .iter()
         .any(|needle| haystack.windows(needle.len()).any(|window| window == needle))
-}
-
-fn uses(mut object: DwsDataSource, provider: &str) -> DwsDataSource {
-    object.spec.provider_ref = Some(ProviderRef {
-        kind: ProviderKind::DwsProvider,
-        name: provider.to_owned(),
-    });
-    object
 }
 
 /// A whole life with both kinds of credentials, in which the cloud's errors repeat every secret: none shows in etcd outside of
