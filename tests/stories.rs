@@ -73,6 +73,8 @@ mod metrics;
 mod observability;
 #[path = "stories/orphans.rs"]
 mod orphans;
+#[path = "stories/pages.rs"]
+mod pages;
 #[path = "stories/passwords.rs"]
 mod passwords;
 #[path = "stories/providers.rs"]
