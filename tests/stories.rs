@@ -53,6 +53,8 @@ mod drift_states;
 mod echo;
 #[path = "stories/endpoints.rs"]
 mod endpoints;
+#[path = "stories/fence.rs"]
+mod fence;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]
