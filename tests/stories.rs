@@ -12,13 +12,15 @@
 )]
 #![allow(clippy::too_many_lines, reason = "a table of cases is one story")]
 
-#[path = "stories/world.rs"]
+#[path = "stories/world/mod.rs"]
 mod world;
 
 #[path = "stories/breaker.rs"]
 mod breaker;
 #[path = "stories/brownfield.rs"]
 mod brownfield;
+#[path = "stories/ca_bundle.rs"]
+mod ca_bundle;
 #[path = "stories/canary.rs"]
 mod canary;
 #[path = "stories/check.rs"]
@@ -27,12 +29,16 @@ mod check;
 mod check_namespace;
 #[path = "stories/claims.rs"]
 mod claims;
+#[path = "stories/cluster_providers.rs"]
+mod cluster_providers;
 #[path = "stories/counts.rs"]
 mod counts;
 #[path = "stories/counts_idle.rs"]
 mod counts_idle;
 #[path = "stories/create.rs"]
 mod create;
+#[path = "stories/credentials.rs"]
+mod credentials;
 #[path = "stories/delete.rs"]
 mod delete;
 #[path = "stories/delete_proof.rs"]
@@ -49,6 +55,8 @@ mod drift_states;
 mod echo;
 #[path = "stories/endpoints.rs"]
 mod endpoints;
+#[path = "stories/fence.rs"]
+mod fence;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]
@@ -69,14 +77,18 @@ mod metrics;
 mod observability;
 #[path = "stories/orphans.rs"]
 mod orphans;
+#[path = "stories/pages.rs"]
+mod pages;
+#[path = "stories/passwords.rs"]
+mod passwords;
+#[path = "stories/providers.rs"]
+mod providers;
 #[path = "stories/rbac.rs"]
 mod rbac;
 #[path = "stories/replace.rs"]
 mod replace;
 #[path = "stories/retry.rs"]
 mod retry;
-#[path = "stories/secrets.rs"]
-mod secrets;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
 #[path = "stories/tampering.rs"]
@@ -87,5 +99,7 @@ mod two_operators;
 mod undecodable;
 #[path = "stories/unknown.rs"]
 mod unknown;
+#[path = "stories/unknown_late.rs"]
+mod unknown_late;
 #[path = "stories/verdicts.rs"]
 mod verdicts;

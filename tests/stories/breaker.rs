@@ -3,25 +3,31 @@
 use std::time::Duration;
 
 use dws_operator::api::Reason;
-use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::provider::DwsProvider;
-use dws_simulator::{AccessKey, Call, LogEntry};
+use dws_simulator::{AccessKey, Call, DEFAULT_PASSWORD, LogEntry};
 use dws_testbed::{Api as Side, wait};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret};
+use crate::world::{
+    ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, password_provider, provider, secret, uses,
+};
 
 /// How many objects share the key.
 const OBJECTS: usize = 30;
 
 async fn correct(world: &World<'_>, name: &str) {
+    change(world, name, json!({"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY})).await;
+}
+
+/// Changes what a Secret holds.
+async fn change(world: &World<'_>, name: &str, data: Value) {
     let secrets: Api<Secret> = world.api();
-    let right = json!({"stringData": {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}});
+    let patch = json!({ "stringData": data });
     secrets
-        .patch(name, &PatchParams::default(), &Patch::Merge(right))
+        .patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await
         .expect("the Secret exists");
 }
@@ -77,15 +83,16 @@ async fn with_wrong_keys(names: &[&str]) -> World<'static> {
         provider.spec.access.auth.access_key.as_mut().unwrap().secret_ref.name = format!("key-{name}");
         world.create(&provider).await;
     }
-    for n in 0..OBJECTS {
-        let mut object = on_cluster(n, obs(&format!("lake-{n}")));
-        object.spec.provider_ref = Some(ProviderRef {
-            kind: ProviderKind::DwsProvider,
-            name: names[n % names.len()].to_owned(),
-        });
-        world.create(&object).await;
-    }
+    with_objects(&world, names).await;
     world
+}
+
+/// Applies 30 objects, each on a DWS cluster of its own, that use these providers in turn.
+async fn with_objects(world: &World<'_>, names: &[&str]) {
+    for n in 0..OBJECTS {
+        let object = on_cluster(n, obs(&format!("lake-{n}")));
+        world.create(&uses(object, names[n % names.len()])).await;
+    }
 }
 
 async fn all_say_rejected(world: &World<'_>, names: &[&str]) {
@@ -134,18 +141,59 @@ async fn a_wrong_key_in_many_secrets_fails_three_times_at_most_in_a_window() {
         correct(&world, &format!("key-{name}")).await;
     }
     all_ready(&world, &names).await;
-    let rejected: Vec<_> = world
-        .cloud
-        .log()
-        .into_iter()
-        .filter(is_rejection)
-        .map(|entry| entry.time)
-        .collect();
-    assert!(!rejected.is_empty());
-    for four in rejected.windows(4) {
+    let rejected = world.cloud.log().into_iter().filter(is_rejection);
+    three_at_most(rejected, WINDOW);
+}
+
+/// No four of these calls lie within a window.
+fn three_at_most(rejected: impl Iterator<Item = LogEntry>, window: Duration) {
+    let times: Vec<_> = rejected.map(|entry| entry.time).collect();
+    assert!(!times.is_empty(), "nothing was rejected");
+    for four in times.windows(4) {
         let span = four[3].duration_since(four[0]).unsigned_abs();
-        assert!(span >= WINDOW, "four calls with a wrong key within {span:?}");
+        assert!(span >= window, "four calls with a wrong credential within {span:?}");
     }
+}
+
+/// An IAM user whose password is wrong in the Secrets of five providers is told on every object and costs three logins at most in a
+/// window, and no call to DWS; once the Secrets are right, all objects become Ready with one login for each provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_of_an_iam_user_costs_three_logins_at_most_in_a_window() {
+    const WINDOW: Duration = Duration::from_secs(10);
+    let names = ["default", "second", "third", "fourth", "fifth"];
+    let world = World::new("breaker-login").await;
+    for name in names {
+        let secret_name = format!("user-{name}");
+        world
+            .create(&secret(&secret_name, &[("password", "Wr0ng-password")]))
+            .await;
+        let mut provider = password_provider(&world.endpoint);
+        provider.metadata.name = Some(name.to_owned());
+        provider.spec.access.auth.password.as_mut().unwrap().secret_ref.name = secret_name;
+        world.create(&provider).await;
+    }
+    with_objects(&world, &names).await;
+    let _operator = world.operator_with(&["--breaker-window=10s"]).start().await;
+    all_say_rejected(&world, &names).await;
+    for name in names {
+        change(&world, &format!("user-{name}"), json!({"password": DEFAULT_PASSWORD})).await;
+    }
+    all_ready(&world, &names).await;
+    let (logins, refused): (Vec<_>, Vec<_>) = world
+        .calls(Call::Token)
+        .into_iter()
+        .partition(|login| login.took_effect);
+    assert_eq!(logins.len(), names.len(), "one for each provider");
+    three_at_most(refused.into_iter(), WINDOW);
+    let log = world.cloud.log();
+    let first_login = log
+        .iter()
+        .position(|entry| entry.call == Call::Token && entry.took_effect);
+    let before = &log[..first_login.expect("a login")];
+    assert!(
+        before.iter().all(|entry| entry.call == Call::Token),
+        "no call without a token"
+    );
 }
 
 /// A key that is revoked while its objects are Ready: the objects say so once they are compared, with three calls at most; a new

@@ -20,15 +20,7 @@ async fn what_is_gone_is_created_again_once() {
         .expect("an id");
     world.cloud.remove_source(&cluster(0), &id);
     world.event("lake", "ExternallyDeleted").await;
-    world
-        .until("lake", "Ready with another id", |object| {
-            object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.id.as_ref().is_some_and(|new| *new != id))
-                && crate::world::verdict(object).is_some_and(|(_, reason)| reason == Reason::Available)
-        })
-        .await;
+    world.ready_anew("lake", &id).await;
     world.lists_later(3).await;
     assert_eq!(
         (world.effective(Call::Create), world.cloud.sources(&cluster(0)).len()),

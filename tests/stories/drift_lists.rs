@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dws_operator::api::{ConditionType, DwsDataSource, Reason};
+use dws_operator::api::{DwsDataSource, Reason};
 use dws_simulator::{Answer, Call, Fault, LogEntry};
 use dws_testbed::{Api as Side, Call as Passed};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::world::{SOON, World, cluster, message, obs, on_cluster, verdict};
+use crate::world::{SOON, World, cluster, message, obs, on_cluster};
 
 /// How long a request may be on its way between two processes of a machine that has much to do.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(1);
@@ -79,15 +79,7 @@ async fn two_lists_well_after_the_last_write_prove_a_loss() {
     world.create(&on_cluster(0, obs("lake"))).await;
     let id = world.ready("lake").await.status.unwrap().id.expect("an id");
     assert!(world.cloud.remove_source(&cluster(0), &id));
-    let is_anew = |object: &DwsDataSource| {
-        let ready = verdict(object) == Some((ConditionType::Ready, Reason::Available));
-        ready
-            && object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.id.as_ref() != Some(&id))
-    };
-    world.until("lake", "Ready with another id", is_anew).await;
+    world.ready_anew("lake", &id).await;
     world.event("lake", "ExternallyDeleted").await;
     world.lists_later(4).await;
     assert_eq!(

@@ -152,15 +152,7 @@ async fn a_record_of_what_was_deleted_is_no_data_source() {
         "400".clone_into(&mut source.configure_status);
     });
     world.event("lake", "ExternallyDeleted").await;
-    let is_anew = |object: &dws_operator::api::DwsDataSource| {
-        let ready = verdict(object) == Some((ConditionType::Ready, Reason::Available));
-        ready
-            && object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.id.as_ref() != Some(&id))
-    };
-    world.until("lake", "Ready with another id", is_anew).await;
+    world.ready_anew("lake", &id).await;
     world.lists_later(3).await;
     assert_eq!((world.posts("lake").len(), world.calls(Call::Delete).len()), (2, 0));
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use dws_simulator::{Answer, Call as CloudCall, Fault};
 use dws_testbed::{Action, Api as ApiSide, Call, Operator, Rule, Stage, wait};
 use k8s_openapi::api::coordination::v1::Lease;
+use serde_json::json;
 
 use crate::world::{CLUSTER, SOON, World, cluster, obs, operator_ready, probe};
 
@@ -98,6 +99,48 @@ async fn a_create_that_is_answered_in_time_is_recorded() {
         !world.events("lake").await.contains(&"Recovered".to_owned()),
         "nothing was to be recovered"
     );
+}
+
+/// An edit that comes while the create is under way makes its verdict stale, not its result: the process that ends records the id all
+/// the same, and the next one makes no second create.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_object_is_edited_meanwhile_is_recorded() {
+    let world = World::new("shutdown-edited").await;
+    world.with_provider().await;
+    let flags = ["--write-deadline=20s", "--read-deadline=20s", "--lease=40s"];
+    let mut operator = world.operator_with(&flags).start().await;
+    let is_create = |call: &Call| call.is(ApiSide::Cloud, "POST", "/ext-data-sources");
+    let held = Rule::new(Stage::Applied, Action::Hold, is_create);
+    let mut held = world.namespace.proxy().on(held);
+    world.create(&obs("lake")).await;
+    held.reached(SOON).await;
+    world.edit("lake", json!({"spec": {"description": "edited"}})).await;
+    let is_stopping = async {
+        wait::until(SOON, "it is told to stop", async || {
+            operator.log().contains("stopping").then_some(())
+        })
+        .await;
+        held.release();
+    };
+    let ((status, _), ()) = tokio::join!(operator.terminate(), is_stopping);
+    assert!(status.success(), "{status}");
+    let sources = world.cloud.sources(CLUSTER);
+    let object = world.until("lake", "it is there", |_| true).await;
+    assert_eq!(
+        object.status.and_then(|status| status.id).as_ref(),
+        Some(&sources[0].id),
+        "the id is in the status"
+    );
+    operator.restart().await;
+    world
+        .until("lake", "the edit is seen", |object| {
+            let status = object.status.as_ref();
+            status.is_some_and(|status| status.observed_generation == Some(2))
+        })
+        .await;
+    assert_eq!(world.posts("lake").len(), 1);
+    let events = world.events("lake").await;
+    assert!(!events.contains(&"Recovered".to_owned()), "nothing was to be recovered");
 }
 
 /// A create that is not answered in time does not hold the process up, and not the lease either: that stays until the create cannot

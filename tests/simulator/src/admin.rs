@@ -204,6 +204,13 @@ impl Admin {
         self.cloud.gate.revoke_user(domain, name);
     }
 
+    /// The texts of the tokens that were issued and not voided, for a test that looks where they must not be. They are
+    /// secrets: neither the log nor the HTTP endpoint shows them.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        self.cloud.gate.token_texts()
+    }
+
     /// Voids every token.
     pub fn revoke_tokens(&self) {
         self.cloud.gate.revoke_all();

@@ -118,6 +118,11 @@ impl Gate {
         (text, expires_at)
     }
 
+    /// The texts of the tokens that were not voided.
+    pub(crate) fn token_texts(&self) -> Vec<String> {
+        self.tokens().keys().cloned().collect()
+    }
+
     /// Voids every token.
     pub(crate) fn revoke_all(&self) {
         self.tokens().clear();

@@ -1,0 +1,7 @@
+//! The election of a leader on a real API server; `TEST_KUBECONFIG` names an administrator's kubeconfig for it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod handover;
+mod loss;
+mod stage;

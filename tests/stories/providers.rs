@@ -1,0 +1,135 @@
+//! Providers that are missing or wrong are waited for, named, and used as soon as they are right.
+
+use dws_operator::api::Reason;
+use dws_simulator::{Call, Settings, Simulator};
+use serde_json::json;
+
+use crate::world::{ACCESS_KEY, PROJECT, SECRET_KEY, World, message, obs, on_cluster, provider, secret, uses};
+
+/// A provider that is missing, has no usable Secret or leads where it must not is told on the object; no call is made until it
+/// is right, and then the object becomes Ready by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_wrong_is_waited_for() {
+    use Reason::{WaitingForProvider, WaitingForSecret};
+    let world = World::new("secrets").await;
+    let right = [("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)];
+    world.create(&secret("right", &right)).await;
+    world.create(&secret("bad", &[("accessKeyId", ACCESS_KEY)])).await;
+    let named = |name: &str, secret: &str| {
+        let mut provider = provider(&world.endpoint);
+        provider.metadata.name = Some(name.to_owned());
+        provider.spec.access.auth.access_key.as_mut().unwrap().secret_ref.name = secret.to_owned();
+        provider
+    };
+    world.create(&named("no-secret", "late")).await;
+    world.create(&named("bad-secret", "bad")).await;
+    let mut elsewhere = named("elsewhere", "right");
+    elsewhere.spec.access.endpoint = Some("https://dws.example.com".to_owned());
+    world.create(&elsewhere).await;
+    let mut nowhere = named("nowhere", "right");
+    nowhere.spec.access.region = "moon-1".to_owned();
+    nowhere.spec.access.endpoint = None;
+    world.create(&nowhere).await;
+    let rows = [
+        ("no-secret", WaitingForSecret, "Secret late does not exist"),
+        ("bad-secret", WaitingForProvider, "no key \"accessKey\""),
+        ("elsewhere", WaitingForProvider, "--allow-endpoint-domain"),
+        ("nowhere", WaitingForProvider, "set endpoint"),
+        ("absent", WaitingForProvider, "DwsProvider/absent does not exist"),
+    ];
+    let _operator = world.operator().start().await;
+    for (n, (name, ..)) in rows.iter().enumerate() {
+        world.create(&uses(on_cluster(n, obs(name)), name)).await;
+    }
+    for (name, reason, text) in rows {
+        let object = world.reconciling(name, reason).await;
+        assert!(message(&object).contains(text), "{name}: {}", message(&object));
+    }
+    world.secret_read("late", 4).await;
+    assert!(world.cloud.log().is_empty(), "nobody is called");
+
+    world.create(&secret("late", &right)).await;
+    world.put(secret("bad", &right)).await;
+    world
+        .patch_provider("elsewhere", json!({"endpoint": world.endpoint}))
+        .await;
+    world
+        .patch_provider("nowhere", json!({"endpoint": world.endpoint}))
+        .await;
+    world.create(&named("absent", "right")).await;
+    for (name, ..) in rows {
+        let object = world.ready(name).await;
+        assert_eq!(object.metadata.generation, Some(1), "{name}");
+    }
+    assert_eq!(world.calls(Call::Create).len(), rows.len());
+}
+
+/// Without `projectID` the one project of the region's name is used; none or two are told until there is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_project_is_looked_up_and_must_be_one() {
+    let world = World::new("secrets").await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
+    let two = vec![PROJECT.to_owned(), "11112222333344445555666677778888".to_owned()];
+    world.cloud.set_projects("two-1", two);
+    for (name, region) in [("one", "eu-west-101"), ("none", "none-1"), ("two", "two-1")] {
+        let mut provider = provider(&world.endpoint);
+        provider.metadata.name = Some(name.to_owned());
+        provider.spec.access.region = region.to_owned();
+        provider.spec.access.project_id = None;
+        world.create(&provider).await;
+    }
+    let _operator = world.operator().start().await;
+    for (n, name) in ["one", "none", "two"].into_iter().enumerate() {
+        world.create(&uses(on_cluster(n, obs(name)), name)).await;
+    }
+    let status = world.ready("one").await.status.unwrap();
+    assert_eq!(status.cloud.unwrap().project_id, PROJECT);
+    for (name, text) in [
+        ("none", "0 usable projects named none-1"),
+        ("two", "2 usable projects named two-1"),
+    ] {
+        let object = world.reconciling(name, Reason::WaitingForProvider).await;
+        assert!(
+            message(&object).contains(text) && message(&object).contains("set projectID"),
+            "{}",
+            message(&object)
+        );
+    }
+    assert_eq!(world.calls(Call::Create).len(), 1);
+    world.cloud.set_projects("none-1", vec![PROJECT.to_owned()]);
+    world.cloud.set_projects("two-1", vec![PROJECT.to_owned()]);
+    world.ready("none").await;
+    world.ready("two").await;
+}
+
+/// A provider that moves to another endpoint is not followed there: its data sources say so until it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_moves_is_not_followed() {
+    let world = World::new("secrets").await;
+    world.with_provider().await;
+    let other = Simulator::start(Settings::default())
+        .await
+        .expect("the simulator starts");
+    let other_endpoint = world.namespace.proxy().cloud(&other.url());
+    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+    world.create(&obs("lake")).await;
+    world.ready("lake").await;
+    world
+        .patch_provider("default", json!({"endpoint": other_endpoint}))
+        .await;
+    let object = world.stalled("lake", Reason::ProviderMismatch).await;
+    assert!(message(&object).contains(&other_endpoint) && message(&object).contains(&world.endpoint));
+    world.secret_read("dws-access-key", 6).await;
+    assert!(other.admin().log().is_empty());
+    world
+        .patch_provider("default", json!({"endpoint": world.endpoint}))
+        .await;
+    world.ready("lake").await;
+    assert_eq!(world.calls(Call::Create).len(), 1);
+    assert!(other.admin().log().is_empty());
+}

@@ -1,0 +1,188 @@
+//! A create without an answer whose effect comes late, or that nobody can tell is ours: never two data sources in the end.
+
+use std::time::Duration;
+
+use dws_operator::api::Reason;
+use dws_operator::api::provider::OwnershipMarker;
+use dws_simulator::{Answer, Call, Disconnect, DuplicateNames, Fault, LogEntry};
+use dws_testbed::wait;
+use futures::future::join_all;
+use jiff::SignedDuration;
+
+use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, obs, provider, secret};
+
+/// An effect that shows after the create was given up and sent again: where the cloud refuses a second of that name, the first one
+/// is recovered; where it does not, the surplus is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_after_the_settle_time_ends_in_one_data_source() {
+    let late = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset)).applied_late(Duration::from_secs(5));
+    let hidden = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset)).applied();
+    join_all([
+        shows_late(
+            "lag-refused",
+            hidden.clone(),
+            Duration::from_secs(5),
+            DuplicateNames::Refuse,
+        ),
+        shows_late("lag-allowed", hidden, Duration::from_secs(5), DuplicateNames::Allow),
+        shows_late("late-refused", late.clone(), Duration::ZERO, DuplicateNames::Refuse),
+        shows_late("late-allowed", late, Duration::ZERO, DuplicateNames::Allow),
+    ])
+    .await;
+}
+
+async fn shows_late(name: &str, fault: Fault, list_lag: Duration, duplicates: DuplicateNames) {
+    let world = World::new(name).await;
+    world.with_provider().await;
+    world.cloud.update_settings(|settings| {
+        settings.list_lag = list_lag;
+        settings.duplicate_names = duplicates;
+    });
+    world.cloud.add_fault(fault.clone().times(1));
+    let _operator = world.operator().args(["--list-lag=8s"]).start().await;
+    world.create(&obs(name)).await;
+    if duplicates == DuplicateNames::Allow {
+        world.event(name, "DuplicateRemoved").await;
+        assert_eq!(world.effective(Call::Create), 2, "{name}: both creates took effect");
+        assert_eq!(world.effective(Call::Delete), 1, "{name}: the surplus was deleted");
+    } else if list_lag > Duration::ZERO {
+        world.event(name, "Recovered").await;
+        assert_eq!(
+            world.effective(Call::Create),
+            1,
+            "{name}: the second create was refused"
+        );
+    } else {
+        // The late effect finds the name taken.
+        world.ready(name).await;
+        let late_until = Duration::from_secs(6);
+        let first = world.calls(Call::Create)[0].time;
+        world
+            .cloud
+            .wait_log(SOON, |log| {
+                log.iter().any(|entry| {
+                    entry.call == Call::List && entry.time.duration_since(first).unsigned_abs() > late_until
+                })
+            })
+            .await
+            .unwrap();
+    }
+    world.ready(name).await;
+    wait::until(SOON, "one data source is left", async || {
+        let sources = world.cloud.sources(CLUSTER);
+        if sources.len() == 1 { Ok(()) } else { Err(sources) }
+    })
+    .await;
+    let status = world.ready(name).await.status.unwrap();
+    assert_eq!(
+        status.id.as_deref(),
+        Some(world.cloud.sources(CLUSTER)[0].id.as_str()),
+        "{name}: the recorded one stays"
+    );
+    assert_eq!(world.calls(Call::Create).len(), 2, "{name}: two creates and no more");
+}
+
+/// Without the ownership marker nobody can tell whose a data source is after a lost answer: it is neither taken nor deleted, and no
+/// second one is created until a person has removed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_marker_a_lost_create_is_ambiguous() {
+    let world = World::new("unknown-unmarked").await;
+    world
+        .create(&secret(
+            "dws-access-key",
+            &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)],
+        ))
+        .await;
+    let mut unmarked = provider(&world.endpoint);
+    unmarked.spec.access.ownership_marker = Some(OwnershipMarker::None);
+    world.create(&unmarked).await;
+    world
+        .cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    world.cloud.add_fault(
+        Fault::on(Call::Create, Answer::Drop(Disconnect::Reset))
+            .applied()
+            .times(1),
+    );
+    let _operator = world.operator().start().await;
+    world.create(&obs("unmarked")).await;
+    world.stalled("unmarked", Reason::Ambiguous).await;
+    world.lists_later(3).await;
+    world.stalled("unmarked", Reason::Ambiguous).await;
+    let sources = world.cloud.sources(CLUSTER);
+    assert_eq!(
+        (
+            sources.len(),
+            world.posts("unmarked").len(),
+            world.calls(Call::Delete).len()
+        ),
+        (1, 1, 0)
+    );
+    assert_eq!(sources[0].description, None, "no marker was asked for");
+
+    assert!(world.cloud.remove_source(CLUSTER, &sources[0].id));
+    let status = world.ready("unmarked").await.status.unwrap();
+    let sources = world.cloud.sources(CLUSTER);
+    assert_eq!(
+        (
+            sources.len(),
+            world.posts("unmarked").len(),
+            world.calls(Call::Delete).len()
+        ),
+        (1, 2, 0)
+    );
+    assert_eq!(status.id.as_deref(), Some(sources[0].id.as_str()));
+}
+
+/// A request that the cloud carries out after a minute, with the default waits: the operator gives up on it, creates anew, and
+/// deletes the one that shows up late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_of_a_minute_ends_in_one_data_source() {
+    const LIMIT: Duration = Duration::from_mins(3);
+    let world = World::new("unknown-hang").await;
+    world.with_provider().await;
+    world
+        .cloud
+        .update_settings(|settings| settings.duplicate_names = DuplicateNames::Allow);
+    let hang = || Fault::on(Call::Create, Answer::Hang).times(1);
+    let late = Fault::on(Call::Create, Answer::Genuine)
+        .delay_before(Duration::from_mins(1))
+        .times(1);
+    for (number, (name, fault)) in [("nothing", hang()), ("done", hang().applied()), ("late", late)]
+        .into_iter()
+        .enumerate()
+    {
+        world.cloud.add_fault(fault.name(name));
+        let mut source = obs(name);
+        source.spec.cluster_id = cluster(number);
+        world.create(&source).await;
+    }
+    let _operator = world.unhurried_operator().start().await;
+    let effects = |log: &[LogEntry], call| {
+        log.iter()
+            .filter(|entry| entry.call == call && entry.took_effect)
+            .count()
+    };
+    world
+        .cloud
+        .wait_log(LIMIT, |log| {
+            effects(log, Call::Create) == 4 && effects(log, Call::Delete) == 1
+        })
+        .await
+        .expect("all take effect, one twice, and the surplus is deleted");
+    for (number, (name, posts)) in [("nothing", 2), ("done", 1), ("late", 2)].into_iter().enumerate() {
+        let status = world.ready(name).await.status.unwrap();
+        let sources = world.cloud.sources(&cluster(number));
+        assert_eq!((sources.len(), world.posts(name).len()), (1, posts), "{name}");
+        assert_eq!(status.id.as_deref(), Some(sources[0].id.as_str()), "{name}");
+        if let [first, second] = &world.posts(name)[..] {
+            let waited = second.time.duration_since(first.time);
+            assert!(
+                waited >= SignedDuration::from_secs(50),
+                "{name}: the deadline and the settle gap, not {waited:#}"
+            );
+        }
+    }
+    world.event("done", "Recovered").await;
+    world.event("late", "DuplicateRemoved").await;
+}
