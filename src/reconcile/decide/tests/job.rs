@@ -212,3 +212,33 @@ fn a_source_that_somebody_deletes_meanwhile_is_told_of() {
     assert!(matches!(o.remote, Remote::Listed { .. }));
     assert_eq!(told(&o).reason, Some(Reason::Recovering));
 }
+
+#[test]
+fn without_a_job_a_create_that_never_ends_is_told_too() {
+    let adopted = with(creating(), |o| o.object.status.job_id = None);
+    let creating = in_state(ours("id"), ConfigureStatus::Creating);
+    let o = listing(later(adopted, seconds(3599)), std::slice::from_ref(&creating));
+    assert_eq!(told(&o).reason, Some(Reason::Creating));
+    let o = listing(later(o, seconds(1)), std::slice::from_ref(&creating));
+    assert_eq!(
+        (told(&o).reason, told(&o).keeps_lane),
+        (Some(Reason::JobTimedOut), false)
+    );
+    assert_eq!(
+        told(&listing(later(o, seconds(600)), &[ours("id")])).reason,
+        Some(Reason::Available)
+    );
+}
+
+#[test]
+fn a_source_that_was_never_healthy_may_still_be_a_failed_create() {
+    let pending = in_state(ours("id"), ConfigureStatus::PendingReboot);
+    let o = published(listing(job(creating(), JobState::Succeeded), &[pending]));
+    assert_eq!(o.object.status.conditions[0].reason, Reason::RebootRequired);
+    // No event turns what was told into something that is not known.
+    let woken = with(later(o.clone(), seconds(1)), |o| o.memory.polled = Some(o.uptime));
+    assert_eq!(told(&woken).reason, Some(Reason::RebootRequired));
+    let failed = in_state(ours("id"), ConfigureStatus::Failed);
+    let o = listing(job(later(o, seconds(600)), JobState::Succeeded), &[failed]);
+    assert_eq!(told(&o).reason, Some(Reason::CreateFailed));
+}

@@ -8,8 +8,8 @@ use crate::api::Reason;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
-    AttemptOutcome, DataSourceType, FailureKind, Item, LanePlace, LastAttempt, Look, Missing, Observation, Plan,
-    Provider, Rank, RetryWait, Step,
+    AttemptOutcome, DataSourceType, DeletionPolicy, FailureKind, Item, LanePlace, LastAttempt, Look, Missing,
+    Observation, Plan, Provider, Rank, RetryWait, Step,
 };
 
 /// An earlier request may take effect for ten minutes more.
@@ -233,4 +233,34 @@ fn a_create_elsewhere_waits_until_the_window_is_closed() {
         let o = listing(later(o, seconds(601)), &[]);
         assert_eq!(look(&o), Look::Lane(Rank::Create));
     }
+}
+
+/// Without the marker, somebody's data source of that name may be what the lost request made: no window closes while it is listed.
+#[test]
+fn without_the_marker_a_namesake_holds_the_deletion() {
+    let mut o = with(deleting(late(observation())), |o| {
+        if let Provider::Ready { marker, .. } = &mut o.provider {
+            *marker = false;
+        }
+    });
+    for _ in 0..3 {
+        o = later(o, seconds(601));
+        assert!(matches!(look(&o), Look::List { .. }));
+        o = published(listing(o, &[foreign("lost")]));
+        assert_eq!(o.object.status.conditions[0].reason, Reason::Ambiguous);
+    }
+    assert!(lets_go(&listing(later(o, seconds(601)), &[])));
+}
+
+#[test]
+fn retain_tells_of_what_may_still_take_effect() {
+    let retained = with(deleting(late(observation())), |o| {
+        o.object.spec.deletion_policy = Some(DeletionPolicy::Retain);
+    });
+    let Step::DropFinalizer { note: Some(note) } = step(&retained) else {
+        panic!("nothing is told");
+    };
+    assert!(note.text.contains("may still take effect"), "{}", note.text);
+    let over = listing(later(retained, seconds(601)), &[]);
+    assert_eq!(step(&over), Step::DropFinalizer { note: None });
 }

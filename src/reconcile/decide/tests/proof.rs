@@ -101,3 +101,30 @@ fn the_end_of_a_surplus_proves_nothing_about_the_recorded_one() {
     let o = listing(job(later(o, seconds(20)), JobState::Succeeded), &[]);
     assert!(!lets_go(&o), "two lists, but within the lag of the create");
 }
+
+/// The cloud accepts delete after delete and goes on listing the data source.
+#[test]
+fn a_deletion_that_drags_on_is_told_and_asked_for_less_and_less() {
+    let mut o = deleting(ready());
+    let mut sent = Vec::new();
+    let began = o.uptime;
+    while o.uptime < began + seconds(4 * 3600) {
+        o = listing(o, &[ours("id")]);
+        if let Plan::Look(Look::Lane(rank)) = decide(&o) {
+            o = in_lane(o, rank);
+            assert!(matches!(step(&o), Step::Delete { .. }));
+            sent.push(o.uptime);
+            o = published(answered(o, Ok(None)));
+        } else {
+            assert!(!told(&o).keeps_lane);
+            o = published(o);
+        }
+        o = later(o, seconds(30));
+    }
+    let gaps: Vec<_> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(
+        gaps.is_sorted() && gaps[0] >= seconds(120) && gaps.last() >= Some(&seconds(600)),
+        "{gaps:?}"
+    );
+    assert_eq!(o.object.status.conditions[0].reason, Reason::JobTimedOut);
+}

@@ -5,9 +5,11 @@ use jiff::SignedDuration;
 use super::builder::*;
 use super::tell::{look, published, step, told};
 use crate::api::Reason;
+use crate::cloud::ConfigureStatus;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    AttemptOutcome, FailureKind, Intent, LastAttempt, Look, Observation, Provider, Rank, Rejection, RetryClass, Step,
+    AttemptOutcome, FailureKind, Intent, LastAttempt, Look, Observation, Provider, Rank, Rejection, RetryClass,
+    SecretVersion, Step,
 };
 
 const SILENCE: FailureKind = FailureKind::UnknownOutcome { answered: false };
@@ -234,4 +236,50 @@ fn what_the_lease_did_not_cover_was_not_sent() {
     let o = later(published(o), seconds(10));
     let o = listing(in_lane(o, crate::reconcile::plan::Rank::Create), &[]);
     assert!(matches!(step(&o), Step::Post { intent, .. } if intent.attempt == "a1"));
+}
+
+/// What was recorded with the request tells what it was made from, not what the object says now.
+#[test]
+fn what_is_found_keeps_the_generation_and_the_secret_of_its_request() {
+    let secret = SecretVersion {
+        uid: "s".to_owned(),
+        resource_version: "1".to_owned(),
+    };
+    let request = Intent {
+        secret: Some(secret.clone()),
+        ..intent("a1")
+    };
+    let o = with(sent(request, SILENCE), |o| o.object.generation = 2);
+    let failed = in_state(ours("found"), ConfigureStatus::Failed);
+    let told = told(&listing(o, &[failed]));
+    let operation = told.status.operation.expect("failed");
+    assert_eq!((told.reason, operation.generation), (Some(Reason::CreateFailed), 1));
+    assert_eq!(told.status.secret, Some(secret));
+}
+
+/// The list lags behind an earlier request of the object's own, which nobody answered.
+#[test]
+fn ones_own_name_is_not_somebody_elses() {
+    let exists = FailureKind::Rejected {
+        reason: Rejection::Exists,
+    };
+    let lost = |o| {
+        with(o, |o: &mut Observation| {
+            o.object.status.last_attempt = Some(LastAttempt {
+                id: "a0".to_owned(),
+                outcome: AttemptOutcome::Absent,
+                late_until: Some(o.now + SignedDuration::from_mins(10)),
+            });
+        })
+    };
+    let o = lost(posted(exists.clone()));
+    assert!(matches!(look(&o), Look::List { .. }));
+    let told_of = told(&listing(o.clone(), &[]));
+    assert_eq!(told_of.reason, Some(Reason::Recovering));
+    assert!(told_of.wait.is_some_and(|wait| wait <= seconds(30)));
+    assert_eq!(
+        told(&listing(o, &[foreign("theirs")])).reason,
+        Some(Reason::AlreadyExists)
+    );
+    assert_eq!(told(&listing(posted(exists), &[])).reason, Some(Reason::AlreadyExists));
 }
