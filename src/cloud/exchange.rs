@@ -178,7 +178,7 @@ impl Session {
         if pass.is_void() {
             return Err(held_back().into());
         }
-        if operation.is_write() && !self.config.fence.covers_write(limit) {
+        if operation.is_write() && !self.config.fence.covers_write(most) {
             return Err(fenced().into());
         }
         let started = Instant::now();

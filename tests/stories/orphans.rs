@@ -1,8 +1,8 @@
 //! Objects that vanish without their finalizer: what they leave behind in the cloud is told, or removed if that is still safe.
 
 use dws_operator::api::data_source::DeletionPolicy;
-use dws_operator::api::names;
-use dws_simulator::{Call, LogEntry};
+use dws_operator::api::{DwsDataSource, Reason, names};
+use dws_simulator::{Call, JobOutcome, LogEntry, NameSettings};
 use dws_testbed::{Action, Api, Call as Passed, Rule, Stage};
 use serde_json::json;
 
@@ -130,6 +130,45 @@ async fn what_was_created_and_never_recorded_is_deleted() {
     assert_eq!(orphaned(&world, "lake").await, 1);
     assert_eq!(world.cloud.sources(&cluster(0)), []);
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (2, 1));
+}
+
+/// An object is removed by force while a pass over it waits for the cloud: that pass takes no place in the lane which nobody would give back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_holds_nobody_up() {
+    let world = World::new("orphans").await;
+    world.with_provider().await;
+    let never = NameSettings {
+        create_outcome: Some(JobOutcome::Never),
+        ..NameSettings::default()
+    };
+    world
+        .cloud
+        .update_settings(|settings| drop(settings.by_name.insert("lake".to_owned(), never)));
+    // A status that is written would tell the pass that the object is gone.
+    let _operator = world.operator_with(&["--progress-interval=1h"]).start().await;
+    world.create(&obs("lake")).await;
+    let has_job = |object: &DwsDataSource| object.status.as_ref().is_some_and(|status| status.job_id.is_some());
+    let job = world
+        .until("lake", "its job", has_job)
+        .await
+        .status
+        .unwrap()
+        .job_id
+        .unwrap();
+    let is_look = |call: &Passed| call.is(Api::Cloud, "GET", "/job/");
+    let mut look = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Applied, Action::Hold, is_look));
+    look.reached(SOON).await;
+    force_delete(&world, "lake").await;
+    world.gone("lake").await;
+    // That a namesake gets its turn to say so shows that the operator knows.
+    world.create(&obs("next")).await;
+    world.reconciling("next", Reason::Retrying).await;
+    look.release();
+    assert!(world.cloud.end_job(&job, JobOutcome::Success));
+    world.ready("next").await;
 }
 
 /// Deleted and created again under the same name at once: two objects with a life of their own each.

@@ -143,19 +143,18 @@ fn exists(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
             ..
         }
     );
-    let is_open = !is_seen && (o.late() || matches!(o.remote, Remote::Failed { .. }));
-    if !is_open {
+    let is_unlisted = matches!(o.remote, Remote::Failed { .. });
+    if is_seen || !(o.late() || is_unlisted) {
         return rejected(o, intent, failure);
     }
-    let again = Failure {
-        kind: FailureKind::RetryAfter {
+    let mut failure = failure.clone();
+    if is_unlisted {
+        failure.kind = FailureKind::RetryAfter {
             wait: RetryWait::Transient,
             delay: None,
-        },
-        ..failure.clone()
-    };
-    let draft = closed(o, intent);
-    let (draft, wait) = trouble::report(o, draft, &again);
+        };
+    }
+    let (draft, wait) = trouble::report(o, closed(o, intent), &failure);
     draft.reconciling(Reason::Recovering, TAKEN).wait(wait)
 }
 
