@@ -154,7 +154,9 @@ fn exists(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
             delay: None,
         };
     }
-    let (draft, wait) = trouble::report(o, closed(o, intent), &failure);
+    let retry = trouble::retry(o, &failure);
+    let wait = trouble::next_look(o, &retry);
+    let draft = closed(o, intent).edit(|status| status.retry = Some(retry));
     draft.reconciling(Reason::Recovering, TAKEN).wait(wait)
 }
 
