@@ -1,8 +1,8 @@
 //! Of several objects with the same DWS cluster and name, one holds the name; the others say whose it is.
 
 use dws_operator::api::{DwsDataSource, DwsProvider, Reason};
-use dws_simulator::{Call, JobOutcome, NameSettings};
-use dws_testbed::{ControlPlane, TestNamespace, wait};
+use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
+use dws_testbed::{Action, Api as Side, Call as Passed, ControlPlane, Rule, Stage, TestNamespace, wait};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
@@ -42,6 +42,77 @@ async fn the_second_object_with_a_name_names_the_holder_and_never_deletes() {
     for n in 0..2 {
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
     }
+}
+
+/// Two objects with one name wait for their turn in the same lane, also over a restart: whoever came first gets the name.
+#[tokio::test(flavor = "multi_thread")]
+async fn among_those_who_wait_the_first_one_gets_the_name() {
+    let world = World::new("claims-order").await;
+    world.with_provider().await;
+    let never = NameSettings {
+        create_outcome: Some(JobOutcome::Never),
+        ..NameSettings::default()
+    };
+    world
+        .cloud
+        .update_settings(|settings| drop(settings.by_name.insert("running".to_owned(), never)));
+    let mut operator = world.operator().start().await;
+    for (n, is_restarted) in [false, true].into_iter().enumerate() {
+        world.create(&named(n, &format!("running-{n}"), "running")).await;
+        let has_job = |object: &DwsDataSource| object.status.as_ref().is_some_and(|status| status.job_id.is_some());
+        let running = world.until(&format!("running-{n}"), "its job", has_job).await;
+        // By name, the second one would be first.
+        let (first, second) = (format!("z-first-{n}"), format!("a-second-{n}"));
+        let created = world.create(&named(n, &first, "lake")).await;
+        world.reconciling(&first, Reason::Creating).await;
+        let created = created.metadata.creation_timestamp.unwrap();
+        // Kubernetes tells the time of a creation in whole seconds.
+        let next = created.0 + jiff::SignedDuration::from_secs(1);
+        wait::until(SOON, "the next second", async || {
+            (jiff::Timestamp::now() >= next).then_some(())
+        })
+        .await;
+        world.create(&named(n, &second, "LAKE")).await;
+        if is_restarted {
+            operator.kill().await;
+            operator.restart().await;
+        }
+        let told = message(&world.stalled(&second, Reason::DuplicateOwner).await);
+        assert!(told.contains(&first), "{told}");
+        let job = running.status.unwrap().job_id.unwrap();
+        assert!(world.cloud.end_job(&job, JobOutcome::Success));
+        world.ready(&first).await;
+        world.stalled(&second, Reason::DuplicateOwner).await;
+        assert_eq!((world.posts("lake").len(), world.posts("LAKE").len()), (n + 1, 0));
+    }
+}
+
+/// A create that is under way holds the name before the cloud has answered; one that is refused gives it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_under_way_holds_the_name_and_a_refused_one_gives_it_up() {
+    let world = World::new("claims-open").await;
+    world.with_provider().await;
+    let _operator = world
+        .operator_with(&["--write-deadline=20s", "--lease=40s"])
+        .start()
+        .await;
+    let refused = Answer::error(400, "DWS.5130", "The agency does not exist.");
+    world.cloud.add_fault(Fault::on(Call::Create, refused).times(1));
+    let is_create = |call: &Passed| call.is(Side::Cloud, "POST", "/ext-data-sources");
+    let held = Rule::new(Stage::Applied, Action::Hold, is_create);
+    let mut held = world.namespace.proxy().on(held);
+    world.create(&named(0, "first", "lake")).await;
+    held.reached(SOON).await;
+    world.create(&named(0, "second", "Lake")).await;
+    let told = message(&world.stalled("second", Reason::DuplicateOwner).await);
+    assert!(told.contains("/first "), "{told}");
+    assert_eq!(world.calls(Call::Create).len(), 1);
+    held.release();
+    world.stalled("first", Reason::InvalidSpec).await;
+    world.ready("second").await;
+    let told = message(&world.stalled("first", Reason::InvalidSpec).await);
+    assert!(told.contains("DWS.5130"), "{told}");
+    assert_eq!(world.effective(Call::Create), 1);
 }
 
 /// While the holder is being deleted the other waits for it, and then is created.

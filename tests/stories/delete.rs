@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::world::{World, cluster, mrs, obs, on_cluster};
+use crate::world::{World, cluster, message, mrs, obs, on_cluster};
 
 /// What was never created needs no Secret, no provider and no cloud to go.
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +82,7 @@ async fn no_answer_to_a_delete_loses_the_data_source() {
             false,
         ),
         ("missing", Answer::error(404, "DWS.0015", "Not found."), false),
+        ("gone", Answer::error(404, "DWS.0015", "Not found."), true),
     ];
     // Each case has a cluster of its own: the faults of one must not hit another.
     for (n, (_, answer, applied)) in cases.iter().cloned().enumerate() {
@@ -97,6 +98,24 @@ async fn no_answer_to_a_delete_loses_the_data_source() {
         assert_eq!(world.cloud.sources(&cluster(n)), [], "{name}");
     }))
     .await;
+}
+
+/// What somebody else has deleted already is not deleted again, and its object goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_already_costs_no_delete() {
+    let world = World::new("delete").await;
+    world.with_provider().await;
+    let _operator = world.operator().start().await;
+    world.create(&on_cluster(0, obs("lake"))).await;
+    let id = world.ready("lake").await.status.unwrap().id.unwrap();
+    assert!(world.cloud.remove_source(&cluster(0), &id));
+    world.delete("lake").await;
+    world.gone("lake").await;
+    world.event("lake", "Deleted").await;
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (1, 0)
+    );
 }
 
 /// A delete job that fails is told and tried again.
@@ -115,11 +134,13 @@ async fn a_failed_delete_job_is_told_and_tried_again() {
         .cloud
         .update_settings(|settings| settings.delete_outcome = outcome);
     world.delete("lake").await;
-    world
-        .until("lake", "the failure is told", |object| {
-            crate::world::message(object).contains("Foreign tables.")
-        })
-        .await;
+    let failed = world.stalled("lake", Reason::DeleteFailed).await;
+    assert!(message(&failed).contains("Foreign tables."), "{}", message(&failed));
+    let operation = failed.status.unwrap().operation.unwrap();
+    assert_eq!(
+        (operation.failed_code.as_deref(), operation.failed_detail.as_deref()),
+        (Some("DeleteTask-fail:DWS.0114"), Some("Foreign tables."))
+    );
     assert_eq!(world.cloud.sources(&cluster(0)).len(), 1);
     world
         .cloud
