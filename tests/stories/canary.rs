@@ -119,7 +119,7 @@ fn creates_go_wrong(world: &World<'_>, secrets: &Secrets) {
     world.cloud.add_fault(unlisted.cluster(&cluster(1)).times(2));
     let no_login = Fault::on(Call::Token, Answer::error(503, "APIGW.0613", iam));
     world.cloud.add_fault(no_login.times(1));
-    job_fails(world, "failed", Call::Create, password);
+    job_fails(world, "failed", Call::Create, &format!("{password}, {by_key}"));
 }
 
 /// What there is to search now.

@@ -56,7 +56,7 @@ impl Acceptance<'_> {
                 ..Operation::begun(OperationType::Create, self.at, self.intent.generation)
             });
             status.last_attempt = Some(o.ended(&self.intent.attempt, AttemptOutcome::Created, None));
-            status.secret = self.intent.secret.clone();
+            status.secret.clone_from(&self.intent.secret);
             status.observed = None;
             status.retry = None;
             status.reboot_generation = Some(self.intent.generation);
@@ -181,7 +181,7 @@ fn unknown(o: &Observation, intent: &Intent, failure: &Failure, answered: bool) 
     {
         return plan;
     }
-    let draft = Draft::new(o).edit(|status| status.secret = intent.secret.clone());
+    let draft = Draft::new(o).edit(|status| status.secret.clone_from(&intent.secret));
     let (draft, wait) = trouble::report(o, draft, failure);
     let settle = match o.memory.attempt.as_ref().map(|attempt| attempt.state) {
         Some(AttemptState::Unknown { settled_from, .. }) if !answered => settled_from.saturating_sub(o.uptime),
