@@ -15,6 +15,8 @@
 #[path = "stories/world/mod.rs"]
 mod world;
 
+#[path = "stories/alone.rs"]
+mod alone;
 #[path = "stories/breaker.rs"]
 mod breaker;
 #[path = "stories/brownfield.rs"]

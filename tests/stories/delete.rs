@@ -181,6 +181,30 @@ async fn a_deletion_outlives_cluster_secret_and_provider() {
     assert_eq!(world.cloud.sources(&cluster(1)), []);
 }
 
+/// A process that never knew the credentials says what it waits for, and ends the deletion when they are back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_without_its_provider_waits_for_it_after_a_restart() {
+    let world = World::new("delete").await;
+    world.with_provider().await;
+    let mut operator = world.operator().start().await;
+    world.create(&on_cluster(0, obs("lake"))).await;
+    world.ready("lake").await;
+    operator.kill().await;
+    let parameters = DeleteParams::default();
+    let secret = world.api::<Secret>().delete("dws-access-key", &parameters).await;
+    secret.expect("the Secret exists");
+    let provider = world.api::<DwsProvider>().delete("default", &parameters).await;
+    provider.expect("the provider exists");
+    world.delete("lake").await;
+    operator.restart().await;
+    let waiting = world.reconciling("lake", Reason::WaitingForProvider).await;
+    assert!(waiting.metadata.finalizers.is_some());
+    assert_eq!(world.calls(Call::Delete), []);
+    world.with_provider().await;
+    world.gone("lake").await;
+    assert_eq!(world.cloud.sources(&cluster(0)), []);
+}
+
 /// A deletion during the create job waits for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_waits_for_the_create_job() {
