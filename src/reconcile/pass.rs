@@ -117,8 +117,8 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                         "the decisions about this object do not end"
                     );
                     ctx.lanes.leave(&member);
-                    let wait = ctx.timings.stalled_recheck;
-                    (Action::requeue(wait), ReconcileResult::Error)
+                    confess(ctx, &pass.object).await;
+                    (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
                 }
             }
         }
