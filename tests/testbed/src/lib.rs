@@ -46,6 +46,7 @@ pub use kstatus::{Kstatus, kstatus};
 pub use kubectl::Kubectl;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorBuilder};
+pub use programs::kubernetes as kubernetes_program;
 pub use proxy::{Action, Api, Call, Fate, Hit, Proxy, Rule, Stage};
 pub use rbac::Scope;
 pub use recorder::StatusRecorder;

@@ -24,7 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Subcommands {
-    /// Starts a control plane, runs a command that finds it in its environment, and exits as the command did.
+    /// Runs a command with a control plane in its environment, and exits as the command did. The control plane is the one of
+    /// `TEST_KUBECONFIG` if that is set, else one that is started and ends with the command.
     Run {
         /// The command and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -76,7 +77,7 @@ async fn run(command: &[String]) -> Result<ExitCode> {
     // A terminal sends Ctrl-C to the command as well; this process has to outlive it.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let plane = tokio::select! {
-        plane = ControlPlane::try_start() => plane.context("starting a control plane")?,
+        plane = ControlPlane::given_or_started() => plane?,
         _ = terminate.recv() => return Ok(ExitCode::FAILURE),
         _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
     };
@@ -131,9 +132,12 @@ async fn control_plane(dir: &Path, exit_with_stdin: bool) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     let kubeconfig = dir.join("kubeconfig");
     plane.write_kubeconfig(&kubeconfig)?;
+    // A folder of one's own programs need not hold kubectl.
+    let kubectl = dws_testbed::kubernetes_program("kubectl")
+        .map_or_else(|_| "kubectl".to_owned(), |program| program.display().to_string());
     let usage = format!(
-        "The control plane is ready: {}\n  export KUBECONFIG={}\n  kubectl get crds        (kubectl is at \
-         .cache/bin/kubectl)\nCtrl-C stops it and discards its data.\n",
+        "The control plane is ready: {}\n  export KUBECONFIG={}\n  {kubectl} get crds\nCtrl-C stops it and discards its \
+         data.\n",
         plane.server(),
         std::path::absolute(&kubeconfig)?.display()
     );

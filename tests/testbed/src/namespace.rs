@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 use serde_json::json;
@@ -15,12 +14,10 @@ use crate::audit::{AuditLog, Request};
 use crate::cleanup::clean;
 use crate::kubeconfig::Access;
 use crate::rbac::{self, Scope};
-use crate::{ControlPlane, Kubectl, Proxy, StatusRecorder, background, manifests};
+use crate::{AUDIT_LOG_VARIABLE, ControlPlane, Kubectl, Proxy, StatusRecorder, background, manifests};
 
 /// The operator's ServiceAccount in every namespace.
 const SERVICE_ACCOUNT: &str = "dws-operator";
-/// How long the operator's token is valid: longer than any story.
-const TOKEN_SECONDS: i64 = 6 * 60 * 60;
 
 /// A story's namespace. When it is dropped, its objects are removed, and every status that the operator wrote is held against
 /// the rules, unless the story has failed already.
@@ -32,7 +29,7 @@ pub struct TestNamespace<'p> {
     scope: Scope,
     token: String,
     admin: Client,
-    audit: AuditLog,
+    audit: Option<AuditLog>,
     proxy: Proxy,
     recorder: StatusRecorder,
 }
@@ -93,7 +90,9 @@ impl<'p> TestNamespace<'p> {
         }
         let watched = (scope == Scope::Namespaced).then(|| name.to_owned());
         let recorder = StatusRecorder::start(plane.config(), watched).await?;
-        let token = token(&admin, home).await.context("the operator's token")?;
+        let token = rbac::token(&admin, home, SERVICE_ACCOUNT)
+            .await
+            .context("the operator's token")?;
         let this = Self {
             plane,
             name: name.to_owned(),
@@ -101,7 +100,7 @@ impl<'p> TestNamespace<'p> {
             scope,
             token,
             admin,
-            audit: plane.audit(),
+            audit: plane.audit()?,
             proxy: Proxy::start(plane),
             recorder,
         };
@@ -195,7 +194,7 @@ impl<'p> TestNamespace<'p> {
     /// All writes of the operator so far, in the order of their answers.
     ///
     /// # Panics
-    /// If the audit log cannot be read.
+    /// If the audit log cannot be read, or is not known.
     pub async fn operator_writes(&self) -> Vec<Request> {
         let mut requests = self.operator_requests().await;
         requests.retain(Request::is_write);
@@ -205,10 +204,13 @@ impl<'p> TestNamespace<'p> {
     /// All requests of the operator so far, and of others that used its identity, in the order of their answers.
     ///
     /// # Panics
-    /// If the audit log cannot be read.
+    /// If the audit log cannot be read, or is not known.
     pub async fn operator_requests(&self) -> Vec<Request> {
         let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", self.home);
-        self.audit.requests(|request| request.user == user).await
+        let audit = self.audit.as_ref().unwrap_or_else(|| {
+            panic!("requests are counted in the audit log of the control plane, and {AUDIT_LOG_VARIABLE} is not set")
+        });
+        audit.requests(|request| request.user == user).await
     }
 
     /// How the operator reaches the apiserver through `proxy`.
@@ -280,21 +282,4 @@ impl Drop for TestNamespace<'_> {
 /// A name that no other namespace has.
 fn unique(hint: &str) -> String {
     format!("{hint}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8])
-}
-
-/// A token of the operator's ServiceAccount in its namespace.
-async fn token(admin: &Client, namespace: &str) -> Result<String> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
-    let spec = TokenRequestSpec {
-        expiration_seconds: Some(TOKEN_SECONDS),
-        ..TokenRequestSpec::default()
-    };
-    let request = TokenRequest {
-        spec,
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request)
-        .await?;
-    Ok(answer.status.context("an answer without a token")?.token)
 }

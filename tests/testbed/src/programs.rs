@@ -12,9 +12,24 @@ pub(crate) fn workspace() -> &'static Path {
         .expect("the crate lies two folders below the workspace")
 }
 
+/// Names the folder of `etcd`, `kube-apiserver` and `kubectl`, if they are not the ones of `tools/build`.
+pub(crate) const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
+
+/// The path in a variable of the environment; an empty one counts as none, as it does in a shell script.
+///
+/// It is made absolute because Cargo runs each test in its package's folder.
+pub(crate) fn path_in(variable: &str) -> Result<Option<PathBuf>> {
+    let path = std::env::var_os(variable).filter(|path| !path.is_empty());
+    path.map(|path| std::path::absolute(path).with_context(|| format!("the path in {variable}")))
+        .transpose()
+}
+
 /// `etcd`, `kube-apiserver` or `kubectl`: from the folder in `KUBEBUILDER_ASSETS`, else as `tools/build` left it.
-pub(crate) fn kubernetes(name: &str) -> Result<PathBuf> {
-    let folder = std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| workspace().join(".cache/bin"), PathBuf::from);
+///
+/// # Errors
+/// If it is not there.
+pub fn kubernetes(name: &str) -> Result<PathBuf> {
+    let folder = path_in(ASSETS_VARIABLE)?.unwrap_or_else(|| workspace().join(".cache/bin"));
     let program = folder.join(name);
     ensure!(
         program.is_file(),

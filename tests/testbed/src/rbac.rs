@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 
@@ -12,6 +14,9 @@ use crate::wait;
 
 /// How long the apiserver may take to notice new rights.
 const RIGHTS: Duration = Duration::from_secs(20);
+
+/// How long a token is valid: longer than any story.
+const TOKEN_SECONDS: i64 = 6 * 60 * 60;
 
 /// The folder for an operator that serves all namespaces; its ClusterRoles are installed once, as they are.
 pub(crate) const CLUSTER_WIDE: &str = "deploy/rbac";
@@ -86,6 +91,23 @@ fn settle(object: &mut DynamicObject, namespace: &str, home: &str) -> Result<()>
         subject["namespace"] = home.into();
     }
     Ok(())
+}
+
+/// A token of a ServiceAccount.
+pub(crate) async fn token(admin: &Client, namespace: &str, account: &str) -> Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
+    let spec = TokenRequestSpec {
+        expiration_seconds: Some(TOKEN_SECONDS),
+        ..TokenRequestSpec::default()
+    };
+    let request = TokenRequest {
+        spec,
+        ..TokenRequest::default()
+    };
+    let answer = accounts
+        .create_token_request(account, &PostParams::default(), &request)
+        .await?;
+    Ok(answer.status.context("an answer without a token")?.token)
 }
 
 #[cfg(test)]

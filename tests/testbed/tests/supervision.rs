@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use dws_testbed::KUBECONFIG_VARIABLE;
 use dws_testbed::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -14,9 +15,16 @@ use tokio::process::{Child, Command};
 const READY: Duration = Duration::from_mins(2);
 const GONE: Duration = Duration::from_secs(30);
 
+const DEFINITIONS: &str = "\
+customresourcedefinition.apiextensions.k8s.io/clusterdwsproviders.dws.huaweicloud.com
+customresourcedefinition.apiextensions.k8s.io/dwsdatasources.dws.huaweicloud.com
+customresourcedefinition.apiextensions.k8s.io/dwsproviders.dws.huaweicloud.com
+";
+
 fn testbed() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dws-testbed"));
-    command.kill_on_drop(true);
+    // The shared control plane would be joined: nothing would be started.
+    command.kill_on_drop(true).env_remove(KUBECONFIG_VARIABLE);
     command
 }
 
@@ -39,6 +47,21 @@ async fn control_plane(dir: &Path) -> Child {
         "the first line says so"
     );
     child
+}
+
+/// The CRDs that `kubectl` finds with a kubeconfig.
+async fn definitions(kubeconfig: &Path) -> String {
+    let output = Command::new(dws_testbed::kubernetes_program("kubectl").unwrap())
+        .args(["get", "crd", "--output=name", "--kubeconfig"])
+        .arg(kubeconfig)
+        // Another control plane may have had the same port.
+        .arg("--cache-dir")
+        .arg(kubeconfig.with_file_name("cache"))
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// All processes below `pid`, by their command lines.
@@ -104,11 +127,12 @@ async fn ended(child: &mut Child) -> ExitStatus {
 #[tokio::test]
 async fn a_control_plane_ends_with_its_owner_however_that_ends() {
     let dir = tempfile::tempdir().unwrap();
-    for signal in [Some(Signal::KILL), Some(Signal::TERM), None] {
+    for signal in [Some(Signal::KILL), Some(Signal::TERM), Some(Signal::INT), None] {
         let mut child = control_plane(dir.path()).await;
         let kubeconfig = dir.path().join("kubeconfig");
         let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&kubeconfig).unwrap());
         assert_eq!(mode & 0o777, 0o600, "the kubeconfig is private");
+        assert_eq!(definitions(&kubeconfig).await, DEFINITIONS, "it serves the CRDs");
         let pid = child.id().unwrap();
         let processes = descendants(pid);
         assert_eq!(

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::audit::AuditLog;
 use crate::kubeconfig::Access;
+use crate::programs;
 use crate::supervisor::Supervisor;
 
 /// Names the kubeconfig of a control plane that is already there.
@@ -56,13 +57,24 @@ impl ControlPlane {
         static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
         SHARED
             .get_or_init(|| async {
-                match std::env::var_os(KUBECONFIG_VARIABLE) {
-                    Some(path) => Self::join(Path::new(&path)).await,
-                    None => Self::try_start().await,
-                }
-                .unwrap_or_else(|error| panic!("the shared control plane: {error:#}"))
+                Self::given_or_started()
+                    .await
+                    .unwrap_or_else(|error| panic!("the shared control plane: {error:#}"))
             })
             .await
+    }
+
+    /// The control plane of `TEST_KUBECONFIG`; if that is not set, one that is started here.
+    ///
+    /// # Errors
+    /// If the one that was given cannot be used, or none can be started.
+    pub async fn given_or_started() -> Result<Self> {
+        match programs::path_in(KUBECONFIG_VARIABLE)? {
+            Some(kubeconfig) => Self::join(&kubeconfig)
+                .await
+                .with_context(|| format!("the control plane of {KUBECONFIG_VARIABLE}")),
+            None => Self::try_start().await.context("starting a control plane"),
+        }
     }
 
     /// Starts a control plane of its own, for a story that breaks one or needs two.
@@ -99,8 +111,8 @@ impl ControlPlane {
         let file = Kubeconfig::read_from(kubeconfig).with_context(|| format!("reading {}", kubeconfig.display()))?;
         let plane = Self {
             config: Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?,
-            audit_log: std::env::var_os(AUDIT_LOG_VARIABLE).map(PathBuf::from),
-            etcd: std::env::var(ETCD_VARIABLE).ok(),
+            audit_log: programs::path_in(AUDIT_LOG_VARIABLE)?,
+            etcd: std::env::var(ETCD_VARIABLE).ok().filter(|url| !url.is_empty()),
             kubeconfig: kubeconfig.to_owned(),
             own: None,
         };
@@ -122,18 +134,12 @@ impl ControlPlane {
         Ok(Client::try_from(self.config.clone())?)
     }
 
-    /// The audit log from now on.
-    ///
-    /// # Panics
-    /// If the control plane was given by `TEST_KUBECONFIG` without `TEST_AUDIT_LOG`.
-    #[must_use]
-    pub fn audit(&self) -> AuditLog {
-        let path = self
-            .audit_log
-            .as_deref()
-            .unwrap_or_else(|| panic!("{AUDIT_LOG_VARIABLE} is not set"));
-        AuditLog::from_now(path, self.config.clone())
-            .unwrap_or_else(|error| panic!("the audit log {}: {error:#}", path.display()))
+    /// The audit log from now on; none if the control plane was given by `TEST_KUBECONFIG` without `TEST_AUDIT_LOG`.
+    pub(crate) fn audit(&self) -> Result<Option<AuditLog>> {
+        let from_now = |path: &PathBuf| {
+            AuditLog::from_now(path, self.config.clone()).with_context(|| format!("the audit log {}", path.display()))
+        };
+        self.audit_log.as_ref().map(from_now).transpose()
     }
 
     /// etcd's URL.
@@ -147,18 +153,28 @@ impl ControlPlane {
             .unwrap_or_else(|| panic!("{ETCD_VARIABLE} is not set"))
     }
 
-    /// The environment through which other processes join this control plane.
+    /// The environment through which other processes, wherever they run, join this control plane.
     ///
     /// # Errors
-    /// If it was not started by this process.
+    /// If a path is not UTF-8, or cannot be made absolute.
     pub fn environment(&self) -> Result<BTreeMap<&'static str, String>> {
-        ensure!(self.own.is_some(), "the control plane is somebody else's");
-        let audit_log = self.audit_log.as_ref().context("the control plane has no audit log")?;
-        Ok(BTreeMap::from([
-            (KUBECONFIG_VARIABLE, self.kubeconfig.display().to_string()),
-            (AUDIT_LOG_VARIABLE, audit_log.display().to_string()),
-            (ETCD_VARIABLE, self.etcd().to_owned()),
-        ]))
+        let paths = [
+            (KUBECONFIG_VARIABLE, Some(self.kubeconfig.clone())),
+            (AUDIT_LOG_VARIABLE, self.audit_log.clone()),
+            // Stories that break a control plane start their own.
+            (programs::ASSETS_VARIABLE, programs::path_in(programs::ASSETS_VARIABLE)?),
+        ];
+        let mut environment = BTreeMap::new();
+        for (variable, path) in paths {
+            if let Some(path) = path {
+                let path = path
+                    .to_str()
+                    .with_context(|| format!("{} is not UTF-8", path.display()))?;
+                environment.insert(variable, path.to_owned());
+            }
+        }
+        environment.extend(self.etcd.clone().map(|url| (ETCD_VARIABLE, url)));
+        Ok(environment)
     }
 
     /// Writes the administrator's kubeconfig to a file that only its owner can read.
