@@ -81,6 +81,8 @@ mod observability;
 mod orphans;
 #[path = "stories/pages.rs"]
 mod pages;
+#[path = "stories/partial_lists.rs"]
+mod partial_lists;
 #[path = "stories/passwords.rs"]
 mod passwords;
 #[path = "stories/providers.rs"]

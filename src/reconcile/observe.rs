@@ -14,7 +14,8 @@ use super::claims;
 use super::context::{Context, LaneKey, Member};
 use super::kubernetes::KubernetesError;
 use super::plan::{
-    Coordinates, JobView, LanePlace, Look, Memory, Object, Observation, Password, Provider, Remote, SecretVersion,
+    Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Object, Observation, Password, Provider, Remote,
+    RetryWait, SecretVersion, View,
 };
 use super::providers::Asked;
 use crate::api::data_source::{DataSourceType, DwsDataSource};
@@ -245,7 +246,13 @@ impl Pass {
             Ok(items) => {
                 let mut view = self.observation.ownership().view(&items);
                 self.cut_password_from_view(ctx, &mut view).await;
-                Ok(view)
+                let is_ours = matches!(view, View::Ours { .. } | View::Leaving { ours: true, .. });
+                // What cannot be read may be the one that is looked for.
+                if snapshot.is_whole || is_ours {
+                    Ok(view)
+                } else {
+                    Err(unreadable())
+                }
             }
             Err(failure) => {
                 self.tell(&failure);
@@ -282,6 +289,20 @@ impl Pass {
             }
         }
         self.observation.lane = None;
+    }
+}
+
+/// A list in which something could not be read proves nothing absent.
+fn unreadable() -> Failure {
+    Failure {
+        kind: FailureKind::RetryAfter {
+            wait: RetryWait::Transient,
+            delay: None,
+        },
+        code: None,
+        status: None,
+        message: "the cloud lists a data source without a valid id or name, which may be this one".to_owned(),
+        request_id: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub began: Duration,
     /// The list.
     pub result: Result<Arc<Vec<Item>>, Failure>,
+    /// Whether all that was listed could be read; one that could not may be anybody's.
+    pub is_whole: bool,
 }
 
 /// How long a list is kept that nobody asks for; far longer than any list is news.
@@ -94,6 +96,7 @@ impl Snapshots {
         }
         let snapshot = Snapshot {
             began,
+            is_whole: listing.as_ref().is_ok_and(|listing| listing.dropped == 0),
             result: listing.map(|listing| Arc::new(listing.items)),
         };
         *newest = Some((snapshot.clone(), Arc::downgrade(session)));
