@@ -143,12 +143,17 @@ async fn a_control_plane_ends_with_its_owner_however_that_ends() {
         let folder = data_folder(&processes);
         assert!(folder.exists());
 
-        if let Some(signal) = signal {
+        // Waiting for a child closes its standard input, which would end it whatever the signal did.
+        let stdin = child.stdin.take();
+        let stdin = if let Some(signal) = signal {
             kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+            stdin
         } else {
-            drop(child.stdin.take());
-        }
+            drop(stdin);
+            None
+        };
         let status = ended(&mut child).await;
+        drop(stdin);
         assert_eq!(status.success(), signal != Some(Signal::KILL), "{status}");
         all_gone(&processes, &folder).await;
         assert_eq!(
