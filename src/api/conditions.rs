@@ -200,16 +200,22 @@ mod tests {
         fn fluxs_rules_hold(
             previous in previous(),
             verdict in verdicts(),
-            generation in 1_i64..1000,
+            observed in -1_i64..1000,
+            edits in 0_i64..3,
             second in 0_i64..4_000_000_000,
         ) {
+            let generation = (observed + edits).max(1);
+            let root = observed_generation(Some(observed), &verdict, generation);
             let status = DwsDataSourceStatus {
-                observed_generation: Some(generation),
+                observed_generation: root,
                 conditions: conditions(&previous, &verdict, generation, time(second)),
                 ..DwsDataSourceStatus::default()
             };
             let object = json!({"metadata": {"generation": generation}, "status": status});
             prop_assert_eq!(flux_rules::broken(&object), Vec::<&str>::new());
+            // FAIL0010 is about two statuses: no generation is taken as observed by a verdict that work is under way.
+            let is_reconciling = status.conditions.iter().any(|c| c.type_ == ConditionType::Reconciling);
+            prop_assert!(!is_reconciling || root == Some(observed), "FAIL0010: {object}");
         }
 
         #[test]

@@ -2,12 +2,13 @@
 
 use dws_operator::api::Reason;
 use dws_operator::api::provider::{DwsProvider, SecretRef};
-use dws_simulator::Call;
+use dws_simulator::{Call, DEFAULT_PASSWORD};
+use dws_testbed::{Api as Side, Proxy};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ACCESS_KEY, SECRET_KEY, World, message, obs, provider, secret};
+use crate::world::{ACCESS_KEY, SECRET_KEY, World, message, obs, password_provider, provider, secret};
 
 /// Waits until the object `lake` says this about its provider.
 async fn provider_is_said_to(world: &World<'_>, text: &str) {
@@ -74,4 +75,36 @@ async fn plain_http_needs_its_flag() {
     operator.terminate().await;
     let _operator = world.operator().start().await;
     world.ready("lake").await;
+}
+
+/// IAM is asked at its own endpoint and DWS at its own; the allow-list of domains binds both.
+#[tokio::test(flavor = "multi_thread")]
+async fn iam_has_an_endpoint_of_its_own() {
+    let world = World::new("endpoints-iam").await;
+    let iam = world.namespace.another_proxy();
+    let iam_endpoint = iam.cloud(&world.simulator_url());
+    let mut provider = password_provider(&world.endpoint);
+    provider.spec.access.iam_endpoint = Some("https://iam.example.com".to_owned());
+    world
+        .create(&secret("iam-user", &[("password", DEFAULT_PASSWORD)]))
+        .await;
+    world.create(&provider).await;
+    let _operator = world.operator().start().await;
+    world.create(&obs("lake")).await;
+    provider_is_said_to(&world, "iamEndpoint: ").await;
+    assert!(world.cloud.log().is_empty(), "nothing is sent");
+
+    let patch = Patch::Merge(json!({"spec": {"iamEndpoint": iam_endpoint}}));
+    let providers: Api<DwsProvider> = world.api();
+    let patched = providers.patch("default", &PatchParams::default(), &patch).await;
+    patched.expect("the API server takes the change");
+    world.ready("lake").await;
+    let paths = |proxy: &Proxy| -> Vec<String> {
+        let calls = proxy.calls().into_iter().filter(|call| call.api == Side::Cloud);
+        calls.map(|call| call.path).collect()
+    };
+    let is_iam = |path: &String| path.starts_with("/v3/");
+    let (at_iam, at_dws) = (paths(&iam), paths(world.namespace.proxy()));
+    assert!(!at_iam.is_empty() && at_iam.iter().all(is_iam), "{at_iam:?}");
+    assert!(!at_dws.is_empty() && !at_dws.iter().any(is_iam), "{at_dws:?}");
 }

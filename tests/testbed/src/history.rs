@@ -79,6 +79,9 @@ fn object_violations(versions: &BTreeMap<u64, Version>, lists: &Lists) -> Vec<St
         if kstatus(object) == Kstatus::Current && !is_true(object, "Ready") {
             found.push("kstatus: Current without Ready=True".to_owned());
         }
+        if let (Kstatus::Failed, Some(class)) = (kstatus(object), retried(object)) {
+            found.push(format!("kstatus: Failed while it is retried ({class})"));
+        }
         let is_new_status = previous.is_none_or(|previous| previous["status"] != object["status"]);
         if written.is_some() && is_new_status && !is_untouched(object) {
             found.extend(flux_violations(object));
@@ -108,6 +111,14 @@ fn object_violations(versions: &BTreeMap<u64, Version>, lists: &Lists) -> Vec<St
         own = if written.is_some() { Some(object) } else { own };
     }
     broken
+}
+
+/// What an object is retried for that passes by itself.
+fn retried(object: &Value) -> Option<&str> {
+    let class = object["status"]["retry"]["class"].as_str()?;
+    ["Transient", "Busy", "Throttled", "ClusterMissing"]
+        .contains(&class)
+        .then_some(class)
 }
 
 /// What the operator may not do to a status from one version to the next.
@@ -203,6 +214,12 @@ mod tests {
         let ready = status(1, 1, "True", Some("a"));
         let mut recovering_without_lists = status(1, 1, "False", None);
         recovering_without_lists["conditions"][0]["reason"] = json!("Recovering");
+        let mut failed_while_retried = status(1, 1, "False", Some("a"));
+        failed_while_retried["retry"] = json!({"class": "Transient"});
+        failed_while_retried["conditions"] = json!([
+            {"type": "Ready", "status": "False", "observedGeneration": 1},
+            {"type": "Stalled", "status": "True", "observedGeneration": 1},
+        ]);
         for (what, steps) in [
             (
                 "falls from 1 to -1",
@@ -232,6 +249,7 @@ mod tests {
                 ],
             ),
             ("kstatus", vec![(false, 1, json!({}))]),
+            ("Failed while it is retried", vec![(true, 1, failed_while_retried)]),
             ("FAIL0007", vec![(true, 2, ready.clone())]),
         ] {
             let broken = history(&steps).violations();
