@@ -75,6 +75,8 @@ mod lanes;
 mod lease;
 #[path = "stories/metrics.rs"]
 mod metrics;
+#[path = "stories/namespaces.rs"]
+mod namespaces;
 #[path = "stories/observability.rs"]
 mod observability;
 #[path = "stories/orphans.rs"]

@@ -46,13 +46,19 @@ async fn an_existing_data_source_is_refused_and_never_touched() {
         // A list shows only one type, so that of another type is known by the refusal of its name alone.
         assert!(*object == "typed" || told.contains(&foreign[n]), "{object}: {told}");
     }
-    world.delete("unmarked").await;
-    world.gone("unmarked").await;
+    for object in ["unmarked", "marked", "cased"] {
+        world.delete(object).await;
+        world.gone(object).await;
+    }
     for (n, before) in before.iter().enumerate() {
         assert_eq!(world.cloud.sources(&cluster(n)), *before);
         assert_eq!(world.cloud.restarts(&cluster(n)), 0);
     }
     for (n, (object, ..)) in cases.iter().enumerate().skip(1) {
+        if *object != "typed" {
+            world.create(&on_cluster(n, obs(object))).await;
+            world.stalled(object, Reason::AlreadyExists).await;
+        }
         assert!(world.cloud.remove_source(&cluster(n), &foreign[n]));
         let object = world.ready(object).await;
         let sources = world.cloud.sources(&cluster(n));
