@@ -46,18 +46,18 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     };
     let recorded = |item: &Item| o.object.status.id.as_ref() == Some(&item.id);
     let interval = job::interval(o, operation.started_at);
+    let is_listed = matches!(view, View::Ours { .. });
     let end = match end {
         // Without a job the list alone tells that it goes on and on.
-        End::Unknown { read } if running.late(o) => End::Overdue {
+        End::Unknown { read } if running.late(o) && is_listed => End::Overdue {
             read,
             message: job::overdue(&JobState::Running),
         },
         end => end,
     };
-    let listed = matches!(view, View::Ours { .. });
     Ok(match (end, view) {
         (End::Failed { job, .. }, _) => failed_job(o, job, view)?,
-        (End::Overdue { message, .. }, _) if !ended(view) && (listed || o.object.status.job_id.is_some()) => {
+        (End::Overdue { message, .. }, _) if !ended(view) => {
             let draft = Draft::new(o)
                 .edit(|status| status.retry = None)
                 .stalled(Reason::JobTimedOut, message);

@@ -242,3 +242,19 @@ fn a_source_that_was_never_healthy_may_still_be_a_failed_create() {
     let o = listing(job(later(o, seconds(600)), JobState::Succeeded), &[failed]);
     assert_eq!(told(&o).reason, Some(Reason::CreateFailed));
 }
+
+/// An hour later the cloud has forgotten the job, and the list lacks the data source: the rule for what is gone decides.
+#[test]
+fn what_is_gone_long_after_its_job_is_created_again() {
+    let forgotten = |o: Observation| {
+        let gone = FailureKind::Gone {
+            what: Missing::Something,
+        };
+        with(o, |o| o.note_job("job".to_owned(), Err(failure(gone))))
+    };
+    let o = listing(forgotten(later(creating(), seconds(3700))), &[]);
+    assert_eq!(told(&o).reason, Some(Reason::Creating));
+    let o = listing(forgotten(later(published(o), seconds(60))), &[]);
+    let told = told(&o);
+    assert_eq!((told.status.id, told.notes[0].reason), (None, "ExternallyDeleted"));
+}
