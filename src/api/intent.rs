@@ -8,6 +8,8 @@ pub use super::names::INTENT_ANNOTATION;
 
 /// The most bytes of an annotation that is taken for an intent. The operator writes less than half of it.
 pub const INTENT_MAX_BYTES: usize = 4096;
+/// The most versions of Secrets in [`Intent::earlier_secrets`]; a list of that many may have lost some.
+pub const EARLIER_SECRETS_MAX: usize = 8;
 
 /// What a create was about to do, so that a later process can find out what became of it.
 ///
@@ -48,6 +50,9 @@ pub struct Intent {
     /// The version of the Secret whose password the request carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretVersion>,
+    /// The other versions that earlier requests carried whose effects may still come, at most [`EARLIER_SECRETS_MAX`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_secrets: Vec<SecretVersion>,
 }
 
 /// Why the value of the annotation is no intent. Anybody who may edit the object can write it, so nothing of the value
@@ -66,10 +71,10 @@ impl Intent {
     /// The value of the annotation.
     ///
     /// # Panics
-    /// Never: all fields are strings, numbers, a flag and a timestamp, which JSON can always hold.
+    /// Never: all fields are strings, numbers, flags, timestamps and lists of them, which JSON can always hold.
     #[must_use]
     pub fn to_annotation(&self) -> String {
-        serde_json::to_string(self).expect("strings, numbers, a flag and a timestamp are valid JSON")
+        serde_json::to_string(self).expect("strings, numbers, flags and timestamps are valid JSON")
     }
 
     /// Reads the value of the annotation; whose intent it is remains to be checked by its `uid`.
@@ -113,10 +118,15 @@ mod tests {
             name: "sales_lake".into(),
             reboot: true,
             generation: 2,
-            secret: Some(SecretVersion {
-                uid: "7b0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a".into(),
-                resource_version: "1234".into(),
-            }),
+            secret: Some(secret(0)),
+            earlier_secrets: vec![secret(1)],
+        }
+    }
+
+    fn secret(number: usize) -> SecretVersion {
+        SecretVersion {
+            uid: "7b0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a".into(),
+            resource_version: format!("{}", usize::MAX - number),
         }
     }
 
@@ -133,6 +143,7 @@ mod tests {
             endpoint: format!("https://{}", "e".repeat(247)),
             project_id: "i".repeat(64),
             name: "n".repeat(64),
+            earlier_secrets: (0..EARLIER_SECRETS_MAX).map(secret).collect(),
             ..intent()
         };
         assert!(longest.to_annotation().len() < INTENT_MAX_BYTES / 2);

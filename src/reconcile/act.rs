@@ -120,7 +120,7 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
         (Some(session), Some(guard)) => {
             tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, attempt = intent.attempt,
                 cluster = intent.cluster_id, name = intent.name, reboot = intent.reboot, "creating a data source");
-            pass.note_sent_password();
+            pass.note_sent_password(intent.secret.as_ref());
             let result = session
                 .create(&intent.cluster_id, request, pass.password.as_ref())
                 .await;

@@ -11,14 +11,25 @@ use secrecy::{ExposeSecret, SecretString};
 use super::context::Context;
 use super::observe::Pass;
 use super::plan::{SecretVersion, View};
+use crate::api::intent::EARLIER_SECRETS_MAX;
 use crate::cloud::{Item, Job, JobState, credentials, without_secrets};
+
+/// What is told instead of words that may repeat a password.
+const WITHHELD: &str = "The cloud's words are withheld: they may repeat a password that was sent earlier and is not known any more. See the console.";
+
+/// A password, and the version of the Secret that held it.
+#[derive(Clone)]
+pub struct KnownPassword {
+    version: SecretVersion,
+    password: SecretString,
+}
 
 /// What is known of the passwords that the cloud may repeat.
 enum Known {
     /// All of them.
     Passwords(Vec<SecretString>),
-    /// Nobody can tell what was sent: the Secret of this name does not hold it any more, or cannot be read.
-    Nothing(String),
+    /// Not all of them: no Secret holds them any more, or it cannot be read.
+    Part,
 }
 
 impl Known {
@@ -28,36 +39,29 @@ impl Known {
         }
         *text = match self {
             Known::Passwords(passwords) => without_secrets(text, passwords.iter().map(ExposeSecret::expose_secret)),
-            Known::Nothing(secret) => format!(
-                "The cloud's words are withheld: they may repeat the password, and Secret {secret} does not tell which one was sent. See the console."
-            ),
+            Known::Part => WITHHELD.to_owned(),
         };
     }
 
     /// Of a code, which tells the reader most, at least the bare one stays.
     fn cut_from_code(&self, code: &mut String) {
         match (self, bare_code(code)) {
-            (Known::Nothing(_), Some(bare)) => *code = bare.to_owned(),
+            (Known::Part, Some(bare)) => *code = bare.to_owned(),
             _ => self.cut_from(code),
         }
     }
 }
 
 impl Pass {
-    /// Remembers the password that is about to be sent. An earlier one may belong to a request whose effect is still to come.
-    pub(super) fn note_sent_password(&mut self) {
-        let Some(password) = &self.password else { return };
-        self.sent_passwords
-            .retain(|sent| sent.expose_secret() != password.expose_secret());
-        self.sent_passwords.insert(0, password.clone());
-    }
-
-    /// Forgets all but the last password when no earlier request can have an effect any more.
-    pub(super) fn forget_earlier_passwords(&mut self) {
-        let o = &self.observation;
-        if o.open_attempt().is_none() && !o.late() {
-            self.sent_passwords.truncate(1);
-        }
+    /// Remembers the password that is about to be sent, and some of those before it: an earlier request may have an effect that is still to
+    /// come.
+    pub(super) fn note_sent_password(&mut self, version: Option<&SecretVersion>) {
+        let (Some(password), Some(version)) = (self.password.clone(), version.cloned()) else {
+            return;
+        };
+        self.sent_passwords.retain(|sent| sent.version != version);
+        self.sent_passwords.insert(0, KnownPassword { version, password });
+        self.sent_passwords.truncate(1 + EARLIER_SECRETS_MAX);
     }
 
     /// Takes the password out of a job's code and detail, and out of a state that no document names.
@@ -96,22 +100,29 @@ impl Pass {
         }
     }
 
-    /// None for a data source without a password.
+    /// None if no request ever carried a password.
     async fn known(&self, ctx: &Context) -> Option<Known> {
-        let reference = &self.observation.object.spec.user_pwd.as_ref()?.secret_key_ref;
-        let current = self.current_password(ctx, &reference.name, &reference.key).await;
-        let recorded = self.observation.object.status.secret.as_ref();
-        let is_sent = current.as_ref().is_some_and(|(version, _)| Some(version) == recorded);
-        if self.sent_passwords.is_empty() && !is_sent {
-            return Some(Known::Nothing(reference.name.clone()));
+        let o = &self.observation;
+        let reference = o.object.spec.user_pwd.as_ref().map(|user_pwd| &user_pwd.secret_key_ref);
+        let Some(carried) = o.carried_secrets() else {
+            return Some(Known::Part);
+        };
+        if carried.is_empty() && self.sent_passwords.is_empty() {
+            return reference.map(|_| Known::Part);
         }
-        let current = current.map(|(_, password)| password);
-        Some(Known::Passwords(
-            self.sent_passwords.iter().cloned().chain(current).collect(),
-        ))
+        let mut known = self.sent_passwords.clone();
+        if let Some(reference) = reference {
+            known.extend(self.current_password(ctx, &reference.name, &reference.key).await);
+        }
+        let is_known = |version: &SecretVersion| known.iter().any(|known| known.version == *version);
+        Some(if carried.iter().all(is_known) {
+            Known::Passwords(known.into_iter().map(|known| known.password).collect())
+        } else {
+            Known::Part
+        })
     }
 
-    async fn current_password(&self, ctx: &Context, name: &str, key: &str) -> Option<(SecretVersion, SecretString)> {
+    async fn current_password(&self, ctx: &Context, name: &str, key: &str) -> Option<KnownPassword> {
         let secrets = ctx.kubernetes.within::<Secret>(&self.member.namespace);
         let secret = ctx.kubernetes.call(secrets.get_opt(name)).await.ok()??;
         let version = SecretVersion {
@@ -119,7 +130,7 @@ impl Pass {
             resource_version: secret.resource_version()?,
         };
         let password = credentials::value(&secret.data?, key).ok()?;
-        Some((version, password))
+        Some(KnownPassword { version, password })
     }
 }
 

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use secrecy::SecretString;
-
 use super::abandon::Unrecorded;
+use super::echo::KnownPassword;
 use super::plan::Memory;
 
 /// What is remembered of one object.
@@ -23,7 +22,7 @@ pub struct Remembered {
     /// What decisions read.
     pub memory: Memory,
     /// The passwords that were sent, the last one first.
-    pub sent_passwords: Vec<SecretString>,
+    pub sent_passwords: Vec<KnownPassword>,
     /// What the cloud agreed to create and no status holds yet.
     pub unrecorded: Option<Unrecorded>,
     /// How many calls to Kubernetes failed in a row.

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use super::claims;
 use super::context::{Context, LaneKey, Member};
+use super::echo::KnownPassword;
 use super::kubernetes::KubernetesError;
 use super::plan::{
     Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Object, Observation, Password, Provider, Remote,
@@ -42,7 +43,7 @@ pub struct Pass {
     /// The password; it leaves this struct only with the request that needs it.
     pub password: Option<SecretString>,
     /// The passwords that this process sent for the object, the last one first, to be kept out of what the cloud says later.
-    pub sent_passwords: Vec<SecretString>,
+    pub sent_passwords: Vec<KnownPassword>,
 }
 
 impl Pass {

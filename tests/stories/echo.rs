@@ -1,12 +1,15 @@
 //! The cloud repeats a password in what it says later, when the request that carried it is over: nobody gets to read it.
 
+use std::time::Duration;
+
 use dws_operator::api::Reason;
-use dws_simulator::{Answer, Call, Disconnect, Fault, JobOutcome, NameSettings};
+use dws_operator::api::data_source::DwsDataSourceStatus;
+use dws_simulator::{Answer, Call, Disconnect, Fault, JobOutcome, LogEntry, NameSettings};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{PASSWORD, World, mrs, on_cluster};
+use crate::world::{PASSWORD, SOON, World, mrs, on_cluster};
 
 /// The password of a Secret that was changed after the request.
 const NEXT_PASSWORD: &str = "Mrs-Passw0rd-2";
@@ -22,14 +25,14 @@ fn job_never_ends(world: &World<'_>, name: &str) {
         .update_settings(|all| drop(all.by_name.insert(name.to_owned(), never)));
 }
 
-/// Ends the job of `name`; its `failed_detail` and the record's `fail_reason` repeat the password.
+/// Ends the only job of `name`; its `failed_detail` and the record's `fail_reason` repeat the password.
 fn fail(world: &World<'_>, name: &str, said: &str) {
-    let job = world.posts(name).pop().expect("a create request").job_id;
+    let job = world.posts(name).into_iter().find_map(|post| post.job_id);
     let outcome = JobOutcome::Fail {
         code: format!("{said}:DWS.5172"),
         detail: format!("DWS.5172:The account dws_user with {said} is refused."),
     };
-    assert!(world.cloud.end_job(&job.expect("an accepted one"), outcome));
+    assert!(world.cloud.end_job(&job.expect("a create that took effect"), outcome));
 }
 
 async fn change_password(world: &World<'_>, password: &str) {
@@ -58,20 +61,7 @@ async fn has_job(world: &World<'_>, name: &str) {
 
 /// What the object tells of its failed create: the job's detail, the list's reason, and all of it.
 async fn told(world: &World<'_>, name: &str) -> (String, String, String) {
-    let object = world.stalled(name, Reason::CreateFailed).await;
-    let object = match object.status.as_ref().and_then(|status| status.observed.as_ref()) {
-        Some(_) => object,
-        None => {
-            world
-                .until(name, "the list's reason", |object| {
-                    let observed = object.status.as_ref().and_then(|status| status.observed.as_ref());
-                    observed.is_some_and(|observed| observed.fail_reason.is_some())
-                })
-                .await
-        }
-    };
-    let all = serde_json::to_string(&object).unwrap();
-    let status = object.status.unwrap();
+    let (status, all) = failed(world, name).await;
     (
         status.operation.unwrap().failed_detail.unwrap(),
         status.observed.unwrap().fail_reason.unwrap(),
@@ -79,10 +69,24 @@ async fn told(world: &World<'_>, name: &str) -> (String, String, String) {
     )
 }
 
+/// The status of a failed create, as soon as it holds the list's reason, and all that the object tells.
+async fn failed(world: &World<'_>, name: &str) -> (DwsDataSourceStatus, String) {
+    world.stalled(name, Reason::CreateFailed).await;
+    let object = world
+        .until(name, "the list's reason", |object| {
+            let observed = object.status.as_ref().and_then(|status| status.observed.as_ref());
+            observed.is_some_and(|observed| observed.fail_reason.is_some())
+        })
+        .await;
+    let all = serde_json::to_string(&object).unwrap();
+    (object.status.unwrap(), all)
+}
+
 async fn is_withheld(world: &World<'_>, name: &str) {
-    let (detail, reason, all) = told(world, name).await;
-    for text in [detail, reason] {
-        assert!(text.contains("withheld") && text.contains("mrs-account"), "{text}");
+    let (status, all) = failed(world, name).await;
+    let detail = status.operation.unwrap().failed_detail;
+    for text in detail.into_iter().chain(status.observed.unwrap().fail_reason) {
+        assert!(text.contains("withheld"), "{text}");
     }
     assert!(!all.contains(PASSWORD), "{all}");
 }
@@ -158,4 +162,69 @@ async fn what_may_repeat_a_password_that_nobody_knows_is_withheld() {
     fail(&world, "gone", PASSWORD);
     operator.restart().await;
     is_withheld(&world, "gone").await;
+}
+
+/// The first request takes effect unseen, with one password; the second one, with another, is refused since the name is taken. What the
+/// first one made shows later, and a process that never knew its password withholds the cloud's words about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_an_earlier_process_is_withheld_however_late_it_shows() {
+    let world = hiding("echo-late", Duration::from_secs(15)).await;
+    let mut operator = world.operator_with(&["--list-lag=18s"]).start().await;
+    world.create(&mrs("late")).await;
+    posted(&world, 1).await;
+    operator.kill().await;
+    change_password(&world, NEXT_PASSWORD).await;
+    operator.restart().await;
+    posted(&world, 2).await;
+    fail(&world, "late", PASSWORD);
+    is_withheld(&world, "late").await;
+}
+
+/// The process that sent both passwords cuts out the first one, also when nothing else can come late any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_cut_out_however_late_its_request_shows() {
+    let world = hiding("echo-known", Duration::from_secs(5)).await;
+    let _operator = world.operator_with(&["--list-lag=8s"]).start().await;
+    world.create(&mrs("late")).await;
+    posted(&world, 1).await;
+    change_password(&world, NEXT_PASSWORD).await;
+    posted(&world, 2).await;
+    fail(&world, "late", PASSWORD);
+    let (status, _) = failed(&world, "late").await;
+    let expected = status.observed.unwrap().fail_reason.unwrap();
+    assert!(expected.contains("[redacted]"), "{expected}");
+    let late_until = status.last_attempt.unwrap().late_until;
+    let late_until = late_until.expect("late effects are watched for");
+    let after = |log: &[LogEntry]| {
+        let lists = log
+            .iter()
+            .filter(|entry| entry.call == Call::List && entry.time > late_until);
+        lists.count() >= 3
+    };
+    world.cloud.wait_log(SOON, after).await.expect("it goes on comparing");
+    let (status, all) = failed(&world, "late").await;
+    assert_eq!(status.observed.unwrap().fail_reason, Some(expected));
+    assert!(!all.contains(PASSWORD), "{all}");
+}
+
+/// A cloud whose list lags, and that takes the first create without an answer.
+async fn hiding(hint: &str, list_lag: Duration) -> World<'static> {
+    let world = World::new(hint).await;
+    world.with_provider().await;
+    world.with_password().await;
+    world.cloud.update_settings(|settings| settings.list_lag = list_lag);
+    let hidden = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset)).applied();
+    world.cloud.add_fault(hidden.times(1));
+    job_never_ends(&world, "late");
+    world
+}
+
+/// Waits for this many create requests.
+async fn posted(world: &World<'_>, times: usize) {
+    let is_posted = |log: &[LogEntry]| log.iter().filter(|entry| entry.call == Call::Create).count() >= times;
+    world
+        .cloud
+        .wait_log(SOON, is_posted)
+        .await
+        .expect("the create requests come");
 }

@@ -69,7 +69,7 @@ pub fn failed_create<'a>(o: &Observation, draft: Draft<'a>) -> (Draft<'a>, Durat
     let listed = listed.and_then(|observed| observed.fail_reason.as_deref());
     let code = operation.and_then(|operation| operation.failed_code.as_deref());
     let why = detail.or(listed).or(code.filter(|code| *code != UNKNOWN));
-    let why = why.unwrap_or("the cloud gives no reason");
+    let why = why.unwrap_or("the cloud gives no reason").trim_end_matches('.');
     let message = format!(
         "The cloud failed to create the data source: {why}. Correct the spec or the Secret; the failed record is then removed and the create tried again."
     );

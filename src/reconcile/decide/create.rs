@@ -64,6 +64,7 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         reboot,
         generation: o.object.generation,
         secret: secret.cloned(),
+        earlier_secrets: o.earlier_secrets(secret),
     };
     Ok(Plan::Act(match unsent {
         Some(recorded) if same_request(&recorded, &intent) => Step::Post {
@@ -80,6 +81,7 @@ fn same_request(a: &Intent, b: &Intent) -> bool {
     let strip = |intent: &Intent| Intent {
         attempt: String::new(),
         time: jiff::Timestamp::UNIX_EPOCH,
+        earlier_secrets: Vec::new(),
         ..intent.clone()
     };
     strip(a) == strip(b)

@@ -9,6 +9,7 @@ use super::super::plan::{
     Password, Provider, Remote, SecretVersion, View,
 };
 use crate::api::data_source::{AttemptOutcome, DeletionPolicy};
+use crate::api::intent::EARLIER_SECRETS_MAX;
 use crate::api::{ConditionStatus, ConditionType, Intent};
 
 /// An instant this long after another.
@@ -174,6 +175,33 @@ impl Observation {
             Password::Present { version } | Password::Invalid { version, .. } => Some(version),
             Password::Unknown | Password::Absent | Password::Unreadable { .. } => None,
         }
+    }
+
+    /// The versions of Secrets other than `secret` that earlier requests carried whose effects may still come.
+    pub(super) fn earlier_secrets(&self, secret: Option<&SecretVersion>) -> Vec<SecretVersion> {
+        let Some(last) = self.last_intent().filter(|_| self.late()) else {
+            return Vec::new();
+        };
+        let sent = last.secret.iter().filter(|_| !self.unsent(last));
+        let mut earlier: Vec<_> = Vec::new();
+        for version in sent.chain(&last.earlier_secrets) {
+            if Some(version) != secret && !earlier.contains(version) && earlier.len() < EARLIER_SECRETS_MAX {
+                earlier.push(version.clone());
+            }
+        }
+        earlier
+    }
+
+    /// The versions of Secrets that requests carried whose words may still come; none if they cannot all be told.
+    pub(in super::super) fn carried_secrets(&self) -> Option<Vec<SecretVersion>> {
+        let mut carried: Vec<_> = self.object.status.secret.iter().cloned().collect();
+        if let Some(last) = self.last_intent() {
+            if last.earlier_secrets.len() >= EARLIER_SECRETS_MAX {
+                return None;
+            }
+            carried.extend(last.secret.iter().chain(&last.earlier_secrets).cloned());
+        }
+        Some(carried)
     }
 
     /// Whether the password differs from the one that the last attempt sent.

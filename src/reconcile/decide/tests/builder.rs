@@ -66,6 +66,7 @@ pub fn intent(attempt: &str) -> Intent {
         reboot: false,
         generation: 1,
         secret: None,
+        earlier_secrets: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ mod observations;
 mod proof;
 mod properties;
 mod rivals;
+mod secrets;
 mod tampering;
 mod tell;
 mod unknown;
