@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dws_operator::api::crds;
 use dws_operator::check;
+use dws_operator::reconcile::decide;
 use dws_operator::reconcile::setup::{self, Process};
 use dws_operator::runtime::clock::Clock;
 use dws_operator::runtime::connection::Connection;
@@ -115,6 +116,7 @@ async fn serve(
             identity,
             namespace,
             leadership: leadership.clone(),
+            decide: decide::decide,
             metrics,
             health,
             shutdown: stop.clone(),

@@ -83,6 +83,8 @@ mod observability;
 mod orphans;
 #[path = "stories/pages.rs"]
 mod pages;
+#[path = "stories/panics.rs"]
+mod panics;
 #[path = "stories/partial_lists.rs"]
 mod partial_lists;
 #[path = "stories/passwords.rs"]

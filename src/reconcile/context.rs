@@ -9,6 +9,7 @@ use super::claims::Claims;
 use super::events::Events;
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
+use super::plan::{Observation, Plan};
 use super::providers::Providers;
 use super::snapshots::Snapshots;
 use super::wakes::Wakes;
@@ -50,6 +51,9 @@ impl From<&Coordinates> for LaneKey {
     }
 }
 
+/// The stage between observe and act.
+pub type Decide = fn(&Observation) -> Plan;
+
 /// What the stages share.
 pub struct Context {
     /// The Kubernetes API.
@@ -64,6 +68,8 @@ pub struct Context {
     pub identity: String,
     /// Whether this process may write.
     pub leadership: Leadership,
+    /// What decides.
+    pub decide: Decide,
     /// The providers and their sessions.
     pub providers: Arc<Providers>,
     /// The lists of the cloud.

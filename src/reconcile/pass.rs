@@ -12,7 +12,6 @@ use super::abandon::Unrecorded;
 use super::act::{self, Acted};
 use super::claims;
 use super::context::{Context, Member};
-use super::decide::decide;
 use super::kubernetes::KubernetesError;
 use super::memories::{Remembered, Slot};
 use super::observe::Pass;
@@ -116,8 +115,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                         "the decisions about this object do not end"
                     );
                     ctx.lanes.leave(&member);
-                    confess(ctx, &pass.object).await;
-                    (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
+                    confess(ctx, &pass.object).await
                 }
             }
         }
@@ -127,8 +125,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
             // What this process knew may be half of the truth: the next pass starts from what is written down.
             remembered.memory = Memory::default();
             ctx.lanes.leave(&member);
-            confess(ctx, &pass.object).await;
-            (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
+            confess(ctx, &pass.object).await
         }
     }
 }
@@ -148,7 +145,7 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
     let generation = pass.observation.object.generation;
     for _ in 0..TURNS_MAX {
         pass.tick(ctx);
-        let plan = decide(&pass.observation);
+        let plan = (ctx.decide)(&pass.observation);
         tracing::debug!(
             namespace = pass.member.namespace,
             name = pass.member.name,
@@ -234,15 +231,21 @@ fn kubernetes_wait(uid: &str, remembered: &mut Remembered) -> Duration {
     )
 }
 
-/// Tells the user of a bug.
-async fn confess(ctx: &Context, object: &DwsDataSource) {
+/// Tells the user of a defect; the next look is as far off as with anything that does not end by itself.
+async fn confess(ctx: &Context, object: &DwsDataSource) -> (Action, ReconcileResult) {
+    let wait = ctx.timings.stalled_recheck;
     let generation = object.metadata.generation.unwrap_or_default();
-    let mut status = object.status.clone().unwrap_or_default();
+    let before = object.status.clone().unwrap_or_default();
+    let mut status = before.clone();
     let message = "The operator failed on this object; its log has the details. Please report this.".to_owned();
     let verdict = Verdict::Stalled(Reason::InternalError, message);
     status.conditions = conditions::conditions(&status.conditions, &verdict, generation, ctx.clock.now());
     status.observed_generation = Some(generation);
-    if let Err(error) = report::write(ctx, object, &status).await {
-        tracing::warn!(name = object.name_any(), %error, "the status could not be written");
+    if report::differs(&before, &status) {
+        match report::write(ctx, object, &status).await {
+            Ok(_) => report::tell(ctx, object, &before, &status, &[]),
+            Err(error) => tracing::warn!(name = object.name_any(), %error, "the status could not be written"),
+        }
     }
+    (Action::requeue(wait), ReconcileResult::Error)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Member};
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{DwsDataSourceStatus, Report};
+use super::plan::{DwsDataSourceStatus, Note, Report};
 use crate::api::{Condition, ConditionStatus, ConditionType, DwsDataSource};
 
 /// What became of a report.
@@ -36,12 +36,12 @@ pub async fn publish(ctx: &Context, pass: &mut Pass, report: &Report) -> Result<
     }
     pass.observation.uptime = ctx.clock.uptime();
     pass.observation.note_reported(news);
-    tell(ctx, pass, &before, report);
+    tell(ctx, &pass.object, &before, &report.status, &report.notes);
     Ok(Reported::Done)
 }
 
 /// Whether a status is worth a write. When the cloud was last compared rides along with what is written anyway.
-fn differs(before: &DwsDataSourceStatus, after: &DwsDataSourceStatus) -> bool {
+pub fn differs(before: &DwsDataSourceStatus, after: &DwsDataSourceStatus) -> bool {
     let synced = DwsDataSourceStatus {
         last_sync_time: before.last_sync_time,
         ..after.clone()
@@ -101,28 +101,42 @@ async fn reread(ctx: &Context, pass: &mut Pass, error: KubernetesError) -> Resul
     }
 }
 
-fn tell(ctx: &Context, pass: &Pass, before: &DwsDataSourceStatus, report: &Report) {
-    for note in &report.notes {
+/// Publishes events about a status that was written: the notes, and the verdict if that changed.
+pub fn tell(
+    ctx: &Context,
+    object: &DwsDataSource,
+    before: &DwsDataSourceStatus,
+    after: &DwsDataSourceStatus,
+    notes: &[Note],
+) {
+    for note in notes {
         match note.reason {
             "Recovered" => ctx.metrics.recovered(),
             "DuplicateRemoved" => ctx.metrics.duplicate_removed(),
             _ => {}
         }
         ctx.events
-            .publish(reference(&pass.object), note.warning, note.reason, &note.text);
+            .publish(reference(object), note.warning, note.reason, &note.text);
     }
-    let (was, is) = (primary(&before.conditions), primary(&report.status.conditions));
+    let (was, is) = (primary(&before.conditions), primary(&after.conditions));
     if let Some(is) = is
         && was.is_none_or(|was| was.reason != is.reason)
     {
-        let stalled = report
-            .status
+        let stalled = after
             .conditions
             .iter()
             .any(|condition| condition.type_ == ConditionType::Stalled);
-        tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = is.reason.as_str(), "{}", is.message);
+        let metadata = &object.metadata;
+        tracing::info!(
+            namespace = metadata.namespace,
+            object = metadata.name,
+            uid = metadata.uid,
+            reason = is.reason.as_str(),
+            "{}",
+            is.message
+        );
         ctx.events
-            .publish(reference(&pass.object), stalled, is.reason.as_str(), &is.message);
+            .publish(reference(object), stalled, is.reason.as_str(), &is.message);
     }
 }
 

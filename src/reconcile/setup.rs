@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::claims::Claims;
-use super::context::Context;
+use super::context::{Context, Decide};
 use super::events::Events;
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
@@ -48,6 +48,8 @@ pub struct Process {
     pub namespace: String,
     /// Whether it may write.
     pub leadership: Leadership,
+    /// What decides: [`decide::decide`](super::decide::decide), unless the stages around it are to be proven with one that fails.
+    pub decide: Decide,
     /// Metrics.
     pub metrics: Metrics,
     /// Readiness.
@@ -171,6 +173,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         events: Events::new(process.client, &process.identity),
         identity: process.identity,
         leadership: process.leadership,
+        decide: process.decide,
         wakes,
         metrics: process.metrics,
         health: process.health,

@@ -24,7 +24,7 @@ pub use self::verdict::{message, verdict};
 pub use self::waits::{SOON, operator_ready, probe};
 
 /// The waits of the stories, in proportion to the defaults (design, Timings).
-const TIMINGS: &[&str] = &[
+pub const TIMINGS: &[&str] = &[
     "--connect=1s",
     "--write-deadline=2s",
     "--read-deadline=3s",
