@@ -39,7 +39,7 @@ pub struct DwsDataSourceStatus {
     /// What the cloud's list said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
-    /// The version of the password's Secret that the last attempt used.
+    /// The version of the password's Secret that the last try used, even if it came no further than the cloud's list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretVersion>,
     /// When and why the operator tries again.
@@ -63,6 +63,18 @@ pub struct DwsDataSourceStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub conditions: Vec<Condition>,
+}
+
+impl DwsDataSourceStatus {
+    /// Whether it is worth a write, where `before` is written. When the cloud was last compared only rides along.
+    #[must_use]
+    pub fn is_news(&self, before: &Self) -> bool {
+        let synced = Self {
+            last_sync_time: before.last_sync_time,
+            ..self.clone()
+        };
+        synced != *before
+    }
 }
 
 /// Where a data source lives.
@@ -105,7 +117,7 @@ pub struct Operation {
     pub type_: OperationType,
     /// When it began, as far as it is known.
     pub started_at: Timestamp,
-    /// The generation of the spec that the operation carries out.
+    /// The generation of the spec that the operation carries out; 0 if that is not known.
     #[schemars(range(min = 0))]
     pub generation: i64,
     /// The progress that the job reported, for example `40%`.
@@ -153,6 +165,8 @@ pub enum AttemptOutcome {
     Recovered,
     /// Its answer was lost and the data source did not show in the list.
     Absent,
+    /// What it created is gone from the cloud.
+    Gone,
 }
 
 /// The last attempt to create.
@@ -167,6 +181,14 @@ pub struct LastAttempt {
     /// Until when an attempt whose answer was lost may still show an effect. The object cannot go before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_until: Option<Timestamp>,
+}
+
+impl LastAttempt {
+    /// Whether it created a data source that is not known to be gone.
+    #[must_use]
+    pub fn has_created(&self) -> bool {
+        matches!(self.outcome, AttemptOutcome::Created | AttemptOutcome::Recovered)
+    }
 }
 
 /// The cloud's list item, as far as it tells the state.

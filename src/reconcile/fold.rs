@@ -15,6 +15,9 @@ use super::remote::Identity;
 /// forgotten first.
 const ABSENCES_MAX: usize = 64;
 
+/// How many deletes are remembered. Whoever has more surplus than that has the oldest deleted once more.
+const REMOVED_MAX: usize = 16;
+
 /// A create that was sent, or would have been.
 #[derive(Clone, Debug)]
 pub struct Posted {
@@ -207,10 +210,13 @@ impl Observation {
             result.as_ref().map_err(|failure| &failure.kind),
             Ok(_) | Err(FailureKind::Gone { .. })
         ) {
-            self.memory.removed = Some(Removed {
+            let removed = &mut self.memory.removed;
+            removed.retain(|removed| removed.id != id);
+            removed.push(Removed {
                 id: id.clone(),
                 at: self.uptime,
             });
+            removed.drain(..removed.len().saturating_sub(REMOVED_MAX));
         }
         self.memory.outcome = Some(Outcome::Deleted {
             id,

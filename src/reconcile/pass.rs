@@ -241,7 +241,7 @@ async fn confess(ctx: &Context, object: &DwsDataSource) -> (Action, ReconcileRes
     let verdict = Verdict::Stalled(Reason::InternalError, message);
     status.conditions = conditions::conditions(&status.conditions, &verdict, generation, ctx.clock.now());
     status.observed_generation = Some(generation);
-    if report::differs(&before, &status) {
+    if status.is_news(&before) {
         match report::write(ctx, object, &status).await {
             Ok(_) => report::tell(ctx, object, &before, &status, &[]),
             Err(error) => tracing::warn!(name = object.name_any(), %error, "the status could not be written"),

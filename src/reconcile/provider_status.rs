@@ -23,6 +23,7 @@ use super::access::Standing;
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::providers::ProviderId;
+use super::report;
 use super::undecodable::Undecodable;
 use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
@@ -155,12 +156,16 @@ fn wake_users(ctx: &Context, id: &ProviderId) {
     }
 }
 
-/// Writes the status by a JSON patch that holds only for this very object, if it differs from the one that is stored.
+/// Writes the status by a JSON patch that holds only for this very object as it was read, if it differs from the one that is stored.
 async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing) -> Result<(), KubernetesError> {
     let api = object.siblings(&ctx.kubernetes);
     let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else {
         return Ok(());
     };
+    if current.meta().generation != object.meta().generation {
+        // A newer spec has a pass of its own.
+        return Ok(());
+    }
     let before = current.status().cloned().unwrap_or_default();
     let generation = current.meta().generation.unwrap_or_default();
     let verdict = verdict(standing);
@@ -177,12 +182,7 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
     if before == after {
         return Ok(());
     }
-    let patch = json!([
-        { "op": "test", "path": "/metadata/uid", "value": current.meta().uid },
-        { "op": "test", "path": "/metadata/generation", "value": object.meta().generation },
-        { "op": "add", "path": "/status", "value": after },
-    ]);
-    let patch: json_patch::Patch = serde_json::from_value::<json_patch::Patch>(patch).unwrap_or_default();
+    let patch = report::status_patch(current.meta(), json!(after));
     ctx.kubernetes
         .call(api.patch_status(
             &object.name_any(),

@@ -126,6 +126,8 @@ pub enum Health {
     Updating,
     /// Its creation failed.
     Failed,
+    /// Being deleted.
+    Leaving,
     /// A delete failed.
     DeleteFailed,
     /// Waits for a restart of the DWS cluster.
@@ -143,6 +145,9 @@ pub enum Health {
 pub fn health(item: &Item) -> Health {
     use ConfigureStatus as C;
     use SourceStatus as S;
+    if leaving(item) || deleted(item) {
+        return Health::Leaving;
+    }
     match &item.status {
         Some(S::Frozen | S::PoliceFrozen) => return Health::Frozen,
         Some(S::Failed | S::CreateFailed) => return Health::Failed,

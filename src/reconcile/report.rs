@@ -1,15 +1,16 @@
 //! Writes the status that a decision ended with: one patch, if it differs, and an event on a transition. It never calls the cloud.
 
+use json_patch::jsonptr::PointerBuf;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ObjectMeta, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::context::{Context, Member};
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
 use super::plan::{DwsDataSourceStatus, Note, Report};
-use crate::api::{Condition, ConditionStatus, ConditionType, DwsDataSource};
+use crate::api::{Condition, ConditionType, DwsDataSource};
 
 /// What became of a report.
 pub enum Reported {
@@ -27,7 +28,7 @@ pub enum Reported {
 /// If Kubernetes fails. What is reported stays in memory then.
 pub async fn publish(ctx: &Context, pass: &mut Pass, report: &Report) -> Result<Reported, KubernetesError> {
     let before = pass.object.status.clone().unwrap_or_default();
-    let news = differs(&before, &report.status);
+    let news = report.status.is_news(&before);
     if news {
         match patch(ctx, pass, &report.status).await? {
             Reported::Done => {}
@@ -40,15 +41,6 @@ pub async fn publish(ctx: &Context, pass: &mut Pass, report: &Report) -> Result<
     Ok(Reported::Done)
 }
 
-/// Whether a status is worth a write. When the cloud was last compared rides along with what is written anyway.
-pub fn differs(before: &DwsDataSourceStatus, after: &DwsDataSourceStatus) -> bool {
-    let synced = DwsDataSourceStatus {
-        last_sync_time: before.last_sync_time,
-        ..after.clone()
-    };
-    *before != synced
-}
-
 async fn patch(ctx: &Context, pass: &mut Pass, status: &DwsDataSourceStatus) -> Result<Reported, KubernetesError> {
     match write(ctx, &pass.object, status).await {
         Ok(object) => {
@@ -57,14 +49,15 @@ async fn patch(ctx: &Context, pass: &mut Pass, status: &DwsDataSourceStatus) -> 
         }
         Err(error) => match error.code() {
             Some(404) => Ok(Reported::Gone),
-            // A test failed: which one, the object tells.
+            // Somebody changed the object since it was read; what has to be told is decided anew.
             Some(409 | 422) => reread(ctx, pass, error).await,
             _ => Err(error),
         },
     }
 }
 
-/// Writes a status by a JSON patch that holds only for this very object, and a Ready only for the spec that was judged.
+/// Writes a status by a JSON patch that holds only for this very object as it was read: neither a verdict about an older spec nor what a
+/// stopped leader still had in mind gets through.
 ///
 /// # Errors
 /// What the API server says; 422 if one of the tests fails.
@@ -74,12 +67,7 @@ pub async fn write(
     status: &DwsDataSourceStatus,
 ) -> Result<DwsDataSource, KubernetesError> {
     let metadata = &object.metadata;
-    let mut patch = vec![json!({ "op": "test", "path": "/metadata/uid", "value": metadata.uid })];
-    if primary(&status.conditions).is_some_and(|condition| condition.status == ConditionStatus::True) {
-        patch.push(json!({ "op": "test", "path": "/metadata/generation", "value": metadata.generation }));
-    }
-    patch.push(json!({ "op": "add", "path": "/status", "value": status }));
-    let patch: json_patch::Patch = serde_json::from_value(Value::Array(patch)).unwrap_or_default();
+    let patch = status_patch(metadata, json!(status));
     let api = ctx
         .kubernetes
         .within::<DwsDataSource>(metadata.namespace.as_deref().unwrap_or_default());
@@ -87,6 +75,25 @@ pub async fn write(
     ctx.kubernetes
         .call(api.patch_status(name, &PatchParams::default(), &Patch::Json::<()>(patch)))
         .await
+}
+
+/// Sets the status of the object with this uid and resourceVersion.
+#[must_use]
+pub fn status_patch(metadata: &ObjectMeta, status: Value) -> json_patch::Patch {
+    let test = |field: &str, value: Option<&String>| {
+        json_patch::PatchOperation::Test(json_patch::TestOperation {
+            path: PointerBuf::from_tokens(["metadata", field]),
+            value: json!(value),
+        })
+    };
+    json_patch::Patch(vec![
+        test("uid", metadata.uid.as_ref()),
+        test("resourceVersion", metadata.resource_version.as_ref()),
+        json_patch::PatchOperation::Add(json_patch::AddOperation {
+            path: PointerBuf::from_tokens(["status"]),
+            value: status,
+        }),
+    ])
 }
 
 async fn reread(ctx: &Context, pass: &mut Pass, error: KubernetesError) -> Result<Reported, KubernetesError> {

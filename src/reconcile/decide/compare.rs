@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::plan::{self, Failure, FailureKind, Item, Lacks, Look, Observation, Plan, Rank, Remote, Step, View};
 use super::draft::Draft;
+use super::verdict::LEAVING;
 use super::{assess, lane, live, reach, trouble};
 use crate::api::Reason;
 use crate::runtime::backoff;
@@ -55,10 +56,16 @@ fn due(o: &Observation) -> Option<Duration> {
     }
     let at = |uptime: Duration| uptime.saturating_sub(o.uptime);
     let Some(synced) = o.memory.synced else {
-        let wait = if o.late() { Duration::ZERO } else { at(first(o)) };
+        let wait = if never(o) {
+            LONG
+        } else if o.late() {
+            Duration::ZERO
+        } else {
+            at(first(o))
+        };
         return Some(wait).filter(|wait| !wait.is_zero());
     };
-    let mut wait = at(synced + interval(o));
+    let mut wait = if never(o) { LONG } else { at(synced + interval(o)) };
     if o.memory.failures > 0 || o.memory.written > o.memory.synced || (o.late() && o.window_closed()) {
         wait = Duration::ZERO;
     }
@@ -69,6 +76,11 @@ fn due(o: &Observation) -> Option<Duration> {
         wait = wait.min(at(synced + t.late_list));
     }
     Some(wait).filter(|wait| !wait.is_zero())
+}
+
+/// Whether what is as it should be is never compared again.
+fn never(o: &Observation) -> bool {
+    o.resync_period.is_zero() && o.stands_ready() && !o.late()
 }
 
 /// How long a verdict stands before the cloud is compared again.
@@ -98,8 +110,6 @@ pub fn resync(o: &Observation) -> Duration {
 fn first(o: &Observation) -> Duration {
     if !o.stands_ready() {
         Duration::ZERO
-    } else if o.resync_period.is_zero() {
-        LONG
     } else {
         backoff::spread(&o.object.uid, o.resync_period)
     }
@@ -129,10 +139,7 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
                     status.observed = observed;
                     status.retry = None;
                 })
-                .reconciling(
-                    Reason::Recovering,
-                    "Somebody is deleting the data source in the cloud; it is created again afterwards.",
-                )
+                .reconciling(Reason::Recovering, LEAVING)
                 .wait(o.timings.job_poll_max)
         }
         View::Absent => gone(

@@ -183,16 +183,21 @@ fn absent(o: &Observation, at: &Coordinates, since: Duration, secret: Option<&Se
             type_: o.object.spec.type_,
         })),
         Some(View::Absent) => Ok(()),
+        Some(View::Ours { item, .. }) if o.removed_lately(item) => Err(leaving(o)),
         Some(View::Ours { item, surplus }) => Err(live::adopt(o, item, surplus, at.clone(), None)),
-        Some(View::Leaving { .. }) => Err(Draft::new(o)
-            .edit(|status| status.retry = None)
-            .reconciling(
-                Reason::Creating,
-                "The cloud is still deleting a data source of this name.",
-            )
-            .hold(o.timings.job_poll_max)),
+        Some(View::Leaving { .. }) => Err(leaving(o)),
         Some(View::Foreign { item }) => Err(exists(o, item)),
     }
+}
+
+fn leaving(o: &Observation) -> Plan {
+    Draft::new(o)
+        .edit(|status| status.retry = None)
+        .reconciling(
+            Reason::Creating,
+            "The cloud is still deleting a data source of this name.",
+        )
+        .hold(o.timings.job_poll_max)
 }
 
 /// Somebody else's data source has the name; it is left alone.

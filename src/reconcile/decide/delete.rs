@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::super::plan::{
     AttemptMemory, AttemptState, Failure, FailureKind, Lacks, Look, Note, Observation, Operation, OperationType, Plan,
-    Rejection, Remote, Step,
+    Rejection, Remote, Step, View,
 };
 use super::draft::Draft;
 use super::job::Running;
@@ -113,27 +113,35 @@ fn nothing_recorded(o: &Observation) -> Plan {
                 .wait(o.timings.late_list),
         };
     }
-    // The finalizer comes with an intent. Without one, somebody removed it or copied the finalizer.
-    if o.attempt().is_none() {
-        return robbed_of_its_intent(o);
+    if o.robbed() {
+        return robbed(o);
     }
     Plan::Act(Step::DropFinalizer { note: None })
 }
 
-/// One look for what the object may have created, where one is possible; where none is, its deletion ends all the same and says so.
-fn robbed_of_its_intent(o: &Observation) -> Plan {
+/// Somebody took away what was known of a create, or copied the finalizer: a look for what the object may have created, where one is possible;
+/// where none is, its deletion ends all the same and says so.
+fn robbed(o: &Observation) -> Plan {
     let note = match (reach::place(o), &o.remote) {
         (Ok(at), Remote::Unknown) => {
             return Plan::Look(Look::List {
                 since: o.started,
                 at,
-                type_: o.object.spec.type_,
+                type_: o.sought().1,
             });
         }
+        (
+            Ok(_),
+            Remote::Listed {
+                view: View::Foreign { item },
+                ..
+            },
+        ) if !o.marks() => return settle::ambiguous(o, &item.id),
         (Ok(_), Remote::Listed { .. }) => {
             // The list lags behind a create that was accepted just before.
             let proven = o.absence(Duration::ZERO, o.timings.list_lag, |lacks| lacks == Lacks::Everything);
             if let Err(due) = proven {
+                let due = due.max(o.timings.job_poll_min);
                 return Draft::new(o).reconciling(Reason::Deleting, ROBBED).wait(due);
             }
             None

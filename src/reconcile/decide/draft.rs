@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{DwsDataSourceStatus, Note, Observation, Plan, Report, Then};
+use super::super::plan::{AttemptOutcome, DwsDataSourceStatus, Note, Observation, Plan, Report, Then};
 use crate::api::conditions::{self, Verdict};
 use crate::api::{Reason, text};
 
@@ -19,6 +19,9 @@ impl<'a> Draft<'a> {
         if !observation.generation_observed() {
             // A backoff ends with the generation it is about; a verdict about the new one must not revive it.
             status.retry = None;
+        }
+        if let Some(last) = status.last_attempt.as_mut().filter(|_| !observation.late()) {
+            last.late_until = None;
         }
         Draft {
             observation,
@@ -43,6 +46,9 @@ impl<'a> Draft<'a> {
             status.operation = None;
             status.observed = None;
             status.retry = None;
+            if let Some(last) = status.last_attempt.as_mut().filter(|last| last.has_created()) {
+                last.outcome = AttemptOutcome::Gone;
+            }
         })
     }
 
@@ -93,12 +99,7 @@ impl<'a> Draft<'a> {
 
     /// Whether it would be written: when the cloud was last compared is not worth a write of its own.
     pub fn is_news(&self) -> bool {
-        let before = &self.observation.object.status;
-        let synced = DwsDataSourceStatus {
-            last_sync_time: before.last_sync_time,
-            ..self.status.clone()
-        };
-        synced != *before
+        self.status.is_news(&self.observation.object.status)
     }
 
     /// Reports, then decides again at once.

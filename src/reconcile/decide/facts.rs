@@ -77,7 +77,18 @@ impl Observation {
     fn requested(&self) -> Option<&Intent> {
         let open = |intent: &Intent| !self.closed(intent) && !self.unsent(intent);
         self.last_intent()
-            .filter(|intent| self.object.status.id.is_some() || open(intent))
+            .filter(|intent| self.object.status.id.is_some() || open(intent) || self.robbed_of_id(intent))
+    }
+
+    /// Whether the status tells that the intent created something, and no longer what: somebody took the id away.
+    fn robbed_of_id(&self, intent: &Intent) -> bool {
+        let last = self.object.status.last_attempt.as_ref();
+        self.object.status.id.is_none() && self.closed(intent) && last.is_some_and(LastAttempt::has_created)
+    }
+
+    /// Whether somebody took away what the operator knew of a create: a finalizer comes with an intent, and an accepted one with an id.
+    pub(super) fn robbed(&self) -> bool {
+        self.last_intent().is_none_or(|intent| self.robbed_of_id(intent))
     }
 
     fn unsent(&self, intent: &Intent) -> bool {
@@ -275,8 +286,13 @@ impl Observation {
 
     /// Whether a delete of it was accepted so lately that the list may not show it yet.
     pub(super) fn removed_lately(&self, item: &Item) -> bool {
-        let removed = self.memory.removed.as_ref().filter(|removed| removed.id == item.id);
-        removed.is_some_and(|removed| self.uptime < removed.at + self.timings.list_lag)
+        self.removed_within(item, self.timings.list_lag)
+    }
+
+    /// Whether a delete of it was accepted within this time.
+    pub(super) fn removed_within(&self, item: &Item, time: Duration) -> bool {
+        let mut removed = self.memory.removed.iter();
+        removed.any(|removed| removed.id == item.id && self.uptime < removed.at + time)
     }
 
     /// The uptime that an instant was, or will be.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::plan::{FailureKind, Job, JobState, Look, Observation, Plan, Rank};
+use super::super::plan::{FailureKind, Job, JobState, Look, Observation, Plan, Rank, RetryClass};
 use super::draft::Draft;
 use super::facts::until;
 use super::trouble;
@@ -107,8 +107,10 @@ impl Running<'_> {
         draft.verdict(&self.verdict).wait_in_lane(self.interval(o))
     }
 
+    /// Others of the DWS cluster go on where nobody can tell for long how the job does.
     fn wait(&self, o: &Observation, draft: Draft<'_>, wait: Duration) -> Plan {
-        if self.late(o) {
+        let retry = draft.status().retry.as_ref();
+        if self.late(o) || retry.is_some_and(|retry| retry.class != RetryClass::Transient) {
             draft.wait(wait)
         } else {
             draft.wait_in_lane(wait)
@@ -125,7 +127,7 @@ impl Running<'_> {
 }
 
 /// What the user reads of a job that is past its deadline.
-pub fn overdue(state: &JobState) -> String {
+fn overdue(state: &JobState) -> String {
     let state = match state {
         JobState::Other(state) => format!("; its state is {state}"),
         _ => String::new(),

@@ -1,8 +1,8 @@
 //! An id is recorded: follow the create to its end, then compare the cloud with the spec from time to time.
 
 use super::super::plan::{
-    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, JobState, Look, Observation, Operation,
-    OperationType, Plan, Remote, Step, View,
+    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, Look, Observation, Operation, OperationType, Plan,
+    Remote, Step, View,
 };
 use super::draft::Draft;
 use super::facts::after;
@@ -11,6 +11,9 @@ use super::verdict::CREATING;
 use super::{assess, compare, reach, replace, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
+
+const STILL_CREATING: &str =
+    "The cloud has not ended the create in time, whatever became of its job; look at the data source in the console.";
 
 pub fn decide(o: &Observation) -> Plan {
     let plan = match &o.object.status.operation {
@@ -48,10 +51,10 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     let interval = job::interval(o, operation.started_at);
     let is_listed = matches!(view, View::Ours { .. });
     let end = match end {
-        // Without a job the list alone tells that it goes on and on.
-        End::Unknown { read } if running.late(o) && is_listed => End::Overdue {
+        // Without a job, or after it, the list alone tells that it goes on and on.
+        End::Unknown { read } | End::Succeeded { read } if running.late(o) && is_listed => End::Overdue {
             read,
-            message: job::overdue(&JobState::Running),
+            message: STILL_CREATING.to_owned(),
         },
         end => end,
     };
@@ -137,14 +140,16 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.job_id = None;
             status.cloud = Some(at);
             status.retry = None;
-            let (began, generation) = attempt.map_or((o.now, o.object.generation), |attempt| {
-                (attempt.time, attempt.generation)
-            });
+            // What came of a request that nobody knows any more was made from nobody knows which spec: no generation has the number 0.
+            let (began, generation) =
+                attempt.map_or((o.now, 0), |attempt| (attempt.time.min(o.now), attempt.generation));
             status.operation = Some(Operation::begun(OperationType::Create, began, generation.max(0)));
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
                 status.secret.clone_from(&attempt.secret);
                 status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, late));
+            } else if let Some(last) = &mut status.last_attempt {
+                last.outcome = AttemptOutcome::Recovered;
             }
         })
         .note(

@@ -148,12 +148,10 @@ fn exists(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
         return rejected(o, intent, failure);
     }
     let mut failure = failure.clone();
-    if is_unlisted {
-        failure.kind = FailureKind::RetryAfter {
-            wait: RetryWait::Transient,
-            delay: None,
-        };
-    }
+    failure.kind = FailureKind::RetryAfter {
+        wait: RetryWait::Transient,
+        delay: None,
+    };
     let retry = trouble::retry(o, &failure);
     let wait = trouble::next_look(o, &retry);
     let draft = closed(o, intent).edit(|status| status.retry = Some(retry));

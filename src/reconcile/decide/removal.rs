@@ -144,7 +144,7 @@ impl Removal {
 
     /// The cloud is at it. The lane is kept for that if it is by a delete of ours, up to the deadline of its job.
     fn leaving(&self, o: &Observation) -> Plan {
-        if under_way(o).is_some() && o.memory.removed.is_some() && !is_late(o) {
+        if under_way(o).is_some() && !o.memory.removed.is_empty() && !is_late(o) {
             Draft::new(o).verdict(&self.verdict).wait_in_lane(interval(o))
         } else {
             self.wait(o)
@@ -190,10 +190,9 @@ fn under_way(o: &Observation) -> Option<&Operation> {
 /// often.
 fn lagging(o: &Observation, item: &Item) -> bool {
     let recorded = o.object.status.id.as_ref() == Some(&item.id);
-    let removed = o.memory.removed.as_ref().filter(|removed| removed.id == item.id);
     let patience = under_way(o).map_or(Duration::ZERO, |operation| until(operation.started_at, o.now) / 8);
     let patience = patience.clamp(o.timings.list_lag, o.timings.stalled_recheck.max(o.timings.list_lag));
-    (!recorded || under_way(o).is_some()) && removed.is_some_and(|removed| o.uptime < removed.at + patience)
+    (!recorded || under_way(o).is_some()) && o.removed_within(item, patience)
 }
 
 /// The recorded data source carries no marker, so that it cannot be told from somebody else's: it is neither deleted nor forgotten.

@@ -1,10 +1,12 @@
 //! A failed create leaves a record in the cloud. When the spec or the Secret changes, that record, and only that one, is
 //! removed; then the object is created anew.
 
-use super::super::plan::{self, Health, Look, Observation, Operation, OperationType, Password, Plan, Remote, View};
+use super::super::plan::{
+    self, Health, Item, Look, Observation, Operation, OperationType, Password, Plan, Remote, View,
+};
 use super::draft::Draft;
-use super::reach;
 use super::removal::Removal;
+use super::{compare, reach, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -18,10 +20,10 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
         return Some(Plan::Look(Look::Password));
     }
     let changed = failed.generation != o.object.generation || o.password_changed();
-    if !changed {
+    if !changed || trouble::closed(o).is_some() {
         return None;
     }
-    // Only what the cloud still calls failed is removed.
+    // What has come about after all is not removed.
     match (&o.remote, reach::place(o)) {
         (_, Err(plan)) => return Some(plan),
         (Remote::Unknown, Ok(at)) => {
@@ -38,9 +40,7 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
                 ..
             },
             Ok(_),
-        ) if plan::health(item) == Health::Healthy => {
-            return None;
-        }
+        ) if exists(item) => return None,
         (Remote::Listed { .. }, Ok(_)) => {}
     }
     Some(
@@ -58,8 +58,27 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
     )
 }
 
+/// Whether the create has come to a good end, as the list has it, whatever was told of it before.
+fn exists(item: &Item) -> bool {
+    match plan::health(item) {
+        Health::Healthy | Health::Updating | Health::RebootRequired | Health::Frozen | Health::Stopped => true,
+        Health::Creating | Health::Failed | Health::Leaving | Health::DeleteFailed | Health::Unknown(_) => false,
+    }
+}
+
 /// Removes the failed record, then lets the create begin.
 pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
+    if let Remote::Listed {
+        view: view @ View::Ours { item, .. },
+        ..
+    } = &o.remote
+        && o.object.status.id.as_ref() == Some(&item.id)
+        && o.object.status.job_id.is_none()
+        && !o.removed_lately(item)
+        && exists(item)
+    {
+        return compare::evaluate(o, view);
+    }
     let removal = Removal {
         at: reach::place(o)?,
         only: operation.old_id.clone(),

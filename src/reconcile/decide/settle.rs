@@ -97,7 +97,8 @@ fn unsettled(o: &Observation) -> Draft<'_> {
     )
 }
 
-fn ambiguous(o: &Observation, id: &str) -> Plan {
+/// Without the marker nobody can tell whether what has the name came of a request of this object.
+pub fn ambiguous(o: &Observation, id: &str) -> Plan {
     let way_out = if o.object.deleting {
         "Delete it in the cloud if it is, or set deletionPolicy to Retain to leave it."
     } else {
@@ -123,7 +124,7 @@ pub fn late_effects(o: &Observation) -> Option<Plan> {
         Remote::Listed {
             view: View::Ours { item, surplus },
             ..
-        } => Some(live::adopt(o, item, surplus, at, None)),
+        } if !o.removed_lately(item) => Some(live::adopt(o, item, surplus, at, None)),
         Remote::Listed {
             view: View::Foreign { item },
             ..

@@ -12,7 +12,9 @@ use crate::runtime::backoff;
 pub fn retry(o: &Observation, failure: &Failure) -> Retry {
     let class = class(failure);
     let standing = o.object.status.retry.as_ref().filter(|_| o.generation_observed());
-    let attempts = standing.map_or(0, |retry| retry.attempts);
+    // Another password is another try.
+    let attempts = standing.filter(|_| !o.password_changed());
+    let attempts = attempts.map_or(0, |retry| retry.attempts);
     let since = standing
         .filter(|retry| retry.class == class)
         .map_or(o.now, |retry| retry.since);
@@ -85,10 +87,10 @@ pub fn report<'a>(o: &Observation, draft: Draft<'a>, failure: &Failure) -> (Draf
     (draft, wait)
 }
 
-/// The plan for a read that failed. Short trouble leaves a standing Ready alone: it turns False after some failures in a row
-/// or after some time of them.
+/// The plan for a read that failed. Short trouble leaves a standing Ready, or the verdict on a failed create, alone: it changes after some
+/// failures in a row or after some time of them.
 pub fn unreadable(o: &Observation, failure: &Failure) -> Plan {
-    if o.stands_ready() && o.generation_observed() && !o.object.deleting {
+    if (o.stands_ready() || o.failed()) && o.generation_observed() && !o.object.deleting {
         let t = &o.timings;
         let failing_for = o
             .memory

@@ -9,6 +9,9 @@ use crate::api::conditions::Verdict;
 /// The verdict while the cloud creates.
 pub const CREATING: &str = "The cloud is creating the data source.";
 
+/// The verdict while somebody else deletes.
+pub const LEAVING: &str = "Somebody is deleting the data source in the cloud; it is created again afterwards.";
+
 /// The verdict on a failure; `busy_for_long` is whether it has been the same for so long that a person should look.
 pub fn of_failure(failure: &Failure, busy_for_long: bool) -> Verdict {
     let says = says(failure);
@@ -126,6 +129,7 @@ pub fn of_health(o: &Observation, health: &Health, fail_reason: Option<&str>) ->
             Reason::WaitingForCluster,
             "The cloud is changing the data source.".to_owned(),
         ),
+        Health::Leaving => reconciling(Reason::Recovering, LEAVING.to_owned()),
         Health::Unknown(state) => reconciling(
             Reason::Recovering,
             format!("The cloud reports a state that the operator does not know: {state}."),

@@ -24,8 +24,8 @@ pub struct Memory {
     pub synced: Option<Duration>,
     /// When the last list began that showed nothing of ours but the recorded one, as an uptime.
     pub clear: Option<Duration>,
-    /// The last delete that the cloud accepted, or that missed its target.
-    pub removed: Option<Removed>,
+    /// The last deletes that the cloud accepted, or that missed their target, the latest last.
+    pub removed: Vec<Removed>,
     /// How many reads in a row failed, and since when, while the status still tells the last verdict.
     pub failures: u32,
     /// When the first of them failed, as an uptime.

@@ -7,7 +7,7 @@ use crate::api::data_source::DeletionPolicy;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
-    FailureKind, Item, JobState, Look, Observation, Plan, Provider, Rank, Rejection, RetryWait, Step,
+    AttemptOutcome, FailureKind, Item, JobState, Look, Observation, Plan, Provider, Rank, Rejection, RetryWait, Step,
 };
 
 fn absent_provider(o: Observation) -> Observation {
@@ -33,7 +33,52 @@ fn what_was_never_created_goes_without_provider_secret_or_cloud() {
     let o = with(deleting(absent_provider(creating())), |o| {
         o.object.status.id = None;
         o.object.status.operation = None;
+        o.object.status.last_attempt.as_mut().expect("there is one").outcome = AttemptOutcome::Rejected;
     });
+    assert_eq!(step(&o), Step::DropFinalizer { note: None });
+}
+
+/// Somebody took the id out of the status: what the attempt created is looked for before the object goes.
+#[test]
+fn an_id_that_was_taken_away_is_looked_for() {
+    let robbed = |o| {
+        with(deleting(o), |o: &mut Observation| {
+            o.object.status.id = None;
+            o.object.spec.data_source_name = "renamed".to_owned();
+        })
+    };
+    for o in [robbed(ready()), robbed(creating())] {
+        assert!(matches!(look(&o), Look::List { at, .. } if at == coordinates()));
+        let found = told(&listing(o.clone(), &[ours("id")]));
+        assert_eq!((found.status.id.as_deref(), found.wait), (Some("id"), None));
+        let mut o = listing(o, &[]);
+        assert_eq!(told(&o).reason, Some(Reason::Deleting), "the list may lag");
+        while !lets_go(&o) {
+            let wait = told(&o).wait.expect("it waits");
+            assert!(wait >= seconds(1), "not in circles: {wait:?}");
+            o = listing(later(o, wait), &[]);
+        }
+    }
+    let unmarked = with(robbed(ready()), |o| {
+        if let Provider::Ready { marker, .. } = &mut o.provider {
+            *marker = false;
+        }
+    });
+    assert_eq!(
+        told(&listing(unmarked, &[foreign("theirs")])).reason,
+        Some(Reason::Ambiguous)
+    );
+}
+
+/// What is gone for certain is not looked for again.
+#[test]
+fn what_was_gone_before_needs_no_look() {
+    let mut o = listing(later(ready(), seconds(3600)), &[]);
+    while told(&o).status.id.is_some() {
+        let wait = told(&o).wait.expect("it waits");
+        o = listing(later(o, wait), &[]);
+    }
+    let o = with(deleting(later(published(o), seconds(1))), |o| o.memory.attempt = None);
     assert_eq!(step(&o), Step::DropFinalizer { note: None });
 }
 

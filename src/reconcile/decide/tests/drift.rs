@@ -1,5 +1,7 @@
 //! Comparing the cloud with the spec.
 
+use std::time::Duration;
+
 use super::builder::*;
 use super::tell::{look, published, told};
 use crate::api::Reason;
@@ -226,4 +228,14 @@ fn a_provider_that_leads_elsewhere_is_not_asked() {
         }
     });
     assert_eq!(told(&o).reason, Some(Reason::ProviderMismatch));
+}
+
+#[test]
+fn without_a_resync_period_nothing_is_compared_again() {
+    let never = with(ready(), |o| o.resync_period = Duration::ZERO);
+    let seen = published(listing(never.clone(), &[ours("id")]));
+    for o in [never, seen] {
+        let told = told(&later(o, Duration::from_hours(24 * 400)));
+        assert_eq!(told.reason, Some(Reason::Available));
+    }
 }

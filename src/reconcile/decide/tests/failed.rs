@@ -5,7 +5,8 @@ use super::tell::{look, published, step, told};
 use crate::api::Reason;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::plan::{
-    Item, JobState, Look, Observation, OperationType, Password, Provider, Rank, SecretVersion, Step,
+    FailureKind, Item, JobState, Look, Observation, OperationType, Password, Provider, Rank, RetryWait, SecretVersion,
+    Step,
 };
 
 fn record() -> Item {
@@ -173,4 +174,41 @@ fn a_record_that_never_shows_is_gone_after_the_lists_lag() {
     assert!(told(&o).status.id.is_some());
     o = listing(later(o, seconds(10)), &[]);
     assert_eq!(told(&o).status.id, None);
+}
+
+#[test]
+fn short_trouble_with_the_list_changes_no_verdict() {
+    let outage = || FailureKind::RetryAfter {
+        wait: RetryWait::Transient,
+        delay: None,
+    };
+    let mut o = unlisted(later(failed(), seconds(600)), outage());
+    assert_eq!(told(&o).reason, Some(Reason::CreateFailed));
+    for _ in 0..4 {
+        o = unlisted(later(o, seconds(60)), outage());
+    }
+    assert_eq!(told(&o).reason, Some(Reason::Retrying));
+}
+
+/// The cloud went on with what it had called failed, after the replacement had begun: it is not deleted.
+#[test]
+fn what_has_come_about_after_all_is_kept() {
+    let o = in_lane(listing(replacing(), &[ours("id")]), Rank::Delete);
+    let told = told(&o);
+    assert_eq!((told.status.id.as_deref(), told.status.operation), (Some("id"), None));
+    assert_eq!(told.reason, Some(Reason::Drifted), "the spec has another name");
+}
+
+/// The list still shows the record whose removal a job has proven.
+#[test]
+fn a_record_that_was_just_removed_is_not_taken_for_a_new_one() {
+    let mut o = in_lane(listing(replacing(), &[record()]), Rank::Delete);
+    o.note_deleted("id".to_owned(), Ok(None));
+    let o = with(in_lane(later(o, seconds(1)), Rank::Create), |o| {
+        o.memory.outcome = None;
+        o.object.status.id = None;
+        o.object.status.operation = None;
+    });
+    let told = told(&listing(o, &[record()]));
+    assert_eq!((told.status.id, told.reason), (None, Some(Reason::Creating)));
 }

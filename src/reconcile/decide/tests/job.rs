@@ -7,7 +7,8 @@ use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Accepted, FailureKind, JobState, LanePlace, Look, Missing, Observation, Plan, Rank, Remote, RetryWait, Step,
+    Accepted, FailureKind, JobState, LanePlace, Look, Missing, Observation, Plan, Rank, Rejection, Remote, RetryWait,
+    Step,
 };
 
 fn running(o: Observation) -> Observation {
@@ -136,23 +137,31 @@ fn a_job_that_the_cloud_forgot_is_decided_by_the_list() {
 }
 
 #[test]
-fn a_job_that_cannot_be_read_is_backed_off_from_with_the_lane_kept() {
-    for (kind, wait) in [
+fn a_job_that_cannot_be_read_is_backed_off_from_with_the_lane_kept_for_short_trouble_only() {
+    for (kind, wait, keeps_lane) in [
         (
             FailureKind::RetryAfter {
                 wait: RetryWait::Transient,
                 delay: Some(seconds(50)),
             },
             seconds(50),
+            true,
         ),
         // Looked at for a new Secret every 30 s, but the cloud is not asked.
-        (FailureKind::CredentialsRejected, seconds(30)),
+        (FailureKind::CredentialsRejected, seconds(30), false),
+        (
+            FailureKind::Rejected {
+                reason: Rejection::Denied,
+            },
+            seconds(30),
+            false,
+        ),
     ] {
         let o = with(later(creating(), seconds(60)), |o| {
             o.note_job("job".to_owned(), Err(failure(kind)));
         });
         let failed = told(&o);
-        assert_eq!((failed.wait, failed.keeps_lane), (Some(wait), true));
+        assert_eq!((failed.wait, failed.keeps_lane), (Some(wait), keeps_lane));
         let o = later(published(o), wait.saturating_sub(seconds(1)));
         assert_eq!(told(&o).status, o.object.status, "no read, no write");
     }
@@ -241,6 +250,19 @@ fn a_source_that_was_never_healthy_may_still_be_a_failed_create() {
     let failed = in_state(ours("id"), ConfigureStatus::Failed);
     let o = listing(job(later(o, seconds(600)), JobState::Succeeded), &[failed]);
     assert_eq!(told(&o).reason, Some(Reason::CreateFailed));
+}
+
+/// Its job says that all went well, and the data source is created for ever.
+#[test]
+fn a_create_that_outlives_its_job_is_told_too() {
+    let creating_still = in_state(ours("id"), ConfigureStatus::Creating);
+    let ended = |o| listing(job(o, JobState::Succeeded), std::slice::from_ref(&creating_still));
+    assert_eq!(
+        told(&ended(later(creating(), seconds(3599)))).reason,
+        Some(Reason::Creating)
+    );
+    let told = told(&ended(later(creating(), seconds(3600))));
+    assert_eq!((told.reason, told.keeps_lane), (Some(Reason::JobTimedOut), false));
 }
 
 /// An hour later the cloud has forgotten the job, and the list lacks the data source: the rule for what is gone decides.

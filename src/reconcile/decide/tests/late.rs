@@ -264,3 +264,33 @@ fn retain_tells_of_what_may_still_take_effect() {
     let over = listing(later(retained, seconds(601)), &[]);
     assert_eq!(step(&over), Step::DropFinalizer { note: None });
 }
+
+/// Nobody knows which spec a late record was made from, so the present one has its try.
+#[test]
+fn a_late_failure_is_no_verdict_on_the_spec_of_today() {
+    let failed = [in_state(ours("found"), ConfigureStatus::Failed)];
+    let o = with(late(observation()), |o| o.object.generation = 2);
+    let o = published(listing(o, &failed));
+    assert_eq!(o.object.status.conditions[0].reason, Reason::CreateFailed);
+    let o = listing(later(o, seconds(1)), &failed);
+    assert_eq!(told(&o).reason, Some(Reason::Replacing));
+}
+
+#[test]
+fn each_of_the_surplus_is_deleted_once() {
+    let items = [ours("id"), ours("late-1"), ours("late-2")];
+    let mut o = in_lane(published(listing(late(ready()), &items)), Rank::Delete);
+    for surplus in ["late-1", "late-2"] {
+        assert!(matches!(step(&o), Step::Delete { id, .. } if id == surplus));
+        o.note_deleted(surplus.to_owned(), Ok(None));
+        o = in_lane(listing(later(published(o), seconds(1)), &items), Rank::Delete);
+    }
+    assert_eq!(told(&o).wait, Some(seconds(30)), "the list lags");
+}
+
+#[test]
+fn a_window_that_is_over_is_written_down_as_over() {
+    let o = published(listing(later(late(ready()), seconds(601)), &[ours("id")]));
+    let last = o.object.status.last_attempt.expect("it stays");
+    assert_eq!(last.late_until, None);
+}

@@ -3,7 +3,7 @@
 use super::builder::*;
 use super::tell::{step, told};
 use crate::api::Reason;
-use crate::reconcile::plan::{Observation, Rival, Step};
+use crate::reconcile::plan::{AttemptOutcome, Observation, Rival, Step};
 
 fn rivalled(is_leaving: bool) -> Observation {
     with(observation(), |o| {
@@ -30,6 +30,7 @@ fn the_loser_goes_without_a_call() {
     let o = with(deleting(rivalled(false)), |o| o.object.intent = Some(intent("a1")));
     let o = with(o, |o| {
         o.object.status.last_attempt = creating().object.status.last_attempt;
+        o.object.status.last_attempt.as_mut().expect("there is one").outcome = AttemptOutcome::Rejected;
     });
     assert_eq!(step(&o), Step::DropFinalizer { note: None });
 }

@@ -276,10 +276,24 @@ fn ones_own_name_is_not_somebody_elses() {
     assert!(matches!(look(&o), Look::List { .. }));
     let told_of = told(&listing(o.clone(), &[]));
     assert_eq!(told_of.reason, Some(Reason::Recovering));
+    assert_eq!(
+        told_of.status.retry.map(|retry| retry.class),
+        Some(RetryClass::Transient)
+    );
     assert!(told_of.wait.is_some_and(|wait| wait <= seconds(30)));
     assert_eq!(
         told(&listing(o, &[foreign("theirs")])).reason,
         Some(Reason::AlreadyExists)
     );
     assert_eq!(told(&listing(posted(exists), &[])).reason, Some(Reason::AlreadyExists));
+}
+
+#[test]
+fn what_somebody_deletes_already_is_not_available() {
+    let leaving = in_state(ours("found"), ConfigureStatus::Deleting);
+    let told = told(&listing(posted(SILENCE), &[leaving]));
+    assert_eq!(
+        (told.status.id.as_deref(), told.reason),
+        (Some("found"), Some(Reason::Recovering))
+    );
 }
