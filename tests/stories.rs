@@ -99,6 +99,8 @@ mod replace;
 mod retry;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
+#[path = "stories/stale_writes.rs"]
+mod stale_writes;
 #[path = "stories/tampering.rs"]
 mod tampering;
 #[path = "stories/two_operators.rs"]

@@ -48,7 +48,8 @@ pub fn name_fits() -> Rule {
 }
 
 /// On the root of a data source: what the cloud cannot change in place stays while it exists.
-/// A failed create holds nothing worth protecting, so a correction of it is free.
+/// A failed create holds nothing worth protecting, so a correction of it is free, also while its record is being removed. What failed is told by
+/// the operation: the conditions may speak of other trouble meanwhile.
 pub fn fixed_while_it_exists() -> Rule {
     let unchanged: Vec<String> = FIXED_REQUIRED
         .map(|field| same(&format!("spec.{field}")))
@@ -58,8 +59,8 @@ pub fn fixed_while_it_exists() -> Rule {
     refuse(
         format!(
             "!has(oldSelf.status) || !has(oldSelf.status.id) || \
-             (has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, \
-             c.type == 'Stalled' && c.status == 'True' && c.reason == 'CreateFailed')) || ({})",
+             (has(oldSelf.status.operation) && (oldSelf.status.operation.type == 'Replace' || \
+             (oldSelf.status.operation.type == 'Create' && has(oldSelf.status.operation.failedCode)))) || ({})",
             unchanged.join(" && ")
         ),
         "only deletionPolicy may change while the data source exists in the cloud: \

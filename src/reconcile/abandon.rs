@@ -94,7 +94,11 @@ pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leave
     let (ctx, member) = (Arc::clone(ctx), member.clone());
     tokio::spawn(async move {
         let mut remembered = slot.remembered.lock().await;
-        if slot.was_let_go() {
+        if let Some(note) = slot.was_let_go() {
+            if let Some(note) = note {
+                // The answer to the patch that took the finalizer off was lost.
+                report::last_words(&ctx, report::named(&member), &note);
+            }
             return;
         }
         if let Some(unrecorded) = remembered.unrecorded.take() {
@@ -167,8 +171,10 @@ async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: 
         .await;
         tries = tries.saturating_add(1);
         let asked = ctx.clock.uptime();
-        let Ok(listing) = session.list(&intent.cluster_id, intent.type_).await else {
-            continue;
+        let listing = match session.list(&intent.cluster_id, intent.type_).await {
+            // A list in which something cannot be read proves nothing absent.
+            Ok(listing) if listing.dropped == 0 => listing,
+            Ok(_) | Err(_) => continue,
         };
         match identity.view(&listing.items) {
             View::Ours { item, .. } => {

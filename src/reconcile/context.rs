@@ -93,3 +93,14 @@ pub struct Context {
     /// Cancelled when the process shall end.
     pub shutdown: CancellationToken,
 }
+
+impl Context {
+    /// Gives an object's place in a lane back, if it has one. Whoever was refused because the object was ahead may try now.
+    pub fn leave_lane(&self, member: &Member) {
+        if self.lanes.leave(member) {
+            for namesake in self.claims.namesakes(&member.uid) {
+                self.wakes.wake(&namesake);
+            }
+        }
+    }
+}

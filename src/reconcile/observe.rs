@@ -281,14 +281,7 @@ impl Pass {
 
     /// Gives the place in the lane back.
     pub fn leave_lane(&mut self, ctx: &Context) {
-        let was_ahead = ctx.lanes.position(&self.member).is_some() && self.observation.object.status.id.is_none();
-        ctx.lanes.leave(&self.member);
-        if was_ahead {
-            // Whoever was refused because this object was ahead may try now.
-            for namesake in ctx.claims.namesakes(&self.member.uid) {
-                ctx.wakes.wake(&namesake);
-            }
-        }
+        ctx.leave_lane(&self.member);
         self.observation.lane = None;
     }
 }

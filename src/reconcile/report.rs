@@ -147,6 +147,19 @@ pub fn tell(
     }
 }
 
+/// Publishes what is told of an object that is gone.
+pub fn last_words(ctx: &Context, about: ObjectReference, note: &Note) {
+    tracing::info!(
+        namespace = about.namespace,
+        object = about.name,
+        uid = about.uid,
+        reason = note.reason,
+        "{}",
+        note.text
+    );
+    ctx.events.publish(about, note.warning, note.reason, &note.text);
+}
+
 /// The condition that carries the verdict.
 fn primary(conditions: &[Condition]) -> Option<&Condition> {
     conditions

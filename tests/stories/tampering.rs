@@ -71,6 +71,7 @@ fn forgeries(brownfield: &str, neighbour: &str) -> Vec<(&'static str, Value)> {
             json!({"status": {"id": "11111111-2222-3333-4444-555555555555"}}),
         ),
         ("wiped", json!({"status": null})),
+        ("robbed", json!({"status": {"id": null}})),
     ]
 }
 
