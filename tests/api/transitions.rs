@@ -93,7 +93,7 @@ async fn a_data_source_that_does_not_exist_yet_can_be_edited_freely() {
 #[tokio::test]
 async fn of_a_data_source_in_the_cloud_only_the_deletion_policy_changes() {
     let server = Server::connect().await;
-    let object = stored(&server, "exists", full_data_source_status()).await;
+    let object = stored(&server, "exists", without_failure()).await;
     for change in changes() {
         refuses(&server, &object, &change, FIXED, "spec").await;
     }
