@@ -174,6 +174,24 @@ async fn a_create_that_is_answered_too_late_is_recovered() {
     assert_eq!((world.posts("lake").len(), world.cloud.sources(CLUSTER).len()), (1, 1));
 }
 
+/// A log that nobody reads takes none of the time that Kubernetes gives, not even after a create that was waited for in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_does_not_hold_up_the_end() {
+    let world = World::new("shutdown-unread").await;
+    world.with_provider().await;
+    let late = Fault::on(CloudCall::Create, Answer::Genuine).delay_after(Duration::from_secs(10));
+    world.cloud.add_fault(late.times(1));
+    let operator = world
+        .operator()
+        .args(["--write-deadline=12s", "--lease=30s"])
+        .unread_output()
+        .start()
+        .await;
+    world.create(&obs("lake")).await;
+    create_in_flight(&world).await;
+    ends(&operator).await;
+}
+
 /// Without the API server the operator ends as well: idle, as a standby, and when it has never reached it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_api_server_does_not_hold_up_the_end() {
