@@ -100,7 +100,7 @@ async fn serve(
         };
         Election::start(connection.client(&metrics)?, setting)
     } else {
-        Election::without_lease(identity.clone(), clock)
+        Election::without_lease(identity.clone(), clock, &metrics)
     };
     let leadership = election.leadership();
     tokio::select! {

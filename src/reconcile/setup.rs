@@ -156,9 +156,10 @@ pub async fn run(args: &RunArgs, process: Process) {
     };
     let access = access(&args.cluster, &args.timings, around);
     process.health.ready("watch of data sources", false);
-    process
-        .metrics
-        .add_controller(super::pass::CONTROLLER, args.concurrency.get());
+    for controller in [super::pass::CONTROLLER, provider_status::CONTROLLER] {
+        process.metrics.add_controller(controller);
+    }
+    process.metrics.set_kubernetes_calls_limit(args.concurrency.get());
     let ctx = Arc::new(Context {
         kubernetes,
         clock: process.clock,

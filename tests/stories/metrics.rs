@@ -91,11 +91,9 @@ async fn metrics_move() {
             && series.contains_key(r#"dws_undecodable_objects{kind="DwsDataSource"}"#)
     })
     .await;
-    assert!(equals(sum(&start, "controller_runtime_reconcile_total", &[]), 0));
-    assert!(equals(
-        sum(&start, "controller_runtime_max_concurrent_reconciles", &[]),
-        16
-    ));
+    let (objects, providers) = ([r#"controller="dwsdatasource""#], [r#"controller="dwsprovider""#]);
+    assert!(equals(sum(&start, "controller_runtime_reconcile_total", &objects), 0));
+    assert!(equals(sum(&start, "dws_kubernetes_calls_limit", &[]), 16));
 
     // One waits behind another whose job does not end.
     world
@@ -130,12 +128,16 @@ async fn metrics_move() {
             && equals(sum(series, "controller_runtime_active_workers", &[]), 0)
     })
     .await;
-    let passes = sum(&end, "controller_runtime_reconcile_total", &[]);
+    let passes = sum(&end, "controller_runtime_reconcile_total", &objects);
     assert!(passes >= 2.0, "{passes} passes");
-    assert!(equals(
-        passes - sum(&end, "controller_runtime_reconcile_time_seconds_count", &[]),
-        0
-    ));
+    let timed = sum(&end, "controller_runtime_reconcile_time_seconds_count", &objects);
+    assert!(equals(passes - timed, 0), "{timed} of {passes} passes");
+    for counted in [
+        "controller_runtime_reconcile_total",
+        "controller_runtime_reconcile_time_seconds_count",
+    ] {
+        assert!(sum(&end, counted, &providers) >= 1.0, "{counted} of providers");
+    }
     for quiet in [
         "controller_runtime_reconcile_errors_total",
         "controller_runtime_reconcile_panics_total",
@@ -172,10 +174,9 @@ async fn metrics_move() {
     world.create(&on_cluster(1, obs("third"))).await;
     cut.reached(SOON).await;
     world.ready("third").await;
-    let errors = [r#"controller="dwsdatasource""#];
     let after = scrape(&operator).await;
     assert_eq!(documented(), served(&exposition(&operator).await), "docs/metrics.md");
-    assert!(sum(&after, "controller_runtime_reconcile_errors_total", &errors) >= 1.0);
+    assert!(sum(&after, "controller_runtime_reconcile_errors_total", &objects) >= 1.0);
     assert!(sum(&after, "controller_runtime_reconcile_total", &[r#"result="error""#]) >= 1.0);
     assert!(sum(&after, "rest_client_requests_total", &[r#"code="<error>""#]) >= 1.0);
 }

@@ -95,9 +95,9 @@ pub(super) struct Families {
     pub(super) reconcile_panics: Family<ControllerLabel, Counter>,
     pub(super) reconcile_time: Histograms<ControllerLabel>,
     pub(super) active_workers: Family<ControllerLabel, Gauge>,
-    pub(super) max_concurrent: Family<ControllerLabel, Gauge>,
     pub(super) queue_depth: Family<QueueLabels, Gauge>,
     pub(super) rest_requests: Family<RestLabels, Counter>,
+    pub(super) kubernetes_calls_limit: Gauge,
     pub(super) leading: Family<NameLabel, Gauge>,
     pub(super) cloud_requests: Family<CloudLabels, Counter>,
     pub(super) cloud_time: Histograms<OperationLabel>,
@@ -151,13 +151,13 @@ impl Families {
                 family
             },
             active_workers: add(r, "controller_runtime_active_workers", "Objects that are worked on now"),
-            max_concurrent: add(
-                r,
-                "controller_runtime_max_concurrent_reconciles",
-                "Objects that may be worked on at the same time",
-            ),
             queue_depth: add(r, "workqueue_depth", "Objects that wait in a queue"),
             rest_requests: add(r, "rest_client_requests", "Requests to the Kubernetes API"),
+            kubernetes_calls_limit: add(
+                r,
+                "dws_kubernetes_calls_limit",
+                "Calls to the Kubernetes API that may be under way at the same time",
+            ),
             leading: add(
                 r,
                 "leader_election_master_status",
