@@ -148,9 +148,14 @@ impl Metrics {
         self.0.recoveries.inc();
     }
 
-    /// An object vanished and left a data source behind that the operator may not touch.
+    /// A data source stays, or may stay, in the cloud without an object.
     pub fn orphaned(&self) {
         self.0.orphaned.inc();
+    }
+
+    /// An event could not be published.
+    pub fn event_lost(&self) {
+        self.0.events_lost.inc();
     }
 
     /// How many providers have credentials that the cloud refuses and that are therefore held back.

@@ -72,13 +72,17 @@ async fn an_idle_operator_frees_the_lease() {
     assert_eq!(world.calls(CloudCall::Create).len(), 2);
 }
 
-/// A create that is answered while the operator ends is recorded before it does.
+/// A create that is answered while the operator ends is recorded before it does, and its event published.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_answered_in_time_is_recorded() {
     let world = World::new("shutdown-answered").await;
     world.with_provider().await;
     let slow = Fault::on(CloudCall::Create, Answer::Genuine).delay_after(Duration::from_millis(1500));
     world.cloud.add_fault(slow);
+    // Its event takes a while too.
+    let is_event = |call: &Call| call.is(ApiSide::Kube, "POST", "/events") && call.request["reason"] == "Created";
+    let delay = Rule::new(Stage::Before, Action::Delay(Duration::from_secs(1)), is_event);
+    let event = world.namespace.proxy().on(delay);
     let mut operator = world.operator().args(["--write-deadline=3s"]).start().await;
     world.create(&obs("lake")).await;
     create_in_flight(&world).await;
@@ -91,6 +95,11 @@ async fn a_create_that_is_answered_in_time_is_recorded() {
         "the id is in the status"
     );
     assert_eq!(holder(&world).await, None, "no write is in flight any more");
+    assert_eq!(event.matches(), 1);
+    assert!(
+        world.events("lake").await.contains(&"Created".to_owned()),
+        "the event is published"
+    );
 
     operator.restart().await;
     world.ready("lake").await;

@@ -16,6 +16,7 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
     metrics.duplicate_removed();
     metrics.recovered();
     metrics.orphaned();
+    metrics.event_lost();
     metrics.set_breakers_open(2);
     metrics.undecodable("DwsDataSource", 0, 2);
     metrics.undecodable("DwsDataSource", 2, 1);
@@ -42,6 +43,7 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
         "dws_duplicates_removed_total 1",
         "dws_recoveries_total 1",
         "dws_orphaned_total 1",
+        "dws_events_lost_total 1",
         "dws_breaker_open 2",
         "dws_log_lines_dropped_total 1",
         r#"dws_undecodable_objects{kind="DwsDataSource"} 1"#,
