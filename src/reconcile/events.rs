@@ -12,11 +12,12 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::kubernetes::Kubernetes;
-use crate::api::{Reason, text};
+use crate::api::Reason;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::text;
 
-/// The longest note that the API server takes is 1 kB.
-const NOTE_MAX: u32 = 1000;
+/// The longest note that the API server takes, in bytes.
+const NOTE_MAX: usize = 1024;
 /// How many events may be under way, as in client-go; further ones are lost. It bounds the memory while the API server does not answer.
 const MOST: usize = 1024;
 /// How many of them may ask for a call at the same time: a status does not wait behind a crowd of events.
@@ -80,7 +81,7 @@ impl Events {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.to_owned(),
-            note: Some(text::one_line(note, NOTE_MAX)),
+            note: Some(short(note)),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
@@ -109,6 +110,13 @@ impl Events {
     }
 }
 
+/// The note as the API server takes it.
+fn short(note: &str) -> String {
+    let mut line = text::one_line(note, NOTE_MAX);
+    line.truncate(line.floor_char_boundary(NOTE_MAX));
+    line
+}
+
 /// Whether the guide explains the reason.
 fn is_known(reason: &str) -> bool {
     Reason::ALL.iter().any(|known| known.as_str() == reason) || BEYOND_CONDITIONS.contains(&reason)
@@ -133,6 +141,15 @@ mod tests {
                     .is_some_and(|cell| cell.contains(&format!("`{reason}`")))
             };
             assert!(table.lines().any(is_first), "{reason} has no row");
+        }
+    }
+
+    #[test]
+    fn a_note_is_one_line_of_as_many_bytes_as_the_api_server_takes() {
+        assert_eq!(short("a\u{1b}[31mb\n"), "ab");
+        for letter in ["a", "é", "数"] {
+            let note = short(&letter.repeat(2000));
+            assert!((NOTE_MAX - 3..=NOTE_MAX).contains(&note.len()), "{}", note.len());
         }
     }
 
