@@ -31,7 +31,8 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::{ClusterArgs, RunArgs};
 use crate::runtime::timings::Timings;
 
-/// How many rejections of a key are risked within the breaker's window; the cloud locks a key after more than five (dws-api §3).
+/// How many rejections of a key are risked within the breaker's window; by Huawei's guide to API signing the
+/// cloud locks a key for five minutes after more than five.
 const MAX_REJECTIONS: usize = 3;
 
 /// How often the process shows that it still moves; it counts as stuck after twelve times as long.
