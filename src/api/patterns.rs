@@ -42,7 +42,7 @@ pub const ENDPOINT: &str = concat!(
 /// A name of a Kubernetes object: a DNS subdomain (RFC 1123).
 pub const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// The most characters of the names of this group's own objects: Events and metrics append to them.
+/// The most characters of the names of this group's own objects, so that each fits into a label's value and Events can append to it.
 pub const OWN_NAME_MAX: u32 = 63;
 
 /// A key within a Secret.

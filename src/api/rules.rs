@@ -38,7 +38,7 @@ fn refuse(rule: impl Into<String>, message: &str, reason: Reason) -> Rule {
     Rule::new(rule).message(message).reason(reason)
 }
 
-/// On a root: the name leaves room for what Events and metrics append to it.
+/// On a root: the name fits into a label's value and leaves room for what Events append to it.
 pub fn name_fits() -> Rule {
     refuse(
         format!("size(self.metadata.name) <= {}", patterns::OWN_NAME_MAX),

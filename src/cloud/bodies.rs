@@ -8,12 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::errors::Failure;
+use super::errors::{Failure, MAX_MESSAGE};
 use super::ids;
 use super::redact::Redactor;
-use super::text::{MAX_MESSAGE, printable};
 use super::wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 use crate::api::data_source::DataSourceType;
+use crate::runtime::text::one_line;
 
 /// The most characters of a job's progress, for example `40%`.
 const MAX_PROGRESS: usize = 32;
@@ -174,7 +174,7 @@ pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
     let said = |key| text(answer, key).map(|text| redactor.message(&text));
     Some(Job {
         state: JobState::parse(&said("status")?),
-        progress: said("progress").map(|text| printable(&text, MAX_PROGRESS)),
+        progress: said("progress").map(|text| one_line(&text, MAX_PROGRESS)),
         failed_code: said("failed_code"),
         failed_detail: said("failed_detail"),
     })
@@ -183,7 +183,7 @@ pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
 fn item(item: &Map<String, Value>, redactor: &Redactor) -> Option<Item> {
     let said = |key| text(item, key).map(|text| redactor.message(&text));
     // What is compared with the spec stays as it is, however much it looks like a secret.
-    let short = |key| text(item, key).map(|text| printable(&text, MAX_MESSAGE));
+    let short = |key| text(item, key).map(|text| one_line(&text, MAX_MESSAGE));
     Some(Item {
         id: id(item, "id")?,
         name: short("name")?,

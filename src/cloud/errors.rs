@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The most characters of a message.
+pub(super) const MAX_MESSAGE: usize = 256;
+
 /// Why a call did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{message}")]

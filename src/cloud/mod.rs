@@ -13,7 +13,7 @@
 //! | [`endpoints`] | endpoints of the regions, and which hosts may be called |
 //! | [`breaker`], [`limits`] | protection of access keys, bounds on concurrent calls |
 //! | [`errors`], `classify`, `codes`, `error_body` | what a failure means |
-//! | [`wire`], `bodies`, `ids`, `text` | what goes out and what is believed of what comes in |
+//! | [`wire`], `bodies`, `ids` | what goes out and what is believed of what comes in |
 //! | `redact` | the secrets of a request, kept out of what is said about it |
 
 use std::future::Future;
@@ -40,7 +40,6 @@ mod redact;
 mod request;
 mod retry_after;
 pub mod sign;
-mod text;
 mod tokens;
 mod transport;
 pub mod wire;

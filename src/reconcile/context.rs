@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::claims::Claims;
 use super::events::Events;
@@ -84,6 +85,8 @@ pub struct Context {
     pub memories: Memories,
     /// Events for users.
     pub events: Events,
+    /// What the end of the process waits for, besides the passes.
+    pub tasks: TaskTracker,
     /// Wakes objects.
     pub wakes: Wakes,
     /// Metrics.

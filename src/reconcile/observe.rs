@@ -24,7 +24,7 @@ use crate::api::{FINALIZER, intent};
 use crate::cloud::{Dws, Failure, Session, credentials};
 use crate::runtime::lanes::{Place, Rank};
 
-/// The shortest password that the cloud takes (dws-api §1, `minLength` of `user_pwd`).
+/// The shortest password that the cloud takes: `minLength` of `user_pwd` in Huawei's API definition.
 const PASSWORD_MIN: usize = 8;
 /// How long a first pass waits for the first passes of those who came earlier, before it takes its place in the lane. Longer than reading
 /// a provider and its Secret takes; short, since one that hangs holds the others of its DWS cluster up for as long.

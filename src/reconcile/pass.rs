@@ -43,8 +43,7 @@ enum Ended {
 /// None.
 pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<Action, Infallible> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let begun = ctx.clock.uptime();
-    let worker = ctx.metrics.active_worker(CONTROLLER);
+    let running = ctx.metrics.begin_pass(CONTROLLER);
     let (action, result) = match Pass::begin(&ctx, &namespace, &name).await {
         Ok(None) => (Action::await_change(), ReconcileResult::Success),
         Ok(Some(pass)) => {
@@ -71,9 +70,7 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
             (Action::requeue(wait), ReconcileResult::Error)
         }
     };
-    drop(worker);
-    ctx.metrics
-        .reconciled(CONTROLLER, result, ctx.clock.uptime().saturating_sub(begun));
+    running.end(result);
     Ok(action)
 }
 

@@ -30,10 +30,11 @@ use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::ProviderStatus;
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
+use crate::runtime::metrics::ReconcileResult;
 use crate::runtime::panic_guard;
 
 /// The name of this controller in metrics.
-const CONTROLLER: &str = "dwsprovider";
+pub const CONTROLLER: &str = "dwsprovider";
 
 /// What both kinds of provider have in common.
 pub trait ProviderObject:
@@ -126,28 +127,35 @@ fn id_of<K: ProviderObject>(metadata: &ObjectMeta) -> ProviderId {
 
 async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
     let id = id_of::<K>(object.meta());
-    Ok(match panic_guard::guard(pass(&ctx, object.as_ref(), &id)).await {
-        Ok(action) => action,
+    let running = ctx.metrics.begin_pass(CONTROLLER);
+    let (action, result) = match panic_guard::guard(pass(&ctx, object.as_ref(), &id)).await {
+        Ok(ended) => ended,
         Err(panic) => {
             tracing::error!(provider = %id, namespace = id.namespace, %panic, "a pass over a provider panicked");
             ctx.metrics.reconcile_panicked(CONTROLLER);
-            Action::requeue(ctx.timings.stalled_recheck)
+            (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
         }
-    })
+    };
+    running.end(result);
+    Ok(action)
 }
 
-async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> Action {
+async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> (Action, ReconcileResult) {
     let (standing, news) = ctx.providers.refresh(id).await;
     if news {
         wake_users(ctx, id);
     }
     if let Standing::Absent = standing {
-        return Action::await_change();
+        return (Action::await_change(), ReconcileResult::Success);
     }
-    if let Err(error) = write(ctx, object, &standing).await {
-        tracing::warn!(provider = %id, %error, "the provider's status could not be written");
-    }
-    Action::requeue(ctx.timings.secret_recheck)
+    let result = match write(ctx, object, &standing).await {
+        Ok(()) => ReconcileResult::RequeueAfter,
+        Err(error) => {
+            tracing::warn!(provider = %id, %error, "the provider's status could not be written");
+            ReconcileResult::Error
+        }
+    };
+    (Action::requeue(ctx.timings.secret_recheck), result)
 }
 
 fn wake_users(ctx: &Context, id: &ProviderId) {

@@ -117,11 +117,6 @@ pub fn tell(
     notes: &[Note],
 ) {
     for note in notes {
-        match note.reason {
-            "Recovered" => ctx.metrics.recovered(),
-            "DuplicateRemoved" => ctx.metrics.duplicate_removed(),
-            _ => {}
-        }
         ctx.events
             .publish(reference(object), note.warning, note.reason, &note.text);
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::world::{SOON, World, cluster, obs, on_cluster, operator_ready, probe};
 
-/// How much longer an object may wait for its POST because of calls that hang elsewhere (design, P6).
+/// How much longer an object may wait for its POST because of calls that hang elsewhere.
 const DELAY: Duration = Duration::from_secs(1);
 /// How many calls hang, on as many DWS clusters.
 const HANGING: usize = 10;

@@ -10,13 +10,11 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret};
+use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, get, obs, on_cluster, provider, secret};
 
 /// The text of an operator's `/metrics`.
 async fn exposition(operator: &Operator) -> String {
-    let answer = reqwest::get(operator.metrics_url().await + "/metrics")
-        .await
-        .expect("the operator answers");
+    let answer = get(&(operator.metrics_url().await + "/metrics")).await;
     assert_eq!(answer.status(), 200);
     let text = answer.text().await.expect("the answer is whole");
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
@@ -93,11 +91,9 @@ async fn metrics_move() {
             && series.contains_key(r#"dws_undecodable_objects{kind="DwsDataSource"}"#)
     })
     .await;
-    assert!(equals(sum(&start, "controller_runtime_reconcile_total", &[]), 0));
-    assert!(equals(
-        sum(&start, "controller_runtime_max_concurrent_reconciles", &[]),
-        16
-    ));
+    let (objects, providers) = ([r#"controller="dwsdatasource""#], [r#"controller="dwsprovider""#]);
+    assert!(equals(sum(&start, "controller_runtime_reconcile_total", &objects), 0));
+    assert!(equals(sum(&start, "dws_kubernetes_calls_limit", &[]), 16));
 
     // One waits behind another whose job does not end.
     world
@@ -132,12 +128,16 @@ async fn metrics_move() {
             && equals(sum(series, "controller_runtime_active_workers", &[]), 0)
     })
     .await;
-    let passes = sum(&end, "controller_runtime_reconcile_total", &[]);
+    let passes = sum(&end, "controller_runtime_reconcile_total", &objects);
     assert!(passes >= 2.0, "{passes} passes");
-    assert!(equals(
-        passes - sum(&end, "controller_runtime_reconcile_time_seconds_count", &[]),
-        0
-    ));
+    let timed = sum(&end, "controller_runtime_reconcile_time_seconds_count", &objects);
+    assert!(equals(passes - timed, 0), "{timed} of {passes} passes");
+    for counted in [
+        "controller_runtime_reconcile_total",
+        "controller_runtime_reconcile_time_seconds_count",
+    ] {
+        assert!(sum(&end, counted, &providers) >= 1.0, "{counted} of providers");
+    }
     for quiet in [
         "controller_runtime_reconcile_errors_total",
         "controller_runtime_reconcile_panics_total",
@@ -174,10 +174,9 @@ async fn metrics_move() {
     world.create(&on_cluster(1, obs("third"))).await;
     cut.reached(SOON).await;
     world.ready("third").await;
-    let errors = [r#"controller="dwsdatasource""#];
     let after = scrape(&operator).await;
     assert_eq!(documented(), served(&exposition(&operator).await), "docs/metrics.md");
-    assert!(sum(&after, "controller_runtime_reconcile_errors_total", &errors) >= 1.0);
+    assert!(sum(&after, "controller_runtime_reconcile_errors_total", &objects) >= 1.0);
     assert!(sum(&after, "controller_runtime_reconcile_total", &[r#"result="error""#]) >= 1.0);
     assert!(sum(&after, "rest_client_requests_total", &[r#"code="<error>""#]) >= 1.0);
 }

@@ -34,6 +34,7 @@ mod proxy;
 mod rbac;
 mod recorder;
 mod supervisor;
+mod unread;
 pub mod wait;
 
 pub use audit::{AuditLog, Request, count};
@@ -43,6 +44,7 @@ pub use etcd::{Entry, etcd_dump, etcd_put};
 pub use flux::flux_violations;
 pub use history::{History, Version};
 pub use kstatus::{Kstatus, kstatus};
+pub use kubeconfig::client_config;
 pub use kubectl::Kubectl;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorBuilder};

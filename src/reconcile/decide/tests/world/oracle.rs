@@ -1,4 +1,16 @@
-//! What must never happen, and what must come in the end (design, invariants P1 to P11).
+//! What must never happen, and what must come in the end.
+//!
+//! | | invariant |
+//! | --- | --- |
+//! | P1 | at most one data source of an object survives; no create while an id, a job or an unsettled attempt exists |
+//! | P2 | nothing stays in the cloud without an owner, but what is told or kept on purpose |
+//! | P3 | the finalizer goes only after the cloud says gone, or nothing was ever created |
+//! | P4 | only what the object recorded, imported or marked is changed or deleted |
+//! | P5 | once faults stop, a verdict comes in bounded time, and then no more writes |
+//! | P7 | the status never regresses; an id is never forgotten while its data source exists |
+//! | P9 | the same observation gives the same plan |
+//! | P10 | Flux's rules hold on every status |
+//! | P11 | at most one request to restart a generation ends other than in a definite rejection |
 
 use std::collections::HashSet;
 
