@@ -5,7 +5,7 @@
 //! with a key came to, and says whether the next call may go out. It never sends anything.
 //!
 //! A session's credential is *unproven* until the cloud accepts it, and has one call in flight until
-//! then. A rejected one stays back; once in a while one list finds out whether it works again. A new
+//! then. A rejected one stays back; once in a while one read finds out whether it works again. A new
 //! Secret makes a new session and is tried at once. When a proven credential is rejected, all others with
 //! its key have to be proven again. No unproven one is tried for a key that was rejected
 //! [`BreakerTimings::max_rejections`] times within [`BreakerTimings::window`].
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 /// When rejected credentials are tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerTimings {
-    /// From a rejection of a key to the next list that finds out whether it works again.
+    /// From a rejection of a key to the next read that finds out whether it works again.
     pub probe_interval: Duration,
     /// The time over which rejections of a key are counted.
     pub window: Duration,
@@ -140,7 +140,7 @@ enum Standing {
 
 impl Gate {
     /// Lets a call through, after those that the credential has in flight while it is not proven.
-    /// `probe` is whether the call is a list, which may find out whether a rejected credential works again.
+    /// `probe` is whether the call is a read that may find out whether a rejected credential works again.
     ///
     /// # Errors
     /// If the credential, or the key over all its credentials, was rejected too recently.
@@ -149,6 +149,7 @@ impl Gate {
             gate: self,
             epoch: self.epoch(),
             lane,
+            is_probe: false,
         };
         match self.state() {
             BreakerState::Proven => return Ok(pass(None)),
@@ -161,10 +162,10 @@ impl Gate {
         match self.state() {
             BreakerState::Proven => Ok(pass(None)),
             BreakerState::Unproven if self.may_fail() => Ok(pass(lane.ok())),
-            BreakerState::Rejected if probe && self.probe_is_due() && self.may_fail() => {
-                locked(&self.key.history).last = Some((Instant::now(), self.session));
-                Ok(pass(lane.ok()))
-            }
+            BreakerState::Rejected if probe && self.probe_is_due() && self.may_fail() => Ok(Pass {
+                is_probe: true,
+                ..pass(lane.ok())
+            }),
             BreakerState::Unproven | BreakerState::Rejected => Err(HeldBack),
         }
     }
@@ -209,12 +210,25 @@ pub struct Pass<'a> {
     gate: &'a Gate,
     epoch: u64,
     lane: Option<OwnedSemaphorePermit>,
+    is_probe: bool,
 }
 
 impl Pass<'_> {
-    /// Whether the key was rejected since; then the call must not go out any more.
-    #[must_use]
-    pub fn is_void(&self) -> bool {
+    /// To be called when the call goes out: from then on a probe counts. One that never goes out leaves its turn to the next.
+    ///
+    /// # Errors
+    /// If the key was rejected since; then the call must not go out any more.
+    pub fn go(&self) -> Result<(), HeldBack> {
+        if self.is_void() {
+            return Err(HeldBack);
+        }
+        if self.is_probe {
+            locked(&self.gate.key.history).last = Some((Instant::now(), self.gate.session));
+        }
+        Ok(())
+    }
+
+    fn is_void(&self) -> bool {
         self.lane.is_none() && self.gate.state() != BreakerState::Proven
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use super::breaker::{BreakerState, Gate};
 use super::credentials::{Credentials, Principal};
@@ -106,7 +106,7 @@ pub struct Session {
     pub(super) gate: Gate,
     pub(super) transport: Transport,
     pub(super) tokens: Tokens,
-    pub(super) project: Mutex<Option<String>>,
+    pub(super) project: OnceCell<String>,
 }
 
 impl Session {
@@ -138,7 +138,7 @@ impl Session {
         let principal = config.credentials.principal();
         Ok(Self {
             gate: config.limits.gate(principal.clone()),
-            project: Mutex::new(config.project_id.clone()),
+            project: OnceCell::new_with(config.project_id.clone()),
             tokens: Tokens::default(),
             principal,
             transport,
@@ -151,7 +151,8 @@ impl Session {
     /// # Errors
     /// If IAM does not list exactly one project of the region's name, or cannot be asked.
     pub async fn find_project(&self) -> Result<String, Failure> {
-        match &self.config.project_id {
+        // Who only wants to know it must not take the turn of a call from the breaker.
+        match self.project.get() {
             Some(project) => Ok(project.clone()),
             None => self.prepared_project().await,
         }
