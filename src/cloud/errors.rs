@@ -92,6 +92,12 @@ impl Failure {
         }
     }
 
+    /// Whether the breaker held the call back; the cloud said nothing then.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.kind == FailureKind::CredentialsRejected && self.status.is_none()
+    }
+
     /// A request that was not sent because it cannot be right.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         let reason = Rejection::Invalid;
@@ -99,7 +105,8 @@ impl Failure {
     }
 
     /// A request that was not sent, or did nothing, for a reason that passes.
-    pub(super) fn transient(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn transient(message: impl Into<String>) -> Self {
         Self::local(FailureKind::TRANSIENT, message)
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::plan::{
-    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Job,
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Grant, Hold, Intent, Job,
     JobState, JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, View,
 };
 use super::remote::Identity;
@@ -140,8 +140,18 @@ impl Observation {
     }
 
     fn note_tried(&mut self) {
-        if let Provider::Ready { version, .. } = &self.provider {
-            self.memory.tried_version = Some(version.clone());
+        match &self.provider {
+            Provider::Ready { version, .. } => self.memory.tried_version = Some(version.clone()),
+            // Once it can be used, whatever its version, it is worth a try.
+            Provider::Unreached { .. } => self.memory.tried_version = Some(String::new()),
+            Provider::Absent { .. } | Provider::NotReady { .. } => {}
+        }
+    }
+
+    /// Notes whether the object may create through its provider.
+    pub fn note_grant(&mut self, found: Grant) {
+        if let Provider::Ready { grant, .. } = &mut self.provider {
+            *grant = found;
         }
     }
 

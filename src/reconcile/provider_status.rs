@@ -19,10 +19,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::access::Standing;
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::providers::ProviderId;
+use super::standing::Standing;
 use super::undecodable::Undecodable;
 use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
@@ -166,7 +166,9 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
     let verdict = verdict(standing);
     let (endpoint, project_id) = match standing {
         Standing::Connected(connected) => (Some(connected.endpoint.clone()), Some(connected.project_id.clone())),
-        Standing::Absent | Standing::Broken { .. } => (before.endpoint.clone(), before.project_id.clone()),
+        Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => {
+            (before.endpoint.clone(), before.project_id.clone())
+        }
     };
     let after = ProviderStatus {
         observed_generation: conditions::observed_generation(before.observed_generation, &verdict, generation),
@@ -194,13 +196,20 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
 }
 
 fn verdict(standing: &Standing) -> Verdict {
-    match standing {
-        Standing::Connected(connected) if connected.refused() => Verdict::new(
-            Reason::CredentialsRejected,
-            "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
-        ),
-        Standing::Connected(_) => Verdict::new(Reason::Available, "The provider can be used."),
-        Standing::Broken { reason, message, .. } => Verdict::new(*reason, message.clone()),
-        Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
+    match standing.trouble() {
+        Some((Reason::CredentialsRejected, _)) => refused(),
+        Some((reason, message)) => Verdict::new(reason, message.to_owned()),
+        None => match standing {
+            Standing::Connected(connected) if connected.refused() => refused(),
+            Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
+            _ => Verdict::new(Reason::Available, "The provider can be used."),
+        },
     }
+}
+
+fn refused() -> Verdict {
+    Verdict::new(
+        Reason::CredentialsRejected,
+        "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
+    )
 }

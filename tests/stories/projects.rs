@@ -53,7 +53,7 @@ async fn a_wrong_secret_is_tried_once_and_its_correction_at_once() {
     }
     for n in 0..3 {
         let object = world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
-        assert!(message(&object).contains("correct the Secret"), "{}", message(&object));
+        assert!(message(&object).contains("correct its Secret"), "{}", message(&object));
     }
     provider_says(&world, "default", Reason::CredentialsRejected).await;
     until(&operator, "a breaker is open", |series| equals(breaker_open(series), 1)).await;
@@ -81,17 +81,22 @@ async fn a_short_outage_of_iam_after_a_restart_leaves_ready_alone() {
     world.create(&key(SECRET_KEY)).await;
     world.create(&projectless(provider(&world.endpoint))).await;
     let mut operator = world
-        .operator_with(&["--ready-grace=5m"])
+        .operator_with(&[
+            "--ready-grace=5m",
+            "--backoff-min=2s",
+            "--backoff-max=2s",
+            "--busy-max=2s",
+        ])
         .args(["--resync-period=1s"])
         .start()
         .await;
     world.create(&obs("lake")).await;
     world.ready("lake").await;
     let down = || Fault::on(Call::Projects, Answer::error(503, "APIGW.0201", "Backend unavailable."));
-    world.cloud.add_fault(down().times(3));
+    world.cloud.add_fault(down().times(2));
     let lists = world.calls(Call::List).len();
     operator.restart().await;
-    let asked = |log: &[LogEntry]| log.iter().filter(|entry| entry.call == Call::Projects).count() >= 5;
+    let asked = |log: &[LogEntry]| log.iter().filter(|entry| entry.call == Call::Projects).count() >= 4;
     world
         .cloud
         .wait_log(SOON, asked)

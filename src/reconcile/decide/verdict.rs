@@ -39,7 +39,7 @@ pub fn of_failure(failure: &Failure, busy_for_long: bool) -> Verdict {
         | FailureKind::UnknownOutcome { answered: true }
         | FailureKind::Fenced => Verdict::Reconciling(
             Reason::Retrying,
-            format!("The cloud cannot answer now; trying again. {says}"),
+            format!("The cloud cannot be asked, or cannot answer, now; trying again. {says}"),
         ),
         FailureKind::UnknownOutcome { answered: false } => Verdict::Reconciling(
             Reason::Recovering,

@@ -7,7 +7,7 @@ use crate::api::data_source::DeletionPolicy;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
-    FailureKind, Item, JobState, Look, Observation, Plan, Provider, Rank, Rejection, RetryWait, Step,
+    FailureKind, Grant, Item, JobState, Look, Observation, Plan, Provider, Rank, Rejection, RetryWait, Step,
 };
 
 fn absent_provider(o: Observation) -> Observation {
@@ -218,9 +218,7 @@ fn a_provider_that_leads_elsewhere_is_not_asked() {
 #[test]
 fn a_withdrawn_grant_does_not_matter() {
     let o = with(deleting(ready()), |o| {
-        if let Provider::Ready { refusal, .. } = &mut o.provider {
-            *refusal = Some("no longer lent".to_owned());
-        }
+        o.note_grant(Grant::Refused("no longer lent".to_owned()));
     });
     assert!(matches!(look(&o), Look::List { .. }));
 }

@@ -9,7 +9,8 @@ use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Coordinates, DwsDataSourceStatus, FailureKind, Memory, Observation, Plan, Provider, Report, Step, Then,
+    Coordinates, DwsDataSourceStatus, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step,
+    Then,
 };
 
 /// The most turns of a pass, as in the operator.
@@ -94,12 +95,18 @@ impl World {
                 secret: true,
             };
         }
+        if self.now < self.provider_unread {
+            return Provider::Unreached {
+                name: "DwsProvider/default".to_owned(),
+                failure: Failure::transient("its Secret cannot be read"),
+            };
+        }
         Provider::Ready {
             coordinates: Coordinates {
                 cluster_id: cluster.to_owned(),
                 ..builder::coordinates()
             },
-            refusal: None,
+            grant: Grant::Unasked,
             marker: self.schedule.marker,
             version: "1".to_owned(),
         }
@@ -187,7 +194,9 @@ impl World {
             Step::DropFinalizer { note } => {
                 self.is_orphaned = note.is_some_and(|note| note.reason == "Orphaned");
                 assert!(
-                    !self.is_orphaned || self.now < self.provider_down || self.schedule.tampers(),
+                    !self.is_orphaned
+                        || self.now < self.provider_down.max(self.provider_unread)
+                        || self.schedule.tampers(),
                     "P2: given up while the cloud could be asked"
                 );
                 let gone = self.oracle.let_go(self.ours().len(), self.is_excused());
