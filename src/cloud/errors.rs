@@ -32,6 +32,8 @@ pub enum FailureKind {
     UnknownOutcome {
         /// Whether DWS itself answered (500 or 503 with a `DWS.` code); if not, nobody did.
         answered: bool,
+        /// How long whoever answered asks to wait.
+        delay: Option<Duration>,
     },
     /// Nothing happened, and the same call will not work until something changes.
     Rejected {
@@ -112,6 +114,15 @@ impl Failure {
 }
 
 impl FailureKind {
+    /// How long the cloud asks to wait.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        match self {
+            Self::RetryAfter { delay, .. } | Self::UnknownOutcome { delay, .. } => *delay,
+            Self::Rejected { .. } | Self::Gone { .. } | Self::CredentialsRejected | Self::Fenced => None,
+        }
+    }
+
     /// Nothing happened, the reason passes, and the cloud named no delay.
     pub(super) const TRANSIENT: Self = Self::RetryAfter {
         wait: Wait::Transient,
@@ -119,5 +130,8 @@ impl FailureKind {
     };
 
     /// A write that nobody answered.
-    pub(super) const UNANSWERED: Self = Self::UnknownOutcome { answered: false };
+    pub(super) const UNANSWERED: Self = Self::UnknownOutcome {
+        answered: false,
+        delay: None,
+    };
 }

@@ -150,12 +150,11 @@ impl Access {
         };
         let endpoint = endpoint.map_err(|error| invalid(format!("endpoint: {error}")))?;
         let known = opened.take().filter(|known| known.is_of(&version));
-        let opened = opened.insert(match known {
-            Some(known) => known,
-            None => {
-                let session = self.open(access, endpoint.clone(), credentials, ca.map(|(_, pem)| pem))?;
-                Opened::new(session, version.clone())
-            }
+        let opened = opened.insert(if let Some(known) = known {
+            known
+        } else {
+            let session = self.open(access, endpoint.clone(), credentials, ca.map(|(_, pem)| pem))?;
+            Opened::new(session, version.clone())
         });
         let project_id = opened.find_project().await.map_err(Standing::without_project)?;
         Ok(Standing::Connected(Connected {

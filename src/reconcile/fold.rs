@@ -187,7 +187,7 @@ impl Observation {
         let Posted { intent, begun, result } = posted;
         let state = match result.as_ref().map_err(|failure| &failure.kind) {
             Err(FailureKind::Fenced) => AttemptState::Unsent,
-            Err(FailureKind::UnknownOutcome { answered: true }) => AttemptState::Unknown {
+            Err(FailureKind::UnknownOutcome { answered: true, .. }) => AttemptState::Unknown {
                 settled_from: self.uptime,
                 answered: true,
             },

@@ -125,6 +125,7 @@ impl Standing {
     }
 
     /// Of a look-up of the project that failed.
+    #[must_use]
     pub fn without_project(failure: Failure) -> Self {
         let advice = match failure.kind {
             FailureKind::CredentialsRejected => return Standing::Unreached { failure },

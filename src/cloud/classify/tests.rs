@@ -31,16 +31,24 @@ fn coded(operation: Operation, status: u16, code: &str) -> FailureKind {
 }
 
 fn wait(wait: Wait) -> FailureKind {
-    let delay = Some(Duration::from_secs(7));
+    let delay = Some(ASKED);
     FailureKind::RetryAfter { wait, delay }
 }
 
+/// How long each answer asks to wait.
+const ASKED: Duration = Duration::from_secs(7);
 const CLUSTER_GONE: FailureKind = FailureKind::Gone { what: Missing::Cluster };
 const SOMETHING_GONE: FailureKind = FailureKind::Gone {
     what: Missing::Something,
 };
-const ANSWERED: FailureKind = FailureKind::UnknownOutcome { answered: true };
-const UNANSWERED: FailureKind = FailureKind::UnknownOutcome { answered: false };
+const ANSWERED: FailureKind = FailureKind::UnknownOutcome {
+    answered: true,
+    delay: Some(ASKED),
+};
+const UNANSWERED: FailureKind = FailureKind::UnknownOutcome {
+    answered: false,
+    delay: Some(ASKED),
+};
 const WRITES: [Operation; 3] = [Operation::Create, Operation::Update, Operation::Delete];
 const READS: [Operation; 2] = [Operation::List, Operation::Job];
 

@@ -28,7 +28,10 @@ const ACCESS: &str = "AKCANARY0000000TEST";
 const SECRET: &str = "SKcanaryExampleSecretKey0123456789";
 const PASSWORD: &str = "canary-Password-1";
 
-const UNANSWERED: FailureKind = FailureKind::UnknownOutcome { answered: false };
+const UNANSWERED: FailureKind = FailureKind::UnknownOutcome {
+    answered: false,
+    delay: None,
+};
 const TRANSIENT: FailureKind = FailureKind::RetryAfter {
     wait: Wait::Transient,
     delay: None,

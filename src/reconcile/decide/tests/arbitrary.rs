@@ -35,7 +35,7 @@ fn failures() -> impl Strategy<Value = Failure> {
             wait: RetryWait::Transient,
             delay: None
         }),
-        any::<bool>().prop_map(|answered| FailureKind::UnknownOutcome { answered }),
+        any::<bool>().prop_map(|answered| FailureKind::UnknownOutcome { answered, delay: None }),
         Just(FailureKind::Rejected {
             reason: Rejection::Invalid
         }),

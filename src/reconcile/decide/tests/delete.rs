@@ -169,8 +169,20 @@ fn each_refusal_of_the_delete_has_its_verdict() {
         (rejected(Rejection::Invalid), Reason::DeleteFailed),
         (rejected(Rejection::Denied), Reason::AccessDenied),
         (again(RetryWait::Busy), Reason::Retrying),
-        (FailureKind::UnknownOutcome { answered: true }, Reason::Retrying),
-        (FailureKind::UnknownOutcome { answered: false }, Reason::Recovering),
+        (
+            FailureKind::UnknownOutcome {
+                answered: true,
+                delay: None,
+            },
+            Reason::Retrying,
+        ),
+        (
+            FailureKind::UnknownOutcome {
+                answered: false,
+                delay: None,
+            },
+            Reason::Recovering,
+        ),
         (FailureKind::CredentialsRejected, Reason::CredentialsRejected),
     ] {
         let o = answered(deleting(ready()), Err(kind));

@@ -223,10 +223,11 @@ fn unreached(o: Observation, kind: FailureKind) -> Observation {
 /// With the list that the object asked for, which failed like the way there.
 fn asked_in_vain(o: Observation) -> Observation {
     assert!(matches!(look(&o), Look::List { .. }));
-    let Provider::Unreached { failure, .. } = &o.provider else {
-        panic!("{:?}", o.provider);
+    let kind = match &o.provider {
+        Provider::Unreached { failure, .. } => failure.kind.clone(),
+        other => panic!("{other:?}"),
     };
-    unlisted(o.clone(), failure.kind.clone())
+    unlisted(o, kind)
 }
 
 #[test]
