@@ -180,7 +180,7 @@ fn success_with_a_code_and_an_effect_is_unknown() {
     let answer = Answer {
         status: 200,
         request_id: None,
-        retry_after: None,
+        retry_after: Some(ASKED),
         date: None,
         subject_token: None,
         body: Vec::new(),
