@@ -1,10 +1,18 @@
-//! Free text for status fields: one line, and short enough for the schema.
+//! Free text for status fields: one line, and short enough for the schema; and bytes as text.
 
 /// The most characters of an id, a code or a state of the cloud in a status.
 pub const WORD_MAX: u32 = 128;
 
 /// The most characters of a sentence in a status.
 pub const SENTENCE_MAX: u32 = 1024;
+
+/// Bytes as hexadecimal digits in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
+    bytes.iter().flat_map(digits).collect()
+}
 
 /// The text in one line of at most `max` characters.
 ///

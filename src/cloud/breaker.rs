@@ -22,23 +22,10 @@ use tokio::time::Instant;
 /// When rejected credentials are tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerTimings {
-    /// From a rejection of a key to the next read that finds out whether it works again.
-    pub probe_interval: Duration,
-    /// The time over which rejections of a key are counted.
+    /// The time over which rejections of a key are counted, and from one to the next read that finds out whether the key works again.
     pub window: Duration,
     /// The most rejections of a key within the window.
     pub max_rejections: usize,
-}
-
-impl Default for BreakerTimings {
-    /// The cloud locks a key after more than five failures, for five minutes.
-    fn default() -> Self {
-        Self {
-            probe_interval: Duration::from_mins(5),
-            window: Duration::from_mins(5),
-            max_rejections: 3,
-        }
-    }
 }
 
 /// What is known of a session's credential.
@@ -196,7 +183,7 @@ impl Gate {
         let Some((at, session)) = locked(&self.key.history).last else {
             return true;
         };
-        let mut interval = self.timings.probe_interval;
+        let mut interval = self.timings.window;
         if session == self.session {
             // Gives other sessions of the key the next probe, so that one wrong Secret cannot take them all.
             interval += interval / 10;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Certificate;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
@@ -32,16 +33,6 @@ pub struct Timeouts {
     pub write: Duration,
     /// A read, from sending to the end of the answer.
     pub read: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            write: Duration::from_secs(20),
-            read: Duration::from_secs(30),
-        }
-    }
 }
 
 impl Timeouts {
@@ -121,17 +112,12 @@ impl Session {
         if let Some(id) = config.project_id.as_ref().filter(|id| !ids::is_project(id)) {
             return Err(ConnectError::ProjectId(id.clone()));
         }
-        if let Some(pem) = &config.ca_pem
-            && !reqwest::Certificate::from_pem_bundle(pem).is_ok_and(|certs| !certs.is_empty())
-        {
-            return Err(ConnectError::CaBundle);
-        }
         let settings = ConnectionSettings {
             connect_timeout: config.timeouts.connect,
             use_proxy_env: config.use_proxy_env,
-            roots: config.ca_pem.as_deref(),
+            roots: config.ca_pem.as_deref().map(certificates).transpose()?,
         };
-        let transport = Transport::new(&settings).map_err(|error| match &config.ca_pem {
+        let transport = Transport::new(settings).map_err(|error| match &config.ca_pem {
             Some(_) => ConnectError::CaBundle,
             None => ConnectError::Tls(error.to_string()),
         })?;
@@ -163,6 +149,14 @@ impl Session {
     pub fn breaker(&self) -> BreakerState {
         self.gate.state()
     }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConnectError> {
+    let certificates = Certificate::from_pem_bundle(pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(ConnectError::CaBundle);
+    }
+    Ok(certificates)
 }
 
 impl Dws for Session {

@@ -38,11 +38,7 @@ pub struct ProviderId {
 
 impl std::fmt::Display for ProviderId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match self.kind {
-            ProviderKind::DwsProvider => "DwsProvider",
-            ProviderKind::ClusterDwsProvider => "ClusterDwsProvider",
-        };
-        write!(f, "{kind}/{}", self.name)
+        write!(f, "{}/{}", self.kind, self.name)
     }
 }
 
@@ -59,23 +55,6 @@ impl ProviderId {
             namespace: namespace.to_owned(),
             name: reference.name.clone(),
         }
-    }
-
-    /// Reads what `Display` writes.
-    fn parse(text: &str, namespace: &str) -> Option<Self> {
-        let (kind, name) = text.split_once('/')?;
-        let kind = match kind {
-            "DwsProvider" => ProviderKind::DwsProvider,
-            "ClusterDwsProvider" => ProviderKind::ClusterDwsProvider,
-            _ => return None,
-        };
-        Some(Self::of(
-            &ProviderRef {
-                kind,
-                name: name.to_owned(),
-            },
-            namespace,
-        ))
     }
 
     fn default_of(kind: ProviderKind, namespace: &str) -> Self {
@@ -255,12 +234,9 @@ impl Providers {
 
     /// The provider that an object uses: the recorded one, else the one it names, else the default of its namespace, else that of the cluster.
     async fn find(&self, asked: &Asked<'_>) -> (ProviderId, Known) {
-        let recorded = asked.recorded.and_then(|text| ProviderId::parse(text, asked.namespace));
-        if let Some(id) = recorded.or_else(|| {
-            asked
-                .reference
-                .map(|reference| ProviderId::of(reference, asked.namespace))
-        }) {
+        let recorded = asked.recorded.and_then(|text| text.parse::<ProviderRef>().ok());
+        if let Some(reference) = recorded.as_ref().or(asked.reference) {
+            let id = ProviderId::of(reference, asked.namespace);
             let known = self.fresh(&id).await;
             return (id, known);
         }

@@ -6,7 +6,10 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn breakers() -> Breakers<&'static str> {
-    Breakers::new(BreakerTimings::default())
+    Breakers::new(BreakerTimings {
+        window: 300 * SECOND,
+        max_rejections: 3,
+    })
 }
 
 async fn reject(gate: &Gate, probe: bool) -> bool {

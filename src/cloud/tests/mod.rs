@@ -94,7 +94,13 @@ fn config(uri: &str) -> SessionConfig {
             read: Duration::from_secs(10),
         },
         use_proxy_env: false,
-        limits: Arc::new(Limits::new(Bounds::default(), BreakerTimings::default())),
+        limits: Arc::new(Limits::new(
+            Bounds::default(),
+            BreakerTimings {
+                window: Duration::from_mins(5),
+                max_rejections: 3,
+            },
+        )),
         fence: Arc::new(Lease(true)),
         observer: Arc::new(Records::default()),
     }
