@@ -1,7 +1,7 @@
 //! The providers' own status: whether they can be used, and where they lead.
 //!
 //! A pass reads the provider's Secrets, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
-//! before. It calls the cloud only to look a project up.
+//! before. That a provider cannot be read is told like trouble with the cloud: after some failures in a row. It calls the cloud only to look a project up.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -21,15 +21,15 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
-use super::providers::ProviderId;
+use super::providers::{ProviderId, Refreshed};
 use super::standing::Standing;
 use super::undecodable::Undecodable;
 use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::ProviderStatus;
-use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
-use crate::runtime::panic_guard;
+use crate::api::{ClusterDwsProvider, ConditionStatus, ConditionType, DwsProvider, Reason};
+use crate::runtime::{backoff, panic_guard};
 
 /// The name of this controller in metrics.
 const CONTROLLER: &str = "dwsprovider";
@@ -136,9 +136,15 @@ async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Resu
 }
 
 async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> Action {
-    let (standing, news) = ctx.providers.refresh(id).await;
+    let Refreshed { standing, news, unread } = ctx.providers.refresh(id).await;
     if news {
         wake_users(ctx, id);
+    }
+    let t = &ctx.timings;
+    if unread > 0 && unread < t.ready_failures && stands_ready(object) {
+        // As with data sources, short trouble leaves a standing Ready alone.
+        let jitter = backoff::jitter(&object.uid().unwrap_or_default(), u64::from(unread));
+        return Action::requeue(backoff::delay(unread - 1, t.backoff_min, t.backoff_max, jitter));
     }
     if let Standing::Absent = standing {
         return Action::await_change();
@@ -147,6 +153,16 @@ async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> 
         tracing::warn!(provider = %id, %error, "the provider's status could not be written");
     }
     Action::requeue(ctx.timings.secret_recheck)
+}
+
+/// Whether its status says that it can be used, about the spec as it is.
+fn stands_ready<K: ProviderObject>(object: &K) -> bool {
+    let mut conditions = object.status().into_iter().flat_map(|status| &status.conditions);
+    conditions.any(|c| {
+        c.type_ == ConditionType::Ready
+            && c.status == ConditionStatus::True
+            && Some(c.observed_generation) == object.meta().generation
+    })
 }
 
 fn wake_users(ctx: &Context, id: &ProviderId) {

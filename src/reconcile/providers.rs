@@ -87,6 +87,8 @@ struct Known {
     read: Duration,
     /// The version of the standing that was told last.
     told: Option<String>,
+    /// How many refreshes in a row could not read it.
+    unread: u32,
     opened: Option<Opened>,
     last_good: Option<Connected>,
 }
@@ -97,6 +99,16 @@ impl Known {
         let in_use = matches!(self.standing, Some(Standing::Connected(_) | Standing::Unreached { .. }));
         in_use && self.opened.as_ref().is_some_and(Opened::is_refused)
     }
+}
+
+/// What reading a provider again brought.
+pub struct Refreshed {
+    /// How it stands.
+    pub standing: Standing,
+    /// Whether it stood otherwise before.
+    pub news: bool,
+    /// How many times in a row, this one included, it could not be read.
+    pub unread: u32,
 }
 
 /// Where an object's provider leads, and how to go there.
@@ -163,8 +175,8 @@ impl Providers {
         }
     }
 
-    /// Reads the provider and its Secrets again; returns how it stands, and whether that is news.
-    pub async fn refresh(&self, id: &ProviderId) -> (Standing, bool) {
+    /// Reads the provider and its Secrets again.
+    pub async fn refresh(&self, id: &ProviderId) -> Refreshed {
         let slot = self.slot(id);
         let mut known = slot.lock().await;
         self.read(id, &mut known).await;
@@ -172,7 +184,16 @@ impl Providers {
         // An object may have read it since; the others have not heard of that.
         let version = standing.version();
         let before = known.told.replace(version.clone());
-        (standing, before.is_some_and(|before| before != version))
+        known.unread = if standing.is_unread() {
+            known.unread.saturating_add(1)
+        } else {
+            0
+        };
+        Refreshed {
+            standing,
+            news: before.is_some_and(|before| before != version),
+            unread: known.unread,
+        }
     }
 
     /// Where an object's provider leads, and the session to go there with.

@@ -124,6 +124,12 @@ impl Standing {
         }
     }
 
+    /// Whether nothing is known but that it could not be read, which says nothing about the provider.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Standing::Unreached { failure } if unreached(failure) == Reason::Retrying)
+    }
+
     /// Of a look-up of the project that failed.
     #[must_use]
     pub fn without_project(failure: Failure) -> Self {

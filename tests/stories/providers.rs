@@ -5,6 +5,7 @@ use dws_simulator::{Call, Settings, Simulator};
 use dws_testbed::{Action, Api as Side, Rule, Stage};
 use serde_json::json;
 
+use crate::breaker::provider_says;
 use crate::world::{ACCESS_KEY, PROJECT, SECRET_KEY, SOON, World, message, obs, on_cluster, provider, secret, uses};
 
 /// A provider that is missing, has no usable Secret or leads where it must not is told on the object; no call is made until it
@@ -164,13 +165,16 @@ async fn a_provider_that_cannot_be_read_for_a_moment_changes_nothing() {
         // What a pass read before this is told by the second list after it.
         world.lists_later(2).await;
         assert_eq!(world.flips("lake"), 0, "{part}");
+        assert_eq!(world.flips_of("DwsProvider", "default"), 0, "{part}");
     }
 
-    let _hits = world.namespace.proxy().on(fails("/secrets/dws-access-key").times(20));
+    let _hits = world.namespace.proxy().on(fails("/secrets/dws-access-key").times(30));
     world.reconciling("lake", Reason::Retrying).await;
+    provider_says(&world, "default", Reason::Retrying).await;
     world.create(&on_cluster(1, obs("late"))).await;
     world.reconciling("late", Reason::WaitingForProvider).await;
     world.ready("lake").await;
     world.ready("late").await;
+    provider_says(&world, "default", Reason::Available).await;
     assert_eq!(world.calls(Call::Create).len(), 2);
 }

@@ -222,12 +222,17 @@ impl<'p> World<'p> {
 
     /// How often a data source that had been Ready was told not Ready, so far.
     pub fn flips(&self, name: &str) -> usize {
+        self.flips_of("DwsDataSource", name)
+    }
+
+    /// The same of an object of one of the operator's kinds.
+    pub fn flips_of(&self, kind: &str, name: &str) -> usize {
         let is_ready = |version: &Version| {
             let conditions = version.object["status"]["conditions"].as_array();
             let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
             conditions.is_some_and(|all| all.iter().any(ready))
         };
-        let versions = self.namespace.recorder().versions("DwsDataSource", name);
+        let versions = self.namespace.recorder().versions(kind, name);
         let since_ready = versions.iter().skip_while(|version| !is_ready(version));
         since_ready.filter(|version| !is_ready(version)).count()
     }
