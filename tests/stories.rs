@@ -89,6 +89,8 @@ mod panics;
 mod partial_lists;
 #[path = "stories/passwords.rs"]
 mod passwords;
+#[path = "stories/projects.rs"]
+mod projects;
 #[path = "stories/providers.rs"]
 mod providers;
 #[path = "stories/rbac.rs"]

@@ -167,8 +167,8 @@ pub fn marker_fixed() -> Rule {
 pub fn endpoint_is_a_bare_url() -> Rule {
     refuse(
         format!("self.matches(r'{}')", patterns::ENDPOINT),
-        "must be https://host or https://host:port in lower case, without user info, path, query or final slash \
-         (plain http only to 127.0.0.1 or [::1])",
+        "must be https://host or https://host:port in lower case with a host name, not an IP address, and without user info, path, \
+         query or final slash (plain http only to 127.0.0.1 or [::1])",
         Reason::FieldValueInvalid,
     )
 }

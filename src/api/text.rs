@@ -1,4 +1,4 @@
-//! Free text for status fields: how long it may be by the schema.
+//! Free text for status fields: how long it may be by the schema; and bytes as text.
 
 use crate::runtime::text;
 
@@ -7,6 +7,14 @@ pub const WORD_MAX: u32 = 128;
 
 /// The most characters of a sentence in a status.
 pub const SENTENCE_MAX: u32 = 1024;
+
+/// Bytes as hexadecimal digits in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
+    bytes.iter().flat_map(digits).collect()
+}
 
 /// The text in one printable line of at most `max` characters.
 #[must_use]

@@ -172,8 +172,9 @@ pub fn project(answer: &Map<String, Value>, region: &str) -> Option<Result<Strin
 /// The answer to a read of a job.
 pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
     let said = |key| text(answer, key).map(|text| redactor.message(&text));
+    let state = text(answer, "status")?;
     Some(Job {
-        state: JobState::parse(&said("status")?),
+        state: JobState::named(&state).unwrap_or_else(|| JobState::Other(redactor.message(&state))),
         progress: said("progress").map(|text| one_line(&text, MAX_PROGRESS)),
         failed_code: said("failed_code"),
         failed_detail: said("failed_detail"),
@@ -181,6 +182,7 @@ pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
 }
 
 fn item(item: &Map<String, Value>, redactor: &Redactor) -> Option<Item> {
+    // A word of the API is no secret, however much a secret begins like it; any other word may be one.
     let said = |key| text(item, key).map(|text| redactor.message(&text));
     // What is compared with the spec stays as it is, however much it looks like a secret.
     let short = |key| text(item, key).map(|text| one_line(&text, MAX_MESSAGE));
@@ -192,8 +194,11 @@ fn item(item: &Map<String, Value>, redactor: &Redactor) -> Option<Item> {
         user_name: short("user_name"),
         data_source_id: short("data_source_id"),
         description: text(item, "description"),
-        configure_status: said("configure_status").map(|text| ConfigureStatus::parse(&text)),
-        status: said("status").map(|text| SourceStatus::parse(&text)),
+        configure_status: text(item, "configure_status").map(|state| {
+            ConfigureStatus::named(&state).unwrap_or_else(|| ConfigureStatus::Other(redactor.message(&state)))
+        }),
+        status: text(item, "status")
+            .map(|state| SourceStatus::named(&state).unwrap_or_else(|| SourceStatus::Other(redactor.message(&state)))),
         created: said("created"),
         updated: said("data_source_updated").or_else(|| said("updated")),
         fail_reason: said("fail_reason"),

@@ -60,8 +60,8 @@ pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Li
 /// The five calls on external data sources.
 ///
 /// Each call goes out at most once, but for a read whose IAM token was rejected. A write returns within
-/// twice its timeout: at most one for permits, token and project, during which nothing of it is sent, and
-/// one for the request. So waits that an unknown outcome calls for count from the return of the call.
+/// its timeout, all waiting for permits, token and project included, and is sent only while at least half
+/// of it is left. So whoever asked for it knows from the beginning until when it may be carried out.
 pub trait Dws: Send + Sync {
     /// Creates a data source; `user_pwd` is the password of an MRS account.
     fn create(

@@ -109,7 +109,6 @@ pub struct Surroundings {
 #[must_use]
 pub fn access(args: &ClusterArgs, timings: &Timings, around: Surroundings) -> Access {
     let breaker = BreakerTimings {
-        probe_interval: timings.breaker_window,
         window: timings.breaker_window,
         max_rejections: around.max_rejections,
     };

@@ -35,7 +35,11 @@ pub async fn scrape(operator: &Operator) -> BTreeMap<String, f64> {
 }
 
 /// Waits until the metrics are as described.
-async fn until(operator: &Operator, what: &str, is: impl Fn(&BTreeMap<String, f64>) -> bool) -> BTreeMap<String, f64> {
+pub async fn until(
+    operator: &Operator,
+    what: &str,
+    is: impl Fn(&BTreeMap<String, f64>) -> bool,
+) -> BTreeMap<String, f64> {
     wait::until(SOON, what, async || {
         let series = scrape(operator).await;
         if is(&series) { Ok(series) } else { Err(series) }
@@ -47,6 +51,11 @@ async fn until(operator: &Operator, what: &str, is: impl Fn(&BTreeMap<String, f6
 fn sum(series: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let of = |series: &str| series.split('{').next() == Some(name) && labels.iter().all(|label| series.contains(label));
     series.iter().filter(|(key, _)| of(key)).map(|(_, value)| value).sum()
+}
+
+/// How many providers have credentials that are refused.
+pub fn breaker_open(series: &BTreeMap<String, f64>) -> f64 {
+    sum(series, "dws_breaker_open", &[])
 }
 
 /// Whether a count is as expected.
@@ -191,8 +200,7 @@ async fn an_open_breaker_shows_in_the_metrics() {
     let operator = world.operator().start().await;
     world.create(&obs("lake")).await;
     world.stalled("lake", Reason::CredentialsRejected).await;
-    let open = |series: &BTreeMap<String, f64>| sum(series, "dws_breaker_open", &[]);
-    until(&operator, "a breaker is open", |series| equals(open(series), 1)).await;
+    until(&operator, "a breaker is open", |series| equals(breaker_open(series), 1)).await;
     let secrets: Api<Secret> = world.api();
     let right = json!({"stringData": {"secretKey": SECRET_KEY}});
     secrets
@@ -200,7 +208,10 @@ async fn an_open_breaker_shows_in_the_metrics() {
         .await
         .expect("the Secret exists");
     world.ready("lake").await;
-    until(&operator, "no breaker is open", |series| equals(open(series), 0)).await;
+    until(&operator, "no breaker is open", |series| {
+        equals(breaker_open(series), 0)
+    })
+    .await;
 }
 
 /// Labels are few and bounded: no name, id or place of an object is among their values, and more objects make no more series.

@@ -105,7 +105,7 @@ fn refused(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
         FailureKind::Fenced => Draft::new(o)
             .standing_or(Reason::Creating, CREATING)
             .wait_in_lane(o.timings.lease_renew),
-        FailureKind::UnknownOutcome { answered } => unknown(o, intent, failure, answered),
+        FailureKind::UnknownOutcome { answered, .. } => unknown(o, intent, failure, answered),
         FailureKind::Rejected {
             reason: Rejection::Exists,
         } => ours(o, intent).unwrap_or_else(|| exists(o, intent, failure)),

@@ -12,8 +12,14 @@ use crate::reconcile::plan::{
     SecretVersion, Step,
 };
 
-const SILENCE: FailureKind = FailureKind::UnknownOutcome { answered: false };
-const SERVER_ERROR: FailureKind = FailureKind::UnknownOutcome { answered: true };
+const SILENCE: FailureKind = FailureKind::UnknownOutcome {
+    answered: false,
+    delay: None,
+};
+const SERVER_ERROR: FailureKind = FailureKind::UnknownOutcome {
+    answered: true,
+    delay: None,
+};
 
 /// The intent `a1` was sent this long ago, and came to this.
 fn posted(kind: FailureKind) -> Observation {

@@ -27,11 +27,16 @@ use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 pub struct Oracle {
     sent: HashSet<String>,
     closed: HashSet<String>,
-    /// All ids that a status ever held.
+    /// All ids that the status ever held.
     recorded: HashSet<String>,
 }
 
 impl Oracle {
+    /// The status as it is.
+    pub fn stored(&mut self, status: Option<&DwsDataSourceStatus>) {
+        self.recorded.extend(status.and_then(|status| status.id.clone()));
+    }
+
     /// A create was sent.
     pub fn sent(&mut self, intent: &Intent) {
         self.sent.insert(intent.attempt.clone());
@@ -163,7 +168,6 @@ impl World {
         self.oracle
             .closed
             .extend(after.last_attempt.iter().map(|last| last.id.clone()));
-        self.oracle.recorded.extend(after.id.clone());
         assert_eq!(too_long(after), Vec::<&String>::new());
     }
 }

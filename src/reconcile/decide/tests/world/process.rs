@@ -7,7 +7,9 @@ use super::{Death, World};
 use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
-use crate::reconcile::plan::{Coordinates, FailureKind, Memory, Observation, Plan, Provider, Report, Step, Then};
+use crate::reconcile::plan::{
+    Coordinates, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step, Then,
+};
 
 /// The most turns of a pass, as in the operator.
 const TURNS_MAX: usize = 64;
@@ -91,12 +93,18 @@ impl World {
                 secret: true,
             };
         }
+        if self.now < self.provider_unread {
+            return Provider::Unreached {
+                name: "DwsProvider/default".to_owned(),
+                failure: Failure::transient("its Secret cannot be read"),
+            };
+        }
         Provider::Ready {
             coordinates: Coordinates {
                 cluster_id: cluster.to_owned(),
                 ..builder::coordinates()
             },
-            refusal: None,
+            grant: Grant::Unasked,
             marker: self.schedule.marker,
             version: "1".to_owned(),
         }
@@ -184,7 +192,9 @@ impl World {
             Step::DropFinalizer { note } => {
                 self.is_orphaned = note.is_some_and(|note| note.reason == "Orphaned");
                 assert!(
-                    !self.is_orphaned || self.now < self.provider_down || self.schedule.tampers(),
+                    !self.is_orphaned
+                        || self.now < self.provider_down.max(self.provider_unread)
+                        || self.schedule.tampers(),
                     "P2: given up while the cloud could be asked"
                 );
                 let gone = self.oracle.let_go(self.owed().len(), self.is_excused());
@@ -213,6 +223,7 @@ impl World {
             }
             self.check_status(&pass.o.object, &report.status);
             let written = self.kubernetes.write_status(pass.version, &report.status);
+            self.oracle.stored(self.kubernetes.status());
             self.spend(pass, Duration::from_millis(5));
             if crash == Some(true) {
                 return Err(Death);
