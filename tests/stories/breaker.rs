@@ -5,7 +5,7 @@ use std::time::Duration;
 use dws_operator::api::Reason;
 use dws_operator::api::provider::DwsProvider;
 use dws_simulator::{AccessKey, Call, DEFAULT_PASSWORD, LogEntry};
-use dws_testbed::{Api as Side, wait};
+use dws_testbed::{Api as Side, Call as Passed, wait};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -36,14 +36,20 @@ fn is_rejection(entry: &LogEntry) -> bool {
     entry.error_code.as_deref() == Some("APIGW.0301")
 }
 
-/// How many calls the cloud rejected that began when the operator had been told of the first rejection. Those that were under way by
-/// then cannot be taken back: a key that was good until now has many calls in flight.
+/// How many calls the cloud rejected that began when the operator had told of a rejection. Those that were under way by then cannot be taken
+/// back: a key that was good until now has many calls in flight.
 fn rejections_after_the_first(world: &World<'_>) -> usize {
-    let mut rejected = world.namespace.proxy().calls();
-    rejected.retain(|call| call.api == Side::Cloud && call.status == Some(401));
-    let first_told = rejected.iter().filter_map(|call| call.ended).min();
-    let first_told = first_told.expect("a call is rejected");
-    rejected.iter().filter(|call| call.started > first_told).count()
+    let calls = world.namespace.proxy().calls();
+    let tells = |call: &&Passed| {
+        call.is(Side::Kube, "PATCH", "/status") && call.request.to_string().contains("CredentialsRejected")
+    };
+    let told = calls.iter().find(tells).expect("it is told").started;
+    let is_rejected = |call: &&Passed| call.api == Side::Cloud && call.status == Some(401);
+    calls
+        .iter()
+        .filter(is_rejected)
+        .filter(|call| call.started > told)
+        .count()
 }
 
 /// How many calls the cloud rejected for their key.
