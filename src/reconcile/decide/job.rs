@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::plan::{FailureKind, Job, JobState, Look, Observation, Plan, Rank, RetryClass};
+use super::super::plan::{Failure, FailureKind, Job, JobState, Look, Observation, Plan, Rank, Rejection, RetryClass};
 use super::draft::Draft;
 use super::facts::until;
 use super::trouble;
@@ -77,7 +77,15 @@ impl Running<'_> {
                 }),
                 JobState::Running | JobState::Other(_) => Err(self.pending(o, job)),
             },
-            Err(failure) if matches!(failure.kind, FailureKind::Gone { .. }) => Ok(End::Unknown { read }),
+            // No document says how the cloud tells that it has forgotten a job; nothing of the spec is in the request.
+            Err(Failure {
+                kind:
+                    FailureKind::Gone { .. }
+                    | FailureKind::Rejected {
+                        reason: Rejection::Invalid | Rejection::Exists,
+                    },
+                ..
+            }) => Ok(End::Unknown { read }),
             Err(failure) => {
                 let (draft, wait) = trouble::report(o, Draft::new(o), failure);
                 Err(self.wait(o, draft, wait))

@@ -123,17 +123,23 @@ fn a_list_that_lags_behind_the_job_is_polled_and_proves_nothing_gone() {
 
 #[test]
 fn a_job_that_the_cloud_forgot_is_decided_by_the_list() {
-    let gone = FailureKind::Gone {
-        what: Missing::Something,
-    };
-    let o = with(later(creating(), seconds(30)), |o| {
-        o.note_job("job".to_owned(), Err(failure(gone)));
-    });
-    assert!(matches!(look(&o), Look::List { .. }));
-    assert_eq!(told(&listing(o.clone(), &[ours("id")])).reason, Some(Reason::Available));
-    let busy = in_state(ours("id"), ConfigureStatus::Creating);
-    let told = told(&listing(o, &[busy]));
-    assert_eq!((told.reason, told.keeps_lane), (Some(Reason::Creating), true));
+    for forgotten in [
+        FailureKind::Gone {
+            what: Missing::Something,
+        },
+        FailureKind::Rejected {
+            reason: Rejection::Invalid,
+        },
+    ] {
+        let o = with(later(creating(), seconds(30)), |o| {
+            o.note_job("job".to_owned(), Err(failure(forgotten)));
+        });
+        assert!(matches!(look(&o), Look::List { .. }));
+        assert_eq!(told(&listing(o.clone(), &[ours("id")])).reason, Some(Reason::Available));
+        let busy = in_state(ours("id"), ConfigureStatus::Creating);
+        let told = told(&listing(o, &[busy]));
+        assert_eq!((told.reason, told.keeps_lane), (Some(Reason::Creating), true));
+    }
 }
 
 #[test]
