@@ -12,13 +12,14 @@ async fn writes(world: &World<'_>, name: &str) -> Vec<Request> {
     world.namespace.operator_writes().await.into_iter().filter(of).collect()
 }
 
-/// From create to Ready: intent, id, Ready; and only two writes where the job is done at the first look.
+/// From create to Ready: intent, id, Ready; and only two writes where the job is done at the first look, however long the two looks
+/// right after the create take here.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_writes_lead_to_ready_and_two_where_the_job_is_done_at_once() {
     let world = World::new("counts").await;
     world.with_provider().await;
     world.with_password().await;
-    let flags = ["--progress-interval=10s", "--resync-period=1s"];
+    let flags = ["--progress-interval=1h", "--resync-period=1s", "--quick-look=10s"];
     let _operator = world.operator_with(&flags).start().await;
     world.create(&on_cluster(0, obs("at-once"))).await;
     world.create(&on_cluster(1, mrs("at-once-mrs"))).await;

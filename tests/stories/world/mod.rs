@@ -199,7 +199,8 @@ impl<'p> World<'p> {
             .expect("the API server takes the change");
     }
 
-    /// The reasons of the events about a data source, so far.
+    /// The reasons of the events about a data source so far: one for each time that it was told, as a repetition is no new Event but
+    /// counted in the series of the first.
     pub async fn events(&self, name: &str) -> Vec<String> {
         let events = self
             .api::<Event>()
@@ -216,7 +217,10 @@ impl<'p> World<'p> {
             .items
             .into_iter()
             .filter(about)
-            .filter_map(|event| event.reason)
+            .flat_map(|event| {
+                let told = event.series.map_or(1, |series| usize::try_from(series.count).unwrap());
+                std::iter::repeat_n(event.reason.unwrap_or_default(), told)
+            })
             .collect()
     }
 

@@ -3,38 +3,31 @@
 use std::time::Duration;
 
 use dws_operator::api::{ConditionType, DwsDataSource, Reason};
-use dws_simulator::Call;
+use dws_simulator::{Call, NameSettings};
 use dws_testbed::{Api as Side, Call as Passed, Operator, wait};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::{World, verdict};
+use super::{World, obs, on_cluster, verdict};
 
 /// How long anything in a story may take.
 pub const SOON: Duration = Duration::from_mins(1);
+/// The cluster that no story uses otherwise.
+const LATER_CLUSTER: usize = 999_999;
 
 impl World<'_> {
     /// Waits until the data source is gone from Kubernetes.
     pub async fn gone(&self, name: &str) {
-        let api: Api<DwsDataSource> = self.api();
-        wait::until(SOON, &format!("{name} is gone"), async || {
-            match api.get_opt(name).await {
-                Ok(None) => Ok(()),
-                other => Err(other),
-            }
-        })
-        .await;
+        let is_gone = |object: Option<&DwsDataSource>| object.is_none();
+        wait::until_object(&self.api(), name, SOON, &format!("{name} is gone"), is_gone).await;
     }
 
     /// Waits until the data source is as described.
     pub async fn until(&self, name: &str, what: &str, is: impl Fn(&DwsDataSource) -> bool) -> DwsDataSource {
-        let api: Api<DwsDataSource> = self.api();
-        wait::until(SOON, &format!("{name}: {what}"), async || match api.get(name).await {
-            Ok(object) if is(&object) => Ok(object),
-            other => Err(other.map(|object| object.status)),
-        })
-        .await
+        let what = format!("{name}: {what}");
+        let found = wait::until_object(&self.api(), name, SOON, &what, |object| object.is_some_and(&is)).await;
+        found.expect("only an object that is there is accepted")
     }
 
     /// Waits until the data source is Ready.
@@ -94,6 +87,21 @@ impl World<'_> {
                 })
         })
         .await
+    }
+
+    /// Lets another object live and end, on a cluster of its own: what has not happened until then does not happen.
+    pub async fn later_life(&self) {
+        const NAME: &str = "later-life";
+        let at_once = NameSettings {
+            job_duration: Some(Duration::ZERO),
+            ..NameSettings::default()
+        };
+        self.cloud
+            .update_settings(|settings| drop(settings.by_name.insert(NAME.replace('-', "_"), at_once)));
+        self.create(&on_cluster(LATER_CLUSTER, obs(NAME))).await;
+        self.ready(NAME).await;
+        self.delete(NAME).await;
+        self.gone(NAME).await;
     }
 
     /// Waits until the operator has read the Secret this often.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const QUESTIONS: [&str; 2] = ["authentication.k8s.io", "authorization.k8s.io"];
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     path: PathBuf,
+    /// The file's number: another file under its name would begin with lines that came later.
+    inode: u64,
     from: u64,
     admin: Config,
 }
@@ -114,10 +117,11 @@ struct Status {
 impl AuditLog {
     /// The log at `path` from its present end on; `admin` sends the marker requests.
     pub(crate) fn from_now(path: &Path, admin: Config) -> Result<Self> {
-        let from = std::fs::metadata(path)?.len();
+        let metadata = std::fs::metadata(path)?;
         Ok(Self {
             path: path.to_owned(),
-            from,
+            inode: metadata.ino(),
+            from: metadata.len(),
             admin,
         })
     }
@@ -126,7 +130,7 @@ impl AuditLog {
     /// answered when it begins.
     ///
     /// # Panics
-    /// If the log cannot be read or does not catch up within 20 s.
+    /// If the log cannot be read, was replaced or cut since, or does not catch up within 20 s.
     pub async fn requests(&self, filter: impl Fn(&Request) -> bool) -> Vec<Request> {
         let lines = self
             .read_to_now()
@@ -162,6 +166,11 @@ impl AuditLog {
 
     fn read(&self) -> Result<String> {
         let mut file = File::open(&self.path)?;
+        let metadata = file.metadata()?;
+        ensure!(
+            metadata.ino() == self.inode && metadata.len() >= self.from,
+            "the audit log was replaced or cut: lines are lost"
+        );
         file.seek(SeekFrom::Start(self.from))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;

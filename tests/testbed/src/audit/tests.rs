@@ -57,3 +57,22 @@ fn a_watch_counts_once_when_it_begins() {
     assert_eq!(watches.len(), 1);
     assert!(!watches[0].is_write());
 }
+
+/// A log that somebody cut or replaced is no log of what happened since.
+#[test]
+fn a_log_that_lost_lines_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let write = |path: &Path, lines: &[&str]| std::fs::write(path, lines.join("\n")).unwrap();
+    write(&path, &[ARRIVED, ANSWERED]);
+    let admin = Config::new("http://127.0.0.1:9".parse().unwrap());
+    let log = AuditLog::from_now(&path, admin).unwrap();
+    write(&path, &[ARRIVED, ANSWERED, MARKER]);
+    assert_eq!(log.read().unwrap().trim(), MARKER);
+    write(&path, &[ARRIVED]);
+    assert!(log.read().is_err(), "cut");
+    let next = folder.path().join("next.log");
+    write(&next, &[ARRIVED, ANSWERED, MARKER]);
+    std::fs::rename(&next, &path).unwrap();
+    assert!(log.read().is_err(), "replaced");
+}

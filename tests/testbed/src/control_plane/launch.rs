@@ -172,6 +172,8 @@ async fn start_apiserver(supervisor: &Supervisor, files: &Files, etcd: &str) -> 
                 ("service-cluster-ip-range", "10.0.0.0/24".to_owned()),
                 ("audit-policy-file", path("audit-policy.yaml")),
                 ("audit-log-path", path("audit.log")),
+                // Megabytes. Nobody reads on in the file that follows a full one.
+                ("audit-log-maxsize", "100000".to_owned()),
                 ("profiling", "false".to_owned()),
             ],
         )?;
