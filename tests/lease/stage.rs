@@ -38,9 +38,9 @@ pub async fn client() -> Client {
 pub fn short() -> Timings {
     let timings = Timings {
         write_deadline: Duration::from_secs(1),
-        lease: Duration::from_secs(4),
+        lease: Duration::from_secs(6),
         lease_renew: Duration::from_millis(500),
-        lease_margin: Duration::from_millis(500),
+        lease_margin: Duration::from_secs(2),
         ..Timings::default()
     };
     timings.check().unwrap();

@@ -179,9 +179,7 @@ async fn an_edit_of_the_spec_is_tried_at_once() {
         .until("lake", "the failure is told", |object| retry(object).is_some())
         .await;
     let told = retry(&object).unwrap().clone();
-    world
-        .edit("lake", json!({"spec": {"userName": "DWSAccessLake"}}))
-        .await;
+    world.edit("lake", json!({"spec": {"userName": "DWSAccessLake"}})).await;
     assert_eq!(retry(&world.ready("lake").await), None);
     let sent = posts(&world, "lake", 2).await;
     assert!(
@@ -228,9 +226,7 @@ async fn other_changes_of_the_object_do_not_shorten_the_backoff() {
         "nothing has changed"
     );
     assert_eq!(world.posts("lake").len(), 1);
-    world
-        .edit("lake", json!({"spec": {"userName": "DWSAccessLake"}}))
-        .await;
+    world.edit("lake", json!({"spec": {"userName": "DWSAccessLake"}})).await;
     world.ready("lake").await;
     assert_eq!(world.posts("lake").len(), 2);
 }
