@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dws_operator::api::data_source::DwsDataSource;
-use dws_simulator::{
-    Busy, Call, Count, DEFAULT_PASSWORD, JobOutcome, JobStates, NameSettings, Refusal, StateNotation,
-};
+use dws_simulator::{Busy, Call, Count, DEFAULT_PASSWORD, JobOutcome, JobStates, NameSettings, Refusal, StateNotation};
 use dws_testbed::{Api, Call as Passed};
 
 use crate::metrics::scrape;

@@ -157,6 +157,7 @@ fn rows() -> Vec<Row> {
             busy,
         ),
         Row::retried("busy_417", bare(417), Retrying, "HTTP 417", busy),
+        Row::stalled("bare_409", bare(409), AlreadyExists, "HTTP 409", "choose another"),
         Row::stalled(
             "unknown_409",
             shaped(409, Shape::ErrCode, "DWS.4711"),
@@ -172,14 +173,6 @@ fn rows() -> Vec<Row> {
             "choose another",
         ),
     ]
-}
-
-fn creates(world: &World<'_>, name: &str) -> Vec<LogEntry> {
-    world
-        .calls(Call::Create)
-        .into_iter()
-        .filter(|entry| entry.name.as_deref() == Some(name))
-        .collect()
 }
 
 /// Each refusal has its condition, its reason and its way out; it is repeated no sooner than announced; and once the cloud
@@ -233,8 +226,7 @@ async fn a_refused_create_says_what_to_do_and_recovers_by_itself() {
             .expect("it is tried again");
     }
     for row in &rows {
-        let creates = creates(&world, row.name);
-        for pair in creates.windows(2) {
+        for pair in world.posts(row.name).windows(2) {
             let pause = pair[1].time.duration_since(pair[0].time).unsigned_abs();
             assert!(pause >= row.pause, "{}: a create {pause:?} after the last", row.name);
         }

@@ -172,16 +172,18 @@ mod tests {
     fn looks(outcome: JobOutcome) -> Vec<String> {
         let (job, begin) = job(outcome);
         [0, 4, 10, 100]
-            .map(|second| match job.shown(JobStates::Two, begin + Duration::from_secs(second)) {
-                Some(body) => {
-                    format!(
-                        "{} {}",
-                        body["status"].as_str().unwrap(),
-                        body["progress"].as_str().unwrap()
-                    )
-                }
-                None => "gone".to_owned(),
-            })
+            .map(
+                |second| match job.shown(JobStates::Two, begin + Duration::from_secs(second)) {
+                    Some(body) => {
+                        format!(
+                            "{} {}",
+                            body["status"].as_str().unwrap(),
+                            body["progress"].as_str().unwrap()
+                        )
+                    }
+                    None => "gone".to_owned(),
+                },
+            )
             .to_vec()
     }
 
