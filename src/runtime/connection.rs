@@ -10,12 +10,19 @@ use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, Kubeco
 use super::metrics::Metrics;
 use super::request_count::CountRequests;
 
+/// Stands for no proxy at all where a kubeconfig names none; kube would take the one of `HTTPS_PROXY` there, which is only for the cloud, and
+/// only if asked for.
+const NO_PROXY: &str = "http://none.invalid";
+
 /// Why there is no way to reach the Kubernetes API.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The kubeconfig that was asked for cannot be used.
     #[error("cannot use the kubeconfig: {0}")]
     Kubeconfig(#[from] KubeconfigError),
+    /// The kubeconfig wants a proxy. Its address is not told: it may hold a password.
+    #[error("the kubeconfig's proxy-url is not supported: the Kubernetes API is reached directly only")]
+    Proxy,
     /// There is neither a kubeconfig nor a service account.
     #[error("no kubeconfig ({kubeconfig}) and not in a pod ({in_cluster})")]
     Nowhere {
@@ -57,9 +64,24 @@ impl Connection {
         }
     }
 
-    async fn from_kubeconfig(kubeconfig: Kubeconfig) -> Result<Self, ConnectionError> {
+    async fn from_kubeconfig(mut kubeconfig: Kubeconfig) -> Result<Self, ConnectionError> {
         let namespace = context_namespace(&kubeconfig);
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        for cluster in kubeconfig
+            .clusters
+            .iter_mut()
+            .filter_map(|named| named.cluster.as_mut())
+        {
+            cluster.proxy_url = cluster.proxy_url.take().filter(|own| !own.is_empty());
+            cluster.proxy_url.get_or_insert_with(|| NO_PROXY.to_owned());
+        }
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        if config.proxy_url.take().is_some_and(|proxy| proxy != NO_PROXY) {
+            return Err(ConnectionError::Proxy);
+        }
+        // A credential plugin may be told of the cluster, its proxy included.
+        if let Some(told) = config.auth_info.exec.as_mut().and_then(|exec| exec.cluster.as_mut()) {
+            told.proxy_url = None;
+        }
         Ok(Self { config, namespace })
     }
 
@@ -71,7 +93,7 @@ impl Connection {
 
     /// A client with connections of its own. It never repeats a request: the caller knows whether it may be sent twice.
     ///
-    /// It has no timeout for answers, because watches are long; callers bound every other request.
+    /// It has no timeout for answers, because watches are long; `reconcile::kubernetes` and the lease bound what must end.
     ///
     /// # Errors
     /// When the certificates or credentials of the configuration cannot be used.
@@ -140,6 +162,18 @@ mod tests {
             .await
             .unwrap_err();
         assert!(error.to_string().contains("/nowhere/kubeconfig"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_of_the_kubeconfig_is_refused_and_not_told() {
+        for (proxy, is_refused) in [("http://user:secret@127.0.0.1:1", true), ("", false)] {
+            let file = kubeconfig(&format!("http://127.0.0.1:1', proxy-url: '{proxy}"), "");
+            let loaded = Connection::load(Some(file.path())).await;
+            let told = loaded.map_err(|error| error.to_string()).err();
+            assert_eq!(told.is_some(), is_refused, "{told:?}");
+            let is_clear = |told: &String| told.contains("proxy-url") && !told.contains("secret");
+            assert!(told.as_ref().is_none_or(is_clear), "{told:?}");
+        }
     }
 
     #[tokio::test]

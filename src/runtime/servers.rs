@@ -74,7 +74,8 @@ mod tests {
     async fn serves_probes_and_metrics_until_dropped() {
         let (health, metrics) = (Health::new(), Metrics::new());
         let servers = Servers::start(loopback(), loopback(), &health, &metrics).await.unwrap();
-        let probe = |path: &str| reqwest::get(format!("http://{}{path}", servers.health_address));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let probe = |path: &str| client.get(format!("http://{}{path}", servers.health_address)).send();
         assert_eq!(probe("/readyz").await.unwrap().status(), 503);
         health.ready("lease", true);
         assert_eq!(probe("/readyz").await.unwrap().status(), 200);
@@ -83,9 +84,8 @@ mod tests {
         assert_eq!(probe("/livez").await.unwrap().status(), 200);
         assert_eq!(probe("/metrics").await.unwrap().status(), 404);
 
-        let answer = reqwest::get(format!("http://{}/metrics", servers.metrics_address))
-            .await
-            .unwrap();
+        let url = format!("http://{}/metrics", servers.metrics_address);
+        let answer = client.get(url).send().await.unwrap();
         assert_eq!(answer.headers()["content-type"], Metrics::CONTENT_TYPE);
         assert!(answer.text().await.unwrap().ends_with("# EOF\n"));
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -52,7 +52,7 @@ pub struct Server {
 async fn client() -> kube::Client {
     let path = std::env::var("TEST_KUBECONFIG").expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
     let kubeconfig = Kubeconfig::read_from(path).expect("the kubeconfig can be read");
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let config = dws_testbed::client_config(kubeconfig)
         .await
         .expect("the kubeconfig has a context");
     kube::Client::try_from(config).expect("the kubeconfig makes a client")

@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ACCESS_KEY, SECRET_KEY, World, message, obs, password_provider, provider, secret};
+use crate::world::{ACCESS_KEY, SECRET_KEY, World, message, obs, on_cluster, password_provider, provider, secret};
 
 /// Waits until the object `lake` says this about its provider.
 async fn provider_is_said_to(world: &World<'_>, text: &str) {
@@ -17,6 +17,25 @@ async fn provider_is_said_to(world: &World<'_>, text: &str) {
         .until("lake", &what, |object| message(object).contains(text))
         .await;
     world.reconciling("lake", Reason::WaitingForProvider).await;
+}
+
+/// A proxy in the environment is for the cloud, and only if asked for: neither Kubernetes nor the cloud is reached through it, and one that is
+/// written wrong harms nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_the_environment_is_not_used() {
+    let world = World::new("endpoints").await;
+    world.with_provider().await;
+    for (n, proxy) in ["http://127.0.0.1:1", "no url"].into_iter().enumerate() {
+        let mut operator = world.operator();
+        for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+            operator = operator.env(name, proxy);
+        }
+        let operator = operator.start().await;
+        let name = format!("lake-{n}");
+        world.create(&on_cluster(n, obs(&name))).await;
+        world.ready(&name).await;
+        operator.terminate().await;
+    }
 }
 
 /// A certificate of a private authority is refused before anything is sent, until the provider's bundle vouches for it; a bundle

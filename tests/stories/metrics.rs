@@ -10,13 +10,11 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret};
+use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, get, obs, on_cluster, provider, secret};
 
 /// The text of an operator's `/metrics`.
 async fn exposition(operator: &Operator) -> String {
-    let answer = reqwest::get(operator.metrics_url().await + "/metrics")
-        .await
-        .expect("the operator answers");
+    let answer = get(&(operator.metrics_url().await + "/metrics")).await;
     assert_eq!(answer.status(), 200);
     let text = answer.text().await.expect("the answer is whole");
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");

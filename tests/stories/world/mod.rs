@@ -21,7 +21,7 @@ pub use self::objects::{
     secret, uses,
 };
 pub use self::verdict::{message, verdict};
-pub use self::waits::{SOON, operator_ready, probe};
+pub use self::waits::{SOON, get, operator_ready, probe};
 
 /// The waits of the stories, in proportion to the defaults (design, Timings).
 pub const TIMINGS: &[&str] = &[

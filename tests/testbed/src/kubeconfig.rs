@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Config;
@@ -45,14 +45,33 @@ impl Access {
 
     /// The configuration of a client.
     pub async fn config(&self) -> Result<Config> {
-        let kubeconfig = Kubeconfig::from_yaml(&self.kubeconfig()?)?;
-        Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+        client_config(Kubeconfig::from_yaml(&self.kubeconfig()?)?).await
     }
 
     /// Writes the kubeconfig to a file that only its owner can read.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_private(path, &self.kubeconfig()?)
     }
+}
+
+/// The configuration of a client, which takes no proxy from the environment: control planes are on this machine.
+///
+/// # Errors
+/// If the kubeconfig cannot be used, or has a proxy of its own.
+pub async fn client_config(mut kubeconfig: Kubeconfig) -> Result<Config> {
+    // kube would use `HTTPS_PROXY` where no proxy is named.
+    const NO_PROXY: &str = "http://none.invalid";
+    for cluster in kubeconfig
+        .clusters
+        .iter_mut()
+        .filter_map(|named| named.cluster.as_mut())
+    {
+        cluster.proxy_url.get_or_insert_with(|| NO_PROXY.to_owned());
+    }
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let is_direct = config.proxy_url.take().is_some_and(|proxy| proxy == NO_PROXY);
+    ensure!(is_direct, "a kubeconfig with a proxy-url cannot be used");
+    Ok(config)
 }
 
 /// Writes `text` to a new file that only its owner can read; an old one of that name goes first.

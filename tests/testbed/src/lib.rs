@@ -43,6 +43,7 @@ pub use etcd::{Entry, etcd_dump, etcd_put};
 pub use flux::flux_violations;
 pub use history::{History, Version};
 pub use kstatus::{Kstatus, kstatus};
+pub use kubeconfig::client_config;
 pub use kubectl::Kubectl;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorBuilder};

@@ -62,6 +62,18 @@ async fn run_joins_the_control_plane_that_was_given_and_passes_it_on() {
 }
 
 #[tokio::test]
+async fn a_proxy_of_the_environment_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = given(folder.path()).await;
+    for proxy in ["http://127.0.0.1:1", "no url"] {
+        let mut command = run();
+        command.args(["sh", "-c", "exit 42"]).env(KUBECONFIG_VARIABLE, &given);
+        let (output, text) = output(command.env("HTTPS_PROXY", proxy)).await;
+        assert_eq!(output.status.code(), Some(42), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_control_plane_that_cannot_be_used_is_told_and_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");

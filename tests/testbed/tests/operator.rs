@@ -9,8 +9,8 @@ use std::time::Duration;
 use dws_testbed::wait::{until, until_object};
 use dws_testbed::{Action, Call, ControlPlane, Fate, Operator, Rule, Stage, TestNamespace, count};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config, ResourceExt};
+use kube::config::Kubeconfig;
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,9 +45,7 @@ async fn stand_in() {
         .find_map(|flag| flag.strip_prefix("--kubeconfig="))
         .unwrap();
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
+    let config = dws_testbed::client_config(kubeconfig).await.unwrap();
     let namespace = config.default_namespace.clone();
     let objects = data_sources(Client::try_from(config).unwrap(), &namespace);
     let annotation = json!({"metadata": {"annotations": {"run": std::process::id().to_string()}}});

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::Kubeconfig;
 use kube::{Client, Config};
 use tokio::sync::OnceCell;
 
 use crate::audit::AuditLog;
-use crate::kubeconfig::Access;
+use crate::kubeconfig::{Access, client_config};
 use crate::programs;
 use crate::supervisor::Supervisor;
 
@@ -110,7 +110,7 @@ impl ControlPlane {
     async fn join(kubeconfig: &Path) -> Result<Self> {
         let file = Kubeconfig::read_from(kubeconfig).with_context(|| format!("reading {}", kubeconfig.display()))?;
         let plane = Self {
-            config: Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?,
+            config: client_config(file).await?,
             audit_log: programs::path_in(AUDIT_LOG_VARIABLE)?,
             etcd: std::env::var(ETCD_VARIABLE).ok().filter(|url| !url.is_empty()),
             kubeconfig: kubeconfig.to_owned(),
