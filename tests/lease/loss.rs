@@ -65,7 +65,7 @@ async fn a_deleted_lease_is_lost() {
 #[tokio::test]
 async fn without_permission_it_stops_before_the_lease_ends() {
     let stage = Stage::set().await;
-    let user = format!("system:serviceaccount:{}:operator", stage.namespace);
+    let user = format!("system:serviceaccount:{}:operator", stage.namespace.name());
     let limited = connection(|kubeconfig| {
         for user_of in kubeconfig
             .auth_infos
@@ -103,12 +103,12 @@ async fn without_permission_it_stops_before_the_lease_ends() {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": {"name": "operator"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "operator"},
-        "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": stage.namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": stage.namespace.name()}],
     }))
     .unwrap();
     let (roles, bindings): (Api<Role>, Api<RoleBinding>) = (
-        Api::namespaced(stage.client.clone(), &stage.namespace),
-        Api::namespaced(stage.client.clone(), &stage.namespace),
+        Api::namespaced(stage.client.clone(), stage.namespace.name()),
+        Api::namespaced(stage.client.clone(), stage.namespace.name()),
     );
     roles.create(&PostParams::default(), &role).await.unwrap();
     bindings.create(&PostParams::default(), &binding).await.unwrap();

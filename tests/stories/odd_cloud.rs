@@ -45,7 +45,7 @@ async fn an_odd_but_legal_cloud_is_served() {
         settings.count = Count::Wrong;
         settings.state_notation = StateNotation::Names;
         settings.busy = Busy::Conflict;
-        settings.unknown_id = Refusal::new(404, "DWS.0001", "No such thing.");
+        settings.unknown_id = Refusal::new(404, "DWS.4711", "No such thing.");
         settings.job_states = JobStates::Four;
         settings.token_lifetime = Duration::from_secs(6);
         settings.by_name.insert("held".to_owned(), held);
