@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::world::{SOON, World, mrs, obs, on_cluster, operator_ready};
 
-/// The operator's accepted writes to its own kinds, so far.
+/// The operator's writes to its own kinds so far, refused ones too.
 async fn writes(world: &World<'_>) -> usize {
     let writes = world.namespace.operator_writes().await;
     writes.iter().filter(|write| write.resource.starts_with("dws")).count()

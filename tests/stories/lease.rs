@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::json;
 
-use crate::world::{CLUSTER, SOON, World, obs, operator_ready, probe};
+use crate::world::{CLUSTER, SOON, World, is_renewal, obs, operator_ready, probe};
 
 /// The name of the Lease.
 const LEASE: &str = "dws-operator";
@@ -23,10 +23,6 @@ fn is_create(call: &Call) -> bool {
 fn is_intent(call: &Call) -> bool {
     call.is(ApiSide::Kube, "PATCH", "/dwsdatasources/")
         && !call.request["metadata"]["annotations"][INTENT_ANNOTATION].is_null()
-}
-
-fn is_renewal(call: &Call) -> bool {
-    call.is(ApiSide::Kube, "PUT", "/leases/")
 }
 
 /// Waits until this replica holds the Lease.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dws_operator::api::data_source::DwsDataSource;
 use dws_simulator::{Busy, Call, Count, DEFAULT_PASSWORD, JobOutcome, JobStates, NameSettings, Refusal, StateNotation};
 use dws_testbed::{Api, Call as Passed};
 
@@ -55,8 +54,7 @@ async fn an_odd_but_legal_cloud_is_served() {
     world.create(&obs("held")).await;
     world.create(&on_cluster(0, obs("vanishing"))).await;
     world.create(&on_cluster(1, mrs("account"))).await;
-    let has_job = |object: &DwsDataSource| object.status.as_ref().is_some_and(|status| status.job_id.is_some());
-    let held = world.until("held", "its job", has_job).await;
+    let job = world.job("held").await;
     // For the operator this is another cluster, as it is reached through another endpoint.
     world.create(&uses(obs("rival"), "direct")).await;
     let is_refused = |log: &[dws_simulator::LogEntry]| {
@@ -67,7 +65,6 @@ async fn an_odd_but_legal_cloud_is_served() {
     let all = ["INIT", "WAITING", "RUNNING", "DELAY_SCHEDULED"];
     let shows_all = |calls: &[Passed]| all.iter().all(|state| states(calls).contains(*state));
     world.namespace.proxy().wait_calls(SOON, "every state", shows_all).await;
-    let job = held.status.unwrap().job_id.unwrap();
     assert!(world.cloud.end_job(&job, JobOutcome::Success));
     let names = ["held", "rival", "vanishing", "account"];
     for name in names {

@@ -10,15 +10,7 @@ use dws_testbed::{Action, Api, Rule, Stage};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, cluster, message, obs, on_cluster};
-
-fn id(object: &DwsDataSource) -> String {
-    object
-        .status
-        .as_ref()
-        .and_then(|status| status.id.clone())
-        .expect("an id")
-}
+use crate::world::{SOON, World, cluster, id, message, obs, on_cluster};
 
 /// A copy of a manifest brings another object's finalizer and intent along; they give it no right to what is the other's.
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +47,7 @@ async fn a_copied_manifest_owns_nothing_of_the_original() {
     let sources = world.cloud.sources(&cluster(0));
     assert_eq!(
         sources.iter().map(|source| source.id.clone()).collect::<Vec<_>>(),
-        [id(&original)]
+        [id(&original).unwrap()]
     );
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (2, 1));
 }
@@ -89,20 +81,12 @@ async fn forge(is_deleted_meanwhile: bool) {
     let mut ids = Vec::new();
     for case in &cases {
         let neighbour = world.ready(&format!("{case}-2")).await;
-        ids.push((id(&world.ready(case).await), id(&neighbour)));
+        ids.push((id(&world.ready(case).await).unwrap(), id(&neighbour).unwrap()));
     }
     operator.kill().await;
     for (n, case) in cases.iter().enumerate() {
         let forgery = forgeries(&brownfields[n], &ids[n].1).swap_remove(n).1;
-        let api: kube::Api<DwsDataSource> = world.api();
-        let forged = api
-            .patch_status(
-                case,
-                &kube::api::PatchParams::default(),
-                &kube::api::Patch::Merge(forgery),
-            )
-            .await;
-        assert!(forged.is_ok(), "{case}: {forged:?}");
+        world.patch(case, true, forgery).await;
         if is_deleted_meanwhile {
             world.delete(case).await;
         }
@@ -110,11 +94,9 @@ async fn forge(is_deleted_meanwhile: bool) {
     operator.restart().await;
     for (n, case) in cases.iter().enumerate() {
         if !is_deleted_meanwhile {
-            let own = ids[n].0.clone();
+            let own = Some(ids[n].0.clone());
             world
-                .until(case, "its own id is recorded", |object| {
-                    object.status.as_ref().and_then(|status| status.id.as_ref()) == Some(&own)
-                })
+                .until(case, "its own id is recorded", |object| id(object) == own)
                 .await;
             world.ready(case).await;
             world.delete(case).await;
@@ -162,9 +144,7 @@ async fn a_forged_id_is_put_right_at_the_next_resync() {
     let own = id(&world.ready("lake").await);
     world.patch("lake", true, json!({"status": {"id": foreign}})).await;
     world
-        .until("lake", "its own id is recorded", |object| {
-            object.status.as_ref().and_then(|status| status.id.as_ref()) == Some(&own)
-        })
+        .until("lake", "its own id is recorded", |object| id(object) == own)
         .await;
     assert_eq!(
         (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
@@ -246,7 +226,7 @@ async fn a_stripped_intent_neither_loses_nor_doubles_the_data_source() {
             let sources = world.cloud.sources(&cluster(0));
             assert_eq!(
                 sources.iter().map(|source| source.id.clone()).collect::<Vec<_>>(),
-                [id(&object)]
+                [id(&object).unwrap()]
             );
             world.delete("lake").await;
         }

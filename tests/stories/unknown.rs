@@ -8,7 +8,7 @@ use dws_simulator::{Answer, Body, Call, Disconnect, Fault, LogEntry, Shape};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{World, cluster, obs};
+use crate::world::{ON_ITS_WAY, World, cluster, obs};
 
 /// The write deadline of the stories.
 const WRITE_DEADLINE: SignedDuration = SignedDuration::from_secs(2);
@@ -18,8 +18,6 @@ const SETTLE_GAP: SignedDuration = SignedDuration::from_secs(2);
 const LATE_EFFECTS: SignedDuration = SignedDuration::from_secs(10);
 /// How long one that DWS answered with an error is.
 const LATE_EFFECTS_ANSWERED: SignedDuration = SignedDuration::from_secs(4);
-/// How long a request may be on its way between two processes of a machine that has much to do.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(1);
 
 /// What the operator has to make of a faulty create.
 #[derive(Clone, Copy, PartialEq)]

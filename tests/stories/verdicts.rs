@@ -267,27 +267,6 @@ impl Row {
     }
 }
 
-/// A cluster that stays busy is told as such after a while, and the create still goes through once it is idle.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_stays_busy_is_waited_for() {
-    let world = World::new("verdicts").await;
-    world.with_provider().await;
-    let busy = Answer::error(403, "DWS.7023", "Cluster status is not allowed to operation.");
-    world.cloud.add_fault(Fault::on(Call::Create, busy));
-    let _operator = world.operator_with(&["--busy-deadline=3s"]).start().await;
-    world.create(&obs("lake")).await;
-    world.reconciling("lake", Reason::Retrying).await;
-    let object = world.reconciling("lake", Reason::WaitingForCluster).await;
-    assert!(
-        message(&object).contains("look at its state") && message(&object).contains("DWS.7023"),
-        "{}",
-        message(&object)
-    );
-    world.cloud.clear_faults();
-    world.ready("lake").await;
-    assert_eq!(world.effective(Call::Create), 1);
-}
-
 /// The database that an OBS data source names can be created later: the refusal ends by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_appears_later_ends_the_refusal() {

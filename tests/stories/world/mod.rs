@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dws_operator::api::{DwsDataSource, DwsProvider};
-use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
+use dws_simulator::{Admin, Call, JobOutcome, LogEntry, NameSettings, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
@@ -20,8 +20,8 @@ pub use self::objects::{
     ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, provider,
     secret, uses,
 };
-pub use self::verdict::{message, verdict};
-pub use self::waits::{SOON, get, operator_ready, probe};
+pub use self::verdict::{id, message, verdict};
+pub use self::waits::{ON_ITS_WAY, SOON, get, is_renewal, operator_ready, probe};
 
 /// The waits of the stories, in proportion to the defaults (design, Timings).
 pub const TIMINGS: &[&str] = &[
@@ -244,6 +244,16 @@ impl<'p> World<'p> {
             .into_iter()
             .filter(|post| post.name.as_deref() == Some(name))
             .collect()
+    }
+
+    /// From now on the create job of the data source with this name in the cloud ends so.
+    pub fn job_ends(&self, name: &str, outcome: JobOutcome) {
+        let settings = NameSettings {
+            create_outcome: Some(outcome),
+            ..NameSettings::default()
+        };
+        self.cloud
+            .update_settings(|all| drop(all.by_name.insert(name.to_owned(), settings)));
     }
 
     /// Changes a data source by a merge patch.
