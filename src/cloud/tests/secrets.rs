@@ -75,7 +75,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// The types that a source defines: each with its name, what stands before it and what it is made of.
 fn types(source: &str) -> Vec<(String, String, String)> {
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    let code: String = source.lines().filter(is_code).map(|line| format!("{line}\n")).collect();
+    let code = source.lines().filter(is_code).collect::<Vec<_>>().join("\n");
     let mut types = Vec::new();
     for keyword in ["struct ", "enum "] {
         for (at, _) in code.match_indices(keyword) {

@@ -103,10 +103,10 @@ impl Job {
     }
 
     /// The body of the job call; none if the call does not know the job any more.
-    pub(crate) fn shown(&self, states: JobStates, now: Timestamp) -> Option<Value> {
+    pub(crate) fn shown(&self, shown: JobStates, now: Timestamp) -> Option<Value> {
         let due = self.due();
         let progress = self.progress(now);
-        let running = match (states, progress) {
+        let running = match (shown, progress) {
             (JobStates::Two, 0) | (JobStates::Four, 0..25) => "INIT",
             (JobStates::Four, 25..50) => "WAITING",
             (JobStates::Four, 75..) => "DELAY_SCHEDULED",
