@@ -1,6 +1,7 @@
 //! The `dws-operator` program: arguments, logs, and one of its commands.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use dws_operator::api::crds;
@@ -17,7 +18,9 @@ use dws_operator::runtime::settings::{Cli, ClusterArgs, Command, CrdsArgs, RunAr
 use dws_operator::runtime::{shutdown, telemetry};
 
 /// How long the API server may take to free the lease at the end.
-const RELEASE: std::time::Duration = std::time::Duration::from_millis(500);
+const RELEASE: Duration = Duration::from_millis(500);
+/// How long whoever reads the log may take at the end. With `--shutdown`, 4 s, and the lease this is less than 5 s after the signal.
+const FLUSH: Duration = Duration::from_millis(300);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -71,7 +74,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if let Err(error) = &ended {
         tracing::error!(%error, "ending");
     }
-    let _ = log.flush(args.timings.shutdown);
+    let _ = log.flush(FLUSH);
     ended
 }
 
@@ -97,7 +100,7 @@ async fn serve(
         };
         Election::start(connection.client(&metrics)?, setting)
     } else {
-        Election::without_lease(identity.clone(), clock)
+        Election::without_lease(identity.clone(), clock, &metrics)
     };
     let leadership = election.leadership();
     tokio::select! {

@@ -63,7 +63,7 @@ impl Stage {
     fn session(&self, access: &str, secret: &str) -> Arc<Session> {
         let policy = EndpointPolicy {
             allow_insecure: true,
-            ..EndpointPolicy::default()
+            allowed_domains: Vec::new(),
         };
         let endpoint = || policy.check(&self.simulator.url()).unwrap();
         let session = Session::connect(SessionConfig {
@@ -77,9 +77,19 @@ impl Stage {
                 secret: secret.into(),
                 security_token: None,
             },
-            timeouts: Timeouts::default(),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(5),
+                write: Duration::from_secs(20),
+                read: Duration::from_secs(30),
+            },
             use_proxy_env: false,
-            limits: Arc::new(Limits::new(Bounds::default(), BreakerTimings::default())),
+            limits: Arc::new(Limits::new(
+                Bounds::default(),
+                BreakerTimings {
+                    window: Duration::from_mins(5),
+                    max_rejections: 3,
+                },
+            )),
             fence: Arc::new(Alone),
             observer: Arc::new(Alone),
         });

@@ -93,6 +93,8 @@ mod panics;
 mod partial_lists;
 #[path = "stories/passwords.rs"]
 mod passwords;
+#[path = "stories/projects.rs"]
+mod projects;
 #[path = "stories/providers.rs"]
 mod providers;
 #[path = "stories/rbac.rs"]
@@ -103,6 +105,8 @@ mod replace;
 mod retry;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
+#[path = "stories/stale_writes.rs"]
+mod stale_writes;
 #[path = "stories/tampering.rs"]
 mod tampering;
 #[path = "stories/two_operators.rs"]

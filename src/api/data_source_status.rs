@@ -15,7 +15,7 @@ use super::text::{SENTENCE_MAX, WORD_MAX};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DwsDataSourceStatus {
-    /// The generation of the spec that the conditions are about; -1 before the operator has looked at the object.
+    /// The last generation of the spec with a final verdict, Ready or Stalled; -1 before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,

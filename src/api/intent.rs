@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data_source::{DataSourceType, DwsDataSource, SecretVersion};
 pub use super::names::INTENT_ANNOTATION;
+use super::text::WORD_MAX;
 
 /// The most bytes of an annotation that is taken for an intent. The operator writes less than half of it.
 pub const INTENT_MAX_BYTES: usize = 4096;
@@ -90,13 +91,14 @@ impl Intent {
     }
 }
 
-/// The intent of an object: the annotation, if it was written for this very object. One that was copied or restored from another object, or
-/// that cannot be read, is none.
+/// The intent of an object: the annotation, if it was written for this very object. One that was copied or restored from another object, that
+/// cannot be read, or whose attempt no status could hold, is none.
 #[must_use]
 pub fn of(object: &DwsDataSource) -> Option<Intent> {
     let value = object.metadata.annotations.as_ref()?.get(INTENT_ANNOTATION)?;
     let intent = Intent::from_annotation(value).ok()?;
-    (Some(&intent.uid) == object.metadata.uid.as_ref()).then_some(intent)
+    let fits = intent.attempt.chars().count() <= WORD_MAX as usize;
+    (fits && Some(&intent.uid) == object.metadata.uid.as_ref()).then_some(intent)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //!
 //! Everything here is text in, text out; who may use a name is decided elsewhere.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest::{SHA256, digest};
+
+use super::text;
 
 /// The API group.
 pub const GROUP: &str = "dws.huaweicloud.com";
@@ -25,12 +25,8 @@ const MARKER_BYTES: usize = 10;
 #[must_use]
 pub fn marker(uid: &str) -> String {
     let hash = digest(&SHA256, uid.as_bytes());
-    let mut marker = String::from(MARKER_PREFIX);
-    for byte in &hash.as_ref()[..MARKER_BYTES] {
-        write!(marker, "{byte:02x}").expect("writing to a String does not fail");
-    }
-    marker.push_str(MARKER_SUFFIX);
-    marker
+    let digits = text::hex(&hash.as_ref()[..MARKER_BYTES]);
+    format!("{MARKER_PREFIX}{digits}{MARKER_SUFFIX}")
 }
 
 /// The description with the marker of the object with this uid at its end: after a space, or alone if there is no

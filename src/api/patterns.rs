@@ -32,9 +32,10 @@ pub const REGION: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 pub const PROJECT_ID: &str = "^[A-Za-z0-9]{1,64}$";
 
 /// The base URL of a service: `https`, or `http` to the loopback addresses, a lower-case host and an optional port;
-/// nothing else, so that no part of it can be taken for user info, a path or a query.
+/// nothing else, so that no part of it can be taken for user info, a path or a query. The last label of a host name begins with a
+/// letter: one that is a number makes the host an IP address, which no certificate of the cloud names.
 pub const ENDPOINT: &str = concat!(
-    r"^(https://([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[::1\])",
+    r"^(https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?",
     r"|http://(127\.0\.0\.1|\[::1\]))",
     "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
 );
@@ -42,7 +43,7 @@ pub const ENDPOINT: &str = concat!(
 /// A name of a Kubernetes object: a DNS subdomain (RFC 1123).
 pub const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// The most characters of the names of this group's own objects: Events and metrics append to them.
+/// The most characters of the names of this group's own objects, so that each fits into a label's value and Events can append to it.
 pub const OWN_NAME_MAX: u32 = 63;
 
 /// A key within a Secret.

@@ -19,7 +19,8 @@ pub struct SecretRef {
 }
 
 /// Whether the operator appends its ownership marker to the description of what it creates: Description or None. Unset
-/// means Description. With None, what an unanswered request created cannot be told from somebody else's and needs a human.
+/// means Description. It cannot change. With None, what an unanswered request created cannot be told from somebody else's and
+/// needs a human.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OwnershipMarker {
     /// Append a marker to the description (the default).
@@ -93,7 +94,7 @@ pub struct Access {
     pub ca_bundle_secret_ref: Option<SecretRef>,
     /// How the operator authenticates; exactly one of its fields.
     pub auth: Auth,
-    /// Whether the operator marks what it creates: Description or None. Unset means Description. It cannot change.
+    /// Whether the operator marks what it creates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_marker: Option<OwnershipMarker>,
 }
@@ -223,7 +224,7 @@ pub struct ClusterDwsProviderSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderStatus {
-    /// The generation of the spec that the conditions are about; -1 before the operator has looked at the object.
+    /// The last generation of the spec with a final verdict, Ready or Stalled; -1 before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,

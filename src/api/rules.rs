@@ -38,7 +38,7 @@ fn refuse(rule: impl Into<String>, message: &str, reason: Reason) -> Rule {
     Rule::new(rule).message(message).reason(reason)
 }
 
-/// On a root: the name leaves room for what Events and metrics append to it.
+/// On a root: the name fits into a label's value and leaves room for what Events append to it.
 pub fn name_fits() -> Rule {
     refuse(
         format!("size(self.metadata.name) <= {}", patterns::OWN_NAME_MAX),
@@ -48,7 +48,8 @@ pub fn name_fits() -> Rule {
 }
 
 /// On the root of a data source: what the cloud cannot change in place stays while it exists.
-/// A failed create holds nothing worth protecting, so a correction of it is free.
+/// A failed create holds nothing worth protecting, so a correction of it is free, also while its record is being removed. What failed is told by
+/// the operation: the conditions may speak of other trouble meanwhile.
 pub fn fixed_while_it_exists() -> Rule {
     let unchanged: Vec<String> = FIXED_REQUIRED
         .map(|field| same(&format!("spec.{field}")))
@@ -58,8 +59,8 @@ pub fn fixed_while_it_exists() -> Rule {
     refuse(
         format!(
             "!has(oldSelf.status) || !has(oldSelf.status.id) || \
-             (has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, \
-             c.type == 'Stalled' && c.status == 'True' && c.reason == 'CreateFailed')) || ({})",
+             (has(oldSelf.status.operation) && (oldSelf.status.operation.type == 'Replace' || \
+             (oldSelf.status.operation.type == 'Create' && has(oldSelf.status.operation.failedCode)))) || ({})",
             unchanged.join(" && ")
         ),
         "only deletionPolicy may change while the data source exists in the cloud: \
@@ -166,8 +167,8 @@ pub fn marker_fixed() -> Rule {
 pub fn endpoint_is_a_bare_url() -> Rule {
     refuse(
         format!("self.matches(r'{}')", patterns::ENDPOINT),
-        "must be https://host or https://host:port in lower case, without user info, path, query or final slash \
-         (plain http only to 127.0.0.1 or [::1])",
+        "must be https://host or https://host:port in lower case with a host name, not an IP address, and without user info, path, \
+         query or final slash (plain http only to 127.0.0.1 or [::1])",
         Reason::FieldValueInvalid,
     )
 }

@@ -19,10 +19,11 @@ use super::finding::Finding;
 use super::inventory::Inventory;
 use crate::api::data_source::{DataSourceType, ProviderKind};
 use crate::cloud::{CallRecord, Dws, Failure, FailureKind, Fence, Listing, Missing, Observer, Rejection};
-use crate::reconcile::access::{Access, Connected, Standing};
+use crate::reconcile::access::Access;
 use crate::reconcile::kubernetes::Kubernetes;
 use crate::reconcile::providers::ProviderId;
 use crate::reconcile::setup::{self, Surroundings};
+use crate::reconcile::standing::{Connected, Standing};
 use crate::runtime::settings::ClusterArgs;
 use crate::runtime::timings::Timings;
 
@@ -135,12 +136,18 @@ async fn one(access: &Access, id: &ProviderId, probe: &Probe) -> Option<Finding>
         ProviderKind::DwsProvider => format!("DwsProvider {}/{}", id.namespace, id.name),
         ProviderKind::ClusterDwsProvider => format!("ClusterDwsProvider {}", id.name),
     };
-    let text = match access.stand(id, None).await {
+    let text = match access.stand(id, &mut None).await {
         Standing::Absent => return None,
-        Standing::Broken { reason, message, .. } => Err(format!("{reason}: {message}")),
         Standing::Connected(connected) => {
             let listed = connected.session.list(&probe.cluster_id, probe.type_).await;
             judge(&connected, probe, &listed)
+        }
+        Standing::Unreached { failure } if failure.kind == FailureKind::CredentialsRejected => {
+            Err(advice(&failure, probe))
+        }
+        standing => {
+            let (reason, message) = standing.trouble()?;
+            Err(format!("{reason}: {message}"))
         }
     };
     Some(match text {

@@ -312,7 +312,10 @@ async fn a_namespace_that_may_not_be_read_is_told_unless_a_role_in_it_proves_it(
     let (_, report) = forbid(Stage::new(|asked| asked["resource"] != "namespaces").await).await;
     let line = "?      namespace nowhere of --watch-namespace: may not exist, which cannot be verified: get on namespaces is not allowed";
     assert!(report.contains(line), "{report}");
-    assert!(report.ends_with(" wrong, 1 not verified\n"), "{report}");
+    assert!(
+        report.ends_with(" wrong, 1 could not be verified (?), which is no failure\n"),
+        "{report}"
+    );
 
     let (_, report) = forbid(Stage::new(|asked| asked["namespace"].is_string()).await).await;
     assert!(!report.contains("namespace nowhere of"), "{report}");

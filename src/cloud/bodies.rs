@@ -8,12 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::errors::Failure;
+use super::errors::{Failure, MAX_MESSAGE};
 use super::ids;
 use super::redact::Redactor;
-use super::text::{MAX_MESSAGE, printable};
 use super::wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Listing, Reconfigure, SourceStatus};
 use crate::api::data_source::DataSourceType;
+use crate::runtime::text::one_line;
 
 /// The most characters of a job's progress, for example `40%`.
 const MAX_PROGRESS: usize = 32;
@@ -172,18 +172,20 @@ pub fn project(answer: &Map<String, Value>, region: &str) -> Option<Result<Strin
 /// The answer to a read of a job.
 pub fn job(answer: &Map<String, Value>, redactor: &Redactor) -> Option<Job> {
     let said = |key| text(answer, key).map(|text| redactor.message(&text));
+    let state = text(answer, "status")?;
     Some(Job {
-        state: JobState::parse(&said("status")?),
-        progress: said("progress").map(|text| printable(&text, MAX_PROGRESS)),
+        state: JobState::named(&state).unwrap_or_else(|| JobState::Other(redactor.message(&state))),
+        progress: said("progress").map(|text| one_line(&text, MAX_PROGRESS)),
         failed_code: said("failed_code"),
         failed_detail: said("failed_detail"),
     })
 }
 
 fn item(item: &Map<String, Value>, redactor: &Redactor) -> Option<Item> {
+    // A word of the API is no secret, however much a secret begins like it; any other word may be one.
     let said = |key| text(item, key).map(|text| redactor.message(&text));
     // What is compared with the spec stays as it is, however much it looks like a secret.
-    let short = |key| text(item, key).map(|text| printable(&text, MAX_MESSAGE));
+    let short = |key| text(item, key).map(|text| one_line(&text, MAX_MESSAGE));
     Some(Item {
         id: id(item, "id")?,
         name: short("name")?,
@@ -192,8 +194,11 @@ fn item(item: &Map<String, Value>, redactor: &Redactor) -> Option<Item> {
         user_name: short("user_name"),
         data_source_id: short("data_source_id"),
         description: text(item, "description"),
-        configure_status: said("configure_status").map(|text| ConfigureStatus::parse(&text)),
-        status: said("status").map(|text| SourceStatus::parse(&text)),
+        configure_status: text(item, "configure_status").map(|state| {
+            ConfigureStatus::named(&state).unwrap_or_else(|| ConfigureStatus::Other(redactor.message(&state)))
+        }),
+        status: text(item, "status")
+            .map(|state| SourceStatus::named(&state).unwrap_or_else(|| SourceStatus::Other(redactor.message(&state)))),
         created: said("created"),
         updated: said("data_source_updated").or_else(|| said("updated")),
         fail_reason: said("fail_reason"),

@@ -5,7 +5,7 @@
 //! with a key came to, and says whether the next call may go out. It never sends anything.
 //!
 //! A session's credential is *unproven* until the cloud accepts it, and has one call in flight until
-//! then. A rejected one stays back; once in a while one list finds out whether it works again. A new
+//! then. A rejected one stays back; once in a while one read finds out whether it works again. A new
 //! Secret makes a new session and is tried at once. When a proven credential is rejected, all others with
 //! its key have to be proven again. No unproven one is tried for a key that was rejected
 //! [`BreakerTimings::max_rejections`] times within [`BreakerTimings::window`].
@@ -22,23 +22,10 @@ use tokio::time::Instant;
 /// When rejected credentials are tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerTimings {
-    /// From a rejection of a key to the next list that finds out whether it works again.
-    pub probe_interval: Duration,
-    /// The time over which rejections of a key are counted.
+    /// The time over which rejections of a key are counted, and from one to the next read that finds out whether the key works again.
     pub window: Duration,
     /// The most rejections of a key within the window.
     pub max_rejections: usize,
-}
-
-impl Default for BreakerTimings {
-    /// The cloud locks a key after more than five failures, for five minutes.
-    fn default() -> Self {
-        Self {
-            probe_interval: Duration::from_mins(5),
-            window: Duration::from_mins(5),
-            max_rejections: 3,
-        }
-    }
 }
 
 /// What is known of a session's credential.
@@ -140,7 +127,7 @@ enum Standing {
 
 impl Gate {
     /// Lets a call through, after those that the credential has in flight while it is not proven.
-    /// `probe` is whether the call is a list, which may find out whether a rejected credential works again.
+    /// `probe` is whether the call is a read that may find out whether a rejected credential works again.
     ///
     /// # Errors
     /// If the credential, or the key over all its credentials, was rejected too recently.
@@ -149,6 +136,7 @@ impl Gate {
             gate: self,
             epoch: self.epoch(),
             lane,
+            is_probe: false,
         };
         match self.state() {
             BreakerState::Proven => return Ok(pass(None)),
@@ -161,10 +149,10 @@ impl Gate {
         match self.state() {
             BreakerState::Proven => Ok(pass(None)),
             BreakerState::Unproven if self.may_fail() => Ok(pass(lane.ok())),
-            BreakerState::Rejected if probe && self.probe_is_due() && self.may_fail() => {
-                locked(&self.key.history).last = Some((Instant::now(), self.session));
-                Ok(pass(lane.ok()))
-            }
+            BreakerState::Rejected if probe && self.probe_is_due() && self.may_fail() => Ok(Pass {
+                is_probe: true,
+                ..pass(lane.ok())
+            }),
             BreakerState::Unproven | BreakerState::Rejected => Err(HeldBack),
         }
     }
@@ -195,7 +183,7 @@ impl Gate {
         let Some((at, session)) = locked(&self.key.history).last else {
             return true;
         };
-        let mut interval = self.timings.probe_interval;
+        let mut interval = self.timings.window;
         if session == self.session {
             // Gives other sessions of the key the next probe, so that one wrong Secret cannot take them all.
             interval += interval / 10;
@@ -209,12 +197,25 @@ pub struct Pass<'a> {
     gate: &'a Gate,
     epoch: u64,
     lane: Option<OwnedSemaphorePermit>,
+    is_probe: bool,
 }
 
 impl Pass<'_> {
-    /// Whether the key was rejected since; then the call must not go out any more.
-    #[must_use]
-    pub fn is_void(&self) -> bool {
+    /// To be called when the call goes out: from then on a probe counts. One that never goes out leaves its turn to the next.
+    ///
+    /// # Errors
+    /// If the key was rejected since; then the call must not go out any more.
+    pub fn go(&self) -> Result<(), HeldBack> {
+        if self.is_void() {
+            return Err(HeldBack);
+        }
+        if self.is_probe {
+            locked(&self.gate.key.history).last = Some((Instant::now(), self.gate.session));
+        }
+        Ok(())
+    }
+
+    fn is_void(&self) -> bool {
         self.lane.is_none() && self.gate.state() != BreakerState::Proven
     }
 

@@ -19,7 +19,7 @@ pub fn refused(operation: Operation, answer: &Answer, redactor: &Redactor) -> Fa
     // A refusal has nothing to hand out an id and a job for.
     let accepted = || error_body::object(&answer.body).is_some_and(|body| bodies::names_a_creation(&body));
     if operation == Operation::Create && accepted() {
-        failure.kind = FailureKind::UNANSWERED;
+        failure.kind = unknown(answer, false);
     }
     failure
 }
@@ -34,7 +34,7 @@ pub fn refused_with_success(
 ) -> Failure {
     let mut failure = failure(operation, answer, body, redactor);
     if operation.is_write() && effect {
-        failure.kind = FailureKind::UNANSWERED;
+        failure.kind = unknown(answer, false);
     }
     failure
 }
@@ -140,10 +140,15 @@ fn server_failure(operation: Operation, answer: &Answer, dws_said_so: bool) -> F
     if operation.is_write() {
         // Only then is the attempt over for certain; a gateway's timeout leaves DWS at work.
         let answered = dws_said_so && matches!(answer.status, 500 | 503);
-        FailureKind::UnknownOutcome { answered }
+        unknown(answer, answered)
     } else {
         retry(Wait::Transient, answer)
     }
+}
+
+fn unknown(answer: &Answer, answered: bool) -> FailureKind {
+    let delay = answer.retry_after;
+    FailureKind::UnknownOutcome { answered, delay }
 }
 
 fn no_answer(operation: Operation) -> FailureKind {

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Certificate;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use super::breaker::{BreakerState, Gate};
 use super::credentials::{Credentials, Principal};
@@ -32,16 +33,6 @@ pub struct Timeouts {
     pub write: Duration,
     /// A read, from sending to the end of the answer.
     pub read: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            write: Duration::from_secs(20),
-            read: Duration::from_secs(30),
-        }
-    }
 }
 
 impl Timeouts {
@@ -106,7 +97,7 @@ pub struct Session {
     pub(super) gate: Gate,
     pub(super) transport: Transport,
     pub(super) tokens: Tokens,
-    pub(super) project: Mutex<Option<String>>,
+    pub(super) project: OnceCell<String>,
 }
 
 impl Session {
@@ -121,24 +112,19 @@ impl Session {
         if let Some(id) = config.project_id.as_ref().filter(|id| !ids::is_project(id)) {
             return Err(ConnectError::ProjectId(id.clone()));
         }
-        if let Some(pem) = &config.ca_pem
-            && !reqwest::Certificate::from_pem_bundle(pem).is_ok_and(|certs| !certs.is_empty())
-        {
-            return Err(ConnectError::CaBundle);
-        }
         let settings = ConnectionSettings {
             connect_timeout: config.timeouts.connect,
             use_proxy_env: config.use_proxy_env,
-            roots: config.ca_pem.as_deref(),
+            roots: config.ca_pem.as_deref().map(certificates).transpose()?,
         };
-        let transport = Transport::new(&settings).map_err(|error| match &config.ca_pem {
+        let transport = Transport::new(settings).map_err(|error| match &config.ca_pem {
             Some(_) => ConnectError::CaBundle,
             None => ConnectError::Tls(error.to_string()),
         })?;
         let principal = config.credentials.principal();
         Ok(Self {
             gate: config.limits.gate(principal.clone()),
-            project: Mutex::new(config.project_id.clone()),
+            project: OnceCell::new_with(config.project_id.clone()),
             tokens: Tokens::default(),
             principal,
             transport,
@@ -151,7 +137,8 @@ impl Session {
     /// # Errors
     /// If IAM does not list exactly one project of the region's name, or cannot be asked.
     pub async fn find_project(&self) -> Result<String, Failure> {
-        match &self.config.project_id {
+        // Who only wants to know it must not take the turn of a call from the breaker.
+        match self.project.get() {
             Some(project) => Ok(project.clone()),
             None => self.prepared_project().await,
         }
@@ -162,6 +149,14 @@ impl Session {
     pub fn breaker(&self) -> BreakerState {
         self.gate.state()
     }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConnectError> {
+    let certificates = Certificate::from_pem_bundle(pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(ConnectError::CaBundle);
+    }
+    Ok(certificates)
 }
 
 impl Dws for Session {

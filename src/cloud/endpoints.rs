@@ -128,16 +128,6 @@ pub struct EndpointPolicy {
     pub allow_insecure: bool,
 }
 
-impl Default for EndpointPolicy {
-    /// The domains of Huawei Cloud, https only.
-    fn default() -> Self {
-        Self {
-            allowed_domains: [COM, CN, EU].map(str::to_owned).to_vec(),
-            allow_insecure: false,
-        }
-    }
-}
-
 impl EndpointPolicy {
     /// The endpoint in a text, if the policy allows it.
     ///

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The most characters of a message.
+pub(super) const MAX_MESSAGE: usize = 256;
+
 /// Why a call did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{message}")]
@@ -32,6 +35,8 @@ pub enum FailureKind {
     UnknownOutcome {
         /// Whether DWS itself answered (500 or 503 with a `DWS.` code); if not, nobody did.
         answered: bool,
+        /// How long whoever answered asks to wait.
+        delay: Option<Duration>,
     },
     /// Nothing happened, and the same call will not work until something changes.
     Rejected {
@@ -92,6 +97,12 @@ impl Failure {
         }
     }
 
+    /// Whether the breaker held the call back; the cloud said nothing then.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.kind == FailureKind::CredentialsRejected && self.status.is_none()
+    }
+
     /// A request that was not sent because it cannot be right.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         let reason = Rejection::Invalid;
@@ -99,12 +110,22 @@ impl Failure {
     }
 
     /// A request that was not sent, or did nothing, for a reason that passes.
-    pub(super) fn transient(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn transient(message: impl Into<String>) -> Self {
         Self::local(FailureKind::TRANSIENT, message)
     }
 }
 
 impl FailureKind {
+    /// How long the cloud asks to wait.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        match self {
+            Self::RetryAfter { delay, .. } | Self::UnknownOutcome { delay, .. } => *delay,
+            Self::Rejected { .. } | Self::Gone { .. } | Self::CredentialsRejected | Self::Fenced => None,
+        }
+    }
+
     /// Nothing happened, the reason passes, and the cloud named no delay.
     pub(super) const TRANSIENT: Self = Self::RetryAfter {
         wait: Wait::Transient,
@@ -112,5 +133,8 @@ impl FailureKind {
     };
 
     /// A write that nobody answered.
-    pub(super) const UNANSWERED: Self = Self::UnknownOutcome { answered: false };
+    pub(super) const UNANSWERED: Self = Self::UnknownOutcome {
+        answered: false,
+        delay: None,
+    };
 }

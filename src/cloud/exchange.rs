@@ -7,7 +7,7 @@
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::breaker::{HeldBack, Pass};
 use super::client::Session;
@@ -93,24 +93,19 @@ impl Session {
 
     /// The project of the session; one caller asks, the others wait for it.
     async fn project(&self, pass: &Pass<'_>) -> Result<String, Failure> {
-        let mut known = self.project.lock().await;
-        if let Some(project) = &*known {
-            return Ok(project.clone());
-        }
-        let region = &self.config.region;
-        let token = self.token(pass).await?;
-        let project = if let Some(project) = token.and_then(|token| token.project_id) {
-            project
-        } else {
+        let ask = async || {
+            let region = &self.config.region;
+            if let Some(project) = self.token(pass).await?.and_then(|token| token.project_id) {
+                return Ok(project);
+            }
             let call = Call {
                 query: Some(("name", region)),
                 ..Call::new(Operation::Projects, Target::Projects)
             };
             let read = |success: &Success<'_>| bodies::project(&success.body, region);
-            self.authorised(pass, &call, "", None, &read).await??
+            self.authorised(pass, &call, "", None, &read).await?
         };
-        *known = Some(project.clone());
-        Ok(project)
+        self.project.get_or_try_init(ask).await.cloned()
     }
 
     /// The token to send, if the session has a password.
@@ -142,7 +137,11 @@ impl Session {
         deadline: Option<Instant>,
         read: &impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
-        let token = self.token(pass).await?;
+        let token = match deadline {
+            // It was there a moment ago; if it is not any more, a new login counts as a part of the write.
+            Some(deadline) => timeout_at(deadline, self.token(pass)).await.map_err(|_| held_up())?,
+            None => self.token(pass).await,
+        }?;
         let first = self.send(pass, call, project, token.as_ref(), deadline, read).await;
         let result = match first {
             Err(refusal) if refusal.new_token_may_help && !call.operation.is_write() => {
@@ -175,12 +174,10 @@ impl Session {
         let token_text = token.map(|token| token.value.expose_secret());
         let secrets = self.config.credentials.secrets();
         let redactor = Redactor::new(secrets.into_iter().chain(token_text).chain(call.secret));
-        if pass.is_void() {
-            return Err(held_back().into());
-        }
         if operation.is_write() && !self.config.fence.covers_write(most) {
             return Err(fenced().into());
         }
+        pass.go().map_err(|HeldBack| held_back())?;
         let started = Instant::now();
         let result = match self.transport.send(request, limit).await {
             Ok(answer) => judge(operation, answer, &redactor, read),

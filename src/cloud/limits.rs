@@ -108,6 +108,8 @@ impl<K: Clone + std::hash::Hash + Eq> Semaphores<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt;
     use secrecy::SecretString;
 
@@ -119,7 +121,11 @@ mod tests {
             per_credential,
             per_cluster,
         };
-        Limits::new(bounds, BreakerTimings::default())
+        let timings = BreakerTimings {
+            window: Duration::from_mins(5),
+            max_rejections: 3,
+        };
+        Limits::new(bounds, timings)
     }
 
     fn principal(user: &str) -> Principal {

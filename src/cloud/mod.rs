@@ -13,7 +13,7 @@
 //! | [`endpoints`] | endpoints of the regions, and which hosts may be called |
 //! | [`breaker`], [`limits`] | protection of access keys, bounds on concurrent calls |
 //! | [`errors`], `classify`, `codes`, `error_body` | what a failure means |
-//! | [`wire`], `bodies`, `ids`, `text` | what goes out and what is believed of what comes in |
+//! | [`wire`], `bodies`, `ids` | what goes out and what is believed of what comes in |
 //! | `redact` | the secrets of a request, kept out of what is said about it |
 
 use std::future::Future;
@@ -40,7 +40,6 @@ mod redact;
 mod request;
 mod retry_after;
 pub mod sign;
-mod text;
 mod tokens;
 mod transport;
 pub mod wire;
@@ -61,8 +60,8 @@ pub use wire::{Accepted, ConfigureStatus, CreateRequest, Item, Job, JobState, Li
 /// The five calls on external data sources.
 ///
 /// Each call goes out at most once, but for a read whose IAM token was rejected. A write returns within
-/// twice its timeout: at most one for permits, token and project, during which nothing of it is sent, and
-/// one for the request. So waits that an unknown outcome calls for count from the return of the call.
+/// its timeout, all waiting for permits, token and project included, and is sent only while at least half
+/// of it is left. So whoever asked for it knows from the beginning until when it may be carried out.
 pub trait Dws: Send + Sync {
     /// Creates a data source; `user_pwd` is the password of an MRS account.
     fn create(

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::text::{MAX_MESSAGE, one_line, shorten};
+use super::errors::MAX_MESSAGE;
+use crate::runtime::text::{clean, shorten};
 use readings::{CUT, Glyph};
 
 mod readings;
@@ -40,7 +41,7 @@ impl Redactor {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<Vec<char>> = secrets
             .into_iter()
-            .flat_map(|secret| [secret.to_owned(), one_line(secret)])
+            .flat_map(|secret| [secret.to_owned(), clean(secret)])
             .filter(|secret| !secret.is_empty())
             .map(|secret| secret.chars().collect())
             .collect();
@@ -52,7 +53,7 @@ impl Redactor {
     /// A message of at most [`MAX_MESSAGE`] printable characters without a secret.
     pub fn message(&self, text: &str) -> String {
         // Twice: control characters may be part of a secret, or may have been put into an echo of one.
-        let line = self.redact(&one_line(&self.redact(text)));
+        let line = self.redact(&clean(&self.redact(text)));
         shorten(&line, MAX_MESSAGE)
     }
 

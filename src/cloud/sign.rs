@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::api::text::hex;
+
 /// The header that carries the time of signing.
 pub const DATE_HEADER: &str = "x-sdk-date";
 
@@ -126,12 +128,6 @@ fn encode(bytes: &[u8]) -> String {
 
 fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
-    bytes.iter().flat_map(digits).collect()
 }
 
 #[cfg(test)]

@@ -72,11 +72,11 @@ impl TransportError {
 }
 
 /// How connections are made.
-pub struct ConnectionSettings<'a> {
+pub struct ConnectionSettings {
     pub connect_timeout: Duration,
     pub use_proxy_env: bool,
     /// Replaces the system's roots.
-    pub roots: Option<&'a [u8]>,
+    pub roots: Option<Vec<Certificate>>,
 }
 
 /// A pool of connections.
@@ -86,7 +86,7 @@ pub struct Transport {
 
 impl Transport {
     /// A pool without connections.
-    pub fn new(settings: &ConnectionSettings<'_>) -> reqwest::Result<Self> {
+    pub fn new(settings: ConnectionSettings) -> reqwest::Result<Self> {
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
@@ -98,8 +98,8 @@ impl Transport {
         if !settings.use_proxy_env {
             builder = builder.no_proxy();
         }
-        if let Some(pem) = settings.roots {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
+        if let Some(roots) = settings.roots {
+            builder = builder.tls_certs_only(roots);
         }
         let client = builder.build()?;
         Ok(Self { client })

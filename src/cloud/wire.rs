@@ -166,10 +166,10 @@ pub enum JobState {
 }
 
 impl ConfigureStatus {
-    /// Reads the number or the name of a state.
+    /// The state of this number or name, if a document names it.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.to_ascii_uppercase().as_str() {
+    pub fn named(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_uppercase().as_str() {
             "100" | "CREATING" => Self::Creating,
             "200" | "ACTIVE" => Self::Active,
             "300" | "FAILED" => Self::Failed,
@@ -177,16 +177,16 @@ impl ConfigureStatus {
             "401" | "DELETING" => Self::Deleting,
             "500" | "UPDATING" => Self::Updating,
             "600" | "PENDING_REBOOT" => Self::PendingReboot,
-            _ => Self::Other(text.to_owned()),
-        }
+            _ => return None,
+        })
     }
 }
 
 impl SourceStatus {
-    /// Reads the number or the name of a state.
+    /// The state of this number or name, if a document names it.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.to_ascii_uppercase().as_str() {
+    pub fn named(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_uppercase().as_str() {
             "100" | "CREATING" => Self::Creating,
             "200" | "AVAILABLE" => Self::Available,
             "300" | "FAILED" => Self::Failed,
@@ -199,21 +199,21 @@ impl SourceStatus {
             "900" | "STOPPED" => Self::Stopped,
             "910" | "STOPPING" => Self::Stopping,
             "920" | "STARTING" => Self::Starting,
-            _ => Self::Other(text.to_owned()),
-        }
+            _ => return None,
+        })
     }
 }
 
 impl JobState {
-    /// Reads a state by name.
+    /// The state of this name, if a document names it.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.to_ascii_uppercase().as_str() {
+    pub fn named(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_uppercase().as_str() {
             "INIT" | "WAITING" | "RUNNING" | "DELAY_SCHEDULED" => Self::Running,
             "SUCCESS" => Self::Succeeded,
             "FAIL" | "STOP" | "ERROR" => Self::Failed,
-            _ => Self::Other(text.to_owned()),
-        }
+            _ => return None,
+        })
     }
 }
 

@@ -2,8 +2,10 @@
 //! could record nowhere any more, is deleted again if its policy says so.
 //!
 //! Takes what is known of the object when the last pass over it has ended. Nothing is recorded any more that could outlive this process, so
-//! the coordinates are told first. It never touches a data source that was recorded: others may use it by now.
+//! the coordinates are told first, and again if it is not certain in the end that nothing stays. It never touches a data source that was
+//! recorded: others may use it by now.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,26 +60,51 @@ impl Unrecorded {
     }
 
     fn abandon(self, ctx: &Arc<Context>) {
-        let (intent, id) = (&self.intent, &self.accepted.id);
-        let fate = match &self.session {
-            _ if self.is_retained => "it stays, as deletionPolicy Retain asks",
-            Some(_) => "deleting it",
-            None => "it stays, since its provider leads nowhere any more",
-        };
-        let note = format!(
-            "The object was removed while data source {id} was being created in DWS cluster {} at {}, project {}: {fate}.",
-            intent.cluster_id, intent.endpoint, intent.project_id
-        );
-        tell(ctx, &self.member, &note);
-        if let Some(session) = self.session.filter(|_| !self.is_retained) {
-            tokio::spawn(remove(
-                Arc::clone(ctx),
-                session,
-                self.marker,
-                self.intent,
-                self.accepted,
-            ));
+        match self.session.clone() {
+            _ if self.is_retained => self.stays(ctx, "it stays, as deletionPolicy Retain asks"),
+            None => self.stays(ctx, "it stays, since its provider leads nowhere any more"),
+            Some(_) if ctx.shutdown.is_cancelled() => self.stays(ctx, "it stays, since the operator was ending"),
+            Some(session) => {
+                let ctx = Arc::clone(ctx);
+                ctx.tasks.clone().spawn(async move { self.undo(&ctx, &session).await });
+            }
         }
+    }
+
+    /// Deletes it. What is not proven to be gone, when the time is over or this process is to end, may stay.
+    async fn undo(self, ctx: &Context, session: &Session) {
+        tell(ctx, &self.member, "CreateUndone", &self.note("it is deleted again"));
+        let mut removal = pin!(remove(ctx, session, self.marker, &self.intent, &self.accepted));
+        let is_gone = tokio::select! {
+            // The removal ends with the shutdown too, and would say that it failed.
+            biased;
+            () = ctx.shutdown.cancelled() => None,
+            is_gone = &mut removal => Some(is_gone),
+        };
+        match is_gone {
+            Some(true) => {}
+            Some(false) => self.stays(ctx, "it could not be deleted, and may stay"),
+            None => {
+                self.stays(
+                    ctx,
+                    "the operator ended before it was proven to be gone, and it may stay",
+                );
+                // A request that is under way may still be answered.
+                removal.await;
+            }
+        }
+    }
+
+    fn stays(&self, ctx: &Context, fate: &str) {
+        tell(ctx, &self.member, "Orphaned", &self.note(fate));
+    }
+
+    fn note(&self, fate: &str) -> String {
+        let (intent, id) = (&self.intent, &self.accepted.id);
+        format!(
+            "The object was removed while data source {id} ({}) was being created in DWS cluster {} at {}, project {}: {fate}.",
+            intent.name, intent.cluster_id, intent.endpoint, intent.project_id
+        )
     }
 }
 
@@ -87,14 +114,18 @@ pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leave
     let Some(slot) = slot else {
         // No pass ever looked at it.
         if let Some(leftover) = leaves.filter(|leftover| may_exist(leftover, &Memory::default(), ctx.clock.now())) {
-            tell(ctx, member, &stays(&leftover));
+            tell(ctx, member, "Orphaned", &stays(&leftover));
         }
         return;
     };
     let (ctx, member) = (Arc::clone(ctx), member.clone());
-    tokio::spawn(async move {
+    ctx.tasks.clone().spawn(async move {
         let mut remembered = slot.remembered.lock().await;
-        if slot.was_let_go() {
+        if let Some(note) = slot.was_let_go() {
+            if let Some(note) = note {
+                // The answer to the patch that took the finalizer off was lost.
+                report::last_words(&ctx, report::named(&member), &note);
+            }
             return;
         }
         if let Some(unrecorded) = remembered.unrecorded.take() {
@@ -102,7 +133,7 @@ pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leave
         } else if let Some(leftover) =
             leaves.filter(|leftover| may_exist(leftover, &remembered.memory, ctx.clock.now()))
         {
-            tell(&ctx, &member, &stays(&leftover));
+            tell(&ctx, &member, "Orphaned", &stays(&leftover));
         }
     });
 }
@@ -133,19 +164,19 @@ fn stays(leftover: &Leftover) -> String {
     )
 }
 
-fn tell(ctx: &Context, member: &Member, note: &str) {
+fn tell(ctx: &Context, member: &Member, reason: &str, note: &str) {
     tracing::error!(
         namespace = member.namespace,
         object = member.name,
         uid = member.uid,
+        reason,
         "{note}"
     );
-    ctx.events.publish(report::named(member), true, "Orphaned", note);
-    ctx.metrics.orphaned();
+    ctx.events.publish(report::named(member), true, reason, note);
 }
 
-/// Deletes until two lists lack the data source, or the time that a job may take is over.
-async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: Intent, accepted: Accepted) {
+/// Deletes until two lists lack the data source; fails when the time that a job may take is over, or this process is to end.
+async fn remove(ctx: &Context, session: &Session, marker: bool, intent: &Intent, accepted: &Accepted) -> bool {
     let t = ctx.timings;
     let began = ctx.clock.uptime();
     let identity = Identity {
@@ -158,17 +189,17 @@ async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: 
     let mut tries = 0;
     let mut lacking_since: Option<Duration> = None;
     while ctx.clock.uptime().saturating_sub(began) < t.job_deadline {
-        tokio::time::sleep(backoff::delay(
-            tries,
-            t.backoff_min,
-            t.busy_max,
-            backoff::jitter(&accepted.id, u64::from(tries)),
-        ))
-        .await;
+        let jitter = backoff::jitter(&accepted.id, u64::from(tries));
+        tokio::select! {
+            () = tokio::time::sleep(backoff::delay(tries, t.backoff_min, t.busy_max, jitter)) => {}
+            () = ctx.shutdown.cancelled() => return false,
+        }
         tries = tries.saturating_add(1);
         let asked = ctx.clock.uptime();
-        let Ok(listing) = session.list(&intent.cluster_id, intent.type_).await else {
-            continue;
+        let listing = match session.list(&intent.cluster_id, intent.type_).await {
+            // A list in which something cannot be read proves nothing absent.
+            Ok(listing) if listing.dropped == 0 => listing,
+            Ok(_) | Err(_) => continue,
         };
         match identity.view(&listing.items) {
             View::Ours { item, .. } => {
@@ -193,16 +224,12 @@ async fn remove(ctx: Arc<Context>, session: Arc<Session>, marker: bool, intent: 
                         cluster = intent.cluster_id,
                         "the orphan is gone from the cloud"
                     );
-                    return;
+                    return true;
                 }
                 Some(_) => {}
                 None => lacking_since = Some(asked),
             },
         }
     }
-    tracing::error!(
-        id = accepted.id,
-        cluster = intent.cluster_id,
-        "the orphan could not be deleted in time"
-    );
+    false
 }

@@ -1,4 +1,4 @@
-//! Carries out exactly one step: the only writer to the cloud and to the object's metadata.
+//! Carries out exactly one step: the only writer to the object's metadata, and to the cloud for as long as the object exists.
 //!
 //! It never decides. A write to the cloud starts only while the lease covers it, and what it brought is kept in the object's memory until the
 //! status holds it.
@@ -11,7 +11,7 @@ use super::context::Context;
 use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{Coordinates, CreateRequest, Intent, Note, Step};
+use super::plan::{Coordinates, CreateRequest, Intent, Step};
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -42,7 +42,7 @@ pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Act
             delete(ctx, pass, id, &at).await;
             Ok(Acted::Done)
         }
-        Step::DropFinalizer { note } => drop_finalizer(ctx, pass, note).await,
+        Step::DropFinalizer { .. } => drop_finalizer(ctx, pass).await,
     }
 }
 
@@ -167,7 +167,7 @@ fn tell(pass: &Pass, what: &'static str, failure: Option<&Failure>) {
     }
 }
 
-async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> Result<Acted, KubernetesError> {
+async fn drop_finalizer(ctx: &Context, pass: &Pass) -> Result<Acted, KubernetesError> {
     let finalizers: Vec<_> = pass
         .object
         .finalizers()
@@ -175,18 +175,10 @@ async fn drop_finalizer(ctx: &Context, pass: &mut Pass, note: Option<Note>) -> R
         .filter(|finalizer| *finalizer != FINALIZER)
         .cloned()
         .collect();
-    match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
-        Patched::Done(_) | Patched::Gone => {}
-        Patched::Stale => return Ok(Acted::Stale),
-    }
-    if let Some(note) = &note {
-        ctx.events.publish(
-            super::report::reference(&pass.object),
-            note.warning,
-            note.reason,
-            &note.text,
-        );
-        tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, reason = note.reason, "{}", note.text);
-    }
-    Ok(Acted::Gone)
+    Ok(
+        match patch_metadata(ctx, pass, json!({ "finalizers": finalizers })).await? {
+            Patched::Done(_) | Patched::Gone => Acted::Gone,
+            Patched::Stale => Acted::Stale,
+        },
+    )
 }

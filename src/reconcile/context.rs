@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::claims::Claims;
 use super::events::Events;
@@ -84,6 +85,8 @@ pub struct Context {
     pub memories: Memories,
     /// Events for users.
     pub events: Events,
+    /// What the end of the process waits for, besides the passes.
+    pub tasks: TaskTracker,
     /// Wakes objects.
     pub wakes: Wakes,
     /// Metrics.
@@ -92,4 +95,15 @@ pub struct Context {
     pub health: Health,
     /// Cancelled when the process shall end.
     pub shutdown: CancellationToken,
+}
+
+impl Context {
+    /// Gives an object's place in a lane back, if it has one. Whoever was refused because the object was ahead may try now.
+    pub fn leave_lane(&self, member: &Member) {
+        if self.lanes.leave(member) {
+            for namesake in self.claims.namesakes(&member.uid) {
+                self.wakes.wake(&namesake);
+            }
+        }
+    }
 }

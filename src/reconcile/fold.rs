@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::plan::{
-    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Hold, Intent, Job,
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Grant, Hold, Intent, Job,
     JobState, JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, View,
 };
 use super::remote::Identity;
@@ -143,8 +143,18 @@ impl Observation {
     }
 
     fn note_tried(&mut self) {
-        if let Provider::Ready { version, .. } = &self.provider {
-            self.memory.tried_version = Some(version.clone());
+        match &self.provider {
+            Provider::Ready { version, .. } => self.memory.tried_version = Some(version.clone()),
+            // Once it can be used, whatever its version, it is worth a try.
+            Provider::Unreached { .. } => self.memory.tried_version = Some(String::new()),
+            Provider::Absent { .. } | Provider::NotReady { .. } => {}
+        }
+    }
+
+    /// Notes whether the object may create through its provider.
+    pub fn note_grant(&mut self, found: Grant) {
+        if let Provider::Ready { grant, .. } = &mut self.provider {
+            *grant = found;
         }
     }
 
@@ -180,7 +190,7 @@ impl Observation {
         let Posted { intent, begun, result } = posted;
         let state = match result.as_ref().map_err(|failure| &failure.kind) {
             Err(FailureKind::Fenced) => AttemptState::Unsent,
-            Err(FailureKind::UnknownOutcome { answered: true }) => AttemptState::Unknown {
+            Err(FailureKind::UnknownOutcome { answered: true, .. }) => AttemptState::Unknown {
                 settled_from: self.uptime,
                 answered: true,
             },

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use kube::core::{Selector, SelectorExt};
 
-use super::providers::ProviderId;
-
 /// To whom a provider of the cluster is lent.
 #[derive(Clone, Debug)]
 pub struct Grants {
+    /// The provider, as `Kind/name`.
+    pub provider: String,
     /// The namespaces.
     pub namespaces: Selector,
     /// The DWS clusters; all of them if none are named.
@@ -20,10 +20,10 @@ pub struct Grants {
 pub fn refusal(
     grants: &Grants,
     labels: &BTreeMap<String, String>,
-    id: &ProviderId,
     namespace: &str,
     cluster_id: &str,
 ) -> Option<String> {
+    let id = &grants.provider;
     if !grants.namespaces.matches(labels) {
         return Some(format!(
             "{id} is not lent to namespace {namespace}: its namespaceSelector does not match the namespace's labels."

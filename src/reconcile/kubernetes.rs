@@ -9,7 +9,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
 
-/// How long one call may take, its client's own retries included.
+/// How long one call may take. Its client sends it once; whoever calls decides whether to call again.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The Kubernetes API. Calls to the cloud are bounded elsewhere, so that slow ones never block these.

@@ -1,19 +1,28 @@
 //! What this process remembers of each object, by uid: an object that is deleted and created anew starts without a past.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::abandon::Unrecorded;
 use super::echo::KnownPassword;
-use super::plan::Memory;
+use super::plan::{Memory, Note};
 
 /// What is remembered of one object.
 #[derive(Default)]
 pub struct Slot {
     /// What passes need. Whoever holds the lock is the one pass over the object.
     pub remembered: tokio::sync::Mutex<Remembered>,
-    let_go: AtomicBool,
+    let_go: Mutex<LetGo>,
+}
+
+/// Whether this process took the finalizer off.
+#[derive(Default)]
+enum LetGo {
+    #[default]
+    No,
+    /// It has, or is about to; the note is still to be told.
+    Untold(Option<Note>),
+    Told,
 }
 
 /// What passes need from each other.
@@ -30,20 +39,31 @@ pub struct Remembered {
 }
 
 impl Slot {
-    /// This process is about to take its finalizer off: nothing of the object is left.
-    pub fn let_go(&self) {
-        self.let_go.store(true, Ordering::SeqCst);
+    /// This process is about to take its finalizer off: nothing of the object is left but a note for its user.
+    pub fn let_go(&self, note: Option<Note>) {
+        *self.lock() = LetGo::Untold(note);
     }
 
-    /// This process did not take its finalizer off after all.
+    /// The object is there: this process did not take its finalizer off.
     pub fn keep(&self) {
-        self.let_go.store(false, Ordering::SeqCst);
+        *self.lock() = LetGo::No;
     }
 
-    /// Whether this process took its finalizer off.
-    #[must_use]
-    pub fn was_let_go(&self) -> bool {
-        self.let_go.load(Ordering::SeqCst)
+    /// Whether this process took its finalizer off, and what is still to be told of that; it is given once.
+    pub fn was_let_go(&self) -> Option<Option<Note>> {
+        let mut let_go = self.lock();
+        match std::mem::replace(&mut *let_go, LetGo::Told) {
+            LetGo::No => {
+                *let_go = LetGo::No;
+                None
+            }
+            LetGo::Untold(note) => Some(note),
+            LetGo::Told => Some(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LetGo> {
+        self.let_go.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

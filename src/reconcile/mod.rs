@@ -3,7 +3,7 @@
 //! | stage | file | may |
 //! | --- | --- | --- |
 //! | watch | [`watch`] | stream objects and tell which changes matter |
-//! | observe | `observe`, with `fold`, `remote`, `providers`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
+//! | observe | `observe`, with `fold`, `remote`, `providers`, `standing`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
 //! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
 //! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
 //! | report | `report`, `events` | patch the status once, publish events |
@@ -34,6 +34,7 @@ pub mod remote;
 mod report;
 pub mod setup;
 pub mod snapshots;
+pub mod standing;
 mod undecodable;
 pub mod wakes;
 pub mod watch;

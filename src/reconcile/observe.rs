@@ -13,18 +13,19 @@ use secrecy::SecretString;
 use super::claims;
 use super::context::{Context, LaneKey, Member};
 use super::echo::KnownPassword;
+use super::grants::Grants;
 use super::kubernetes::KubernetesError;
 use super::plan::{
-    Coordinates, FailureKind, JobView, LanePlace, Look, Memory, Object, Observation, Password, Provider, Remote,
-    RetryWait, SecretVersion, View,
+    Coordinates, Grant, JobView, LanePlace, Look, Memory, Object, Observation, Password, Provider, Remote,
+    SecretVersion, View,
 };
-use super::providers::Asked;
+use super::providers::{Asked, Way};
 use crate::api::data_source::{DataSourceType, DwsDataSource};
 use crate::api::{FINALIZER, intent};
 use crate::cloud::{Dws, Failure, Session, credentials};
 use crate::runtime::lanes::{Place, Rank};
 
-/// The shortest password that the cloud takes (dws-api §1, `minLength` of `user_pwd`).
+/// The shortest password that the cloud takes: `minLength` of `user_pwd` in Huawei's API definition.
 const PASSWORD_MIN: usize = 8;
 /// How long a first pass waits for the first passes of those who came earlier, before it takes its place in the lane. Longer than reading
 /// a provider and its Secret takes; short, since one that hangs holds the others of its DWS cluster up for as long.
@@ -40,6 +41,8 @@ pub struct Pass {
     pub observation: Observation,
     /// The way to the cloud.
     pub session: Option<Arc<Session>>,
+    /// To whom its provider is lent.
+    grants: Option<Grants>,
     /// The password; it leaves this struct only with the request that needs it.
     pub password: Option<SecretString>,
     /// The passwords that this process sent for the object, the last one first, to be kept out of what the cloud says later.
@@ -83,6 +86,7 @@ impl Pass {
             member,
             observation,
             session: None,
+            grants: None,
             password: None,
             sent_passwords: Vec::new(),
         }))
@@ -120,6 +124,7 @@ impl Pass {
     pub async fn look(&mut self, ctx: &Context, look: Look) {
         match look {
             Look::Password => self.read_password(ctx).await,
+            Look::Grant => self.read_grant(ctx).await,
             Look::Lane(rank) => {
                 if let Some(key) = self.lane_key() {
                     if rank != Rank::Resume {
@@ -171,7 +176,11 @@ impl Pass {
             (None, Some(attempt)) => Some(attempt.intent.provider.clone()),
             (None, None) => None,
         };
-        let (provider, session) = ctx
+        let Way {
+            provider,
+            session,
+            grants,
+        } = ctx
             .providers
             .resolve(&Asked {
                 namespace: &self.member.namespace,
@@ -183,6 +192,26 @@ impl Pass {
             .await;
         self.observation.provider = provider;
         self.session = session;
+        self.grants = grants;
+    }
+
+    async fn read_grant(&mut self, ctx: &Context) {
+        let grant = match &self.grants {
+            Some(grants) => {
+                let cluster = &self.observation.object.spec.cluster_id;
+                ctx.providers.grant(grants, &self.member.namespace, cluster).await
+            }
+            None => Grant::Given,
+        };
+        self.observation.note_grant(grant);
+    }
+
+    /// The session, or what every read fails with that would need it.
+    fn way(&self) -> Result<Arc<Session>, Failure> {
+        self.session.clone().ok_or_else(|| match &self.observation.provider {
+            Provider::Unreached { failure, .. } => failure.clone(),
+            _ => Failure::transient("the provider cannot be used"),
+        })
     }
 
     /// Finds out who else holds the name. Only an object without an id and an open attempt has to ask.
@@ -240,8 +269,11 @@ impl Pass {
     }
 
     async fn read_list(&mut self, ctx: &Context, since: Duration, at: &Coordinates, type_: DataSourceType) {
-        let Some(session) = &self.session else { return };
-        let snapshot = ctx.snapshots.list(session, at, type_, since).await;
+        let session = match self.way() {
+            Ok(session) => session,
+            Err(failure) => return self.observation.note_list(ctx.clock.uptime(), Err(failure)),
+        };
+        let snapshot = ctx.snapshots.list(&session, at, type_, since).await;
         self.observation.uptime = ctx.clock.uptime();
         let result = match snapshot.result {
             Ok(items) => {
@@ -264,8 +296,10 @@ impl Pass {
     }
 
     async fn read_job(&mut self, ctx: &Context, id: String) {
-        let Some(session) = &self.session else { return };
-        let mut result = session.job(&id).await;
+        let mut result = match self.way() {
+            Ok(session) => session.job(&id).await,
+            Err(failure) => Err(failure),
+        };
         self.observation.uptime = ctx.clock.uptime();
         match &mut result {
             Ok(job) => self.cut_password_from_job(ctx, job).await,
@@ -281,30 +315,14 @@ impl Pass {
 
     /// Gives the place in the lane back.
     pub fn leave_lane(&mut self, ctx: &Context) {
-        let was_ahead = ctx.lanes.position(&self.member).is_some() && self.observation.object.status.id.is_none();
-        ctx.lanes.leave(&self.member);
-        if was_ahead {
-            // Whoever was refused because this object was ahead may try now.
-            for namesake in ctx.claims.namesakes(&self.member.uid) {
-                ctx.wakes.wake(&namesake);
-            }
-        }
+        ctx.leave_lane(&self.member);
         self.observation.lane = None;
     }
 }
 
 /// A list in which something could not be read proves nothing absent.
 fn unreadable() -> Failure {
-    Failure {
-        kind: FailureKind::RetryAfter {
-            wait: RetryWait::Transient,
-            delay: None,
-        },
-        code: None,
-        status: None,
-        message: "the cloud lists a data source without a valid id or name, which may be this one".to_owned(),
-        request_id: None,
-    }
+    Failure::transient("the cloud lists a data source without a valid id or name, which may be this one")
 }
 
 fn too_short(password: &SecretString) -> bool {

@@ -43,8 +43,7 @@ enum Ended {
 /// None.
 pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<Action, Infallible> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let begun = ctx.clock.uptime();
-    let worker = ctx.metrics.active_worker(CONTROLLER);
+    let running = ctx.metrics.begin_pass(CONTROLLER);
     let (action, result) = match Pass::begin(&ctx, &namespace, &name).await {
         Ok(None) => (Action::await_change(), ReconcileResult::Success),
         Ok(Some(pass)) => {
@@ -53,10 +52,7 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
             let uid = pass.member.uid.clone();
             // The pass lives on the heap: thousands of them may begin at once.
             let ran = Box::pin(run(&ctx, pass, &slot, &mut remembered)).await;
-            if !ctx.claims.knows(&uid) {
-                // The watch told of its end before this pass asked for what is remembered.
-                ctx.memories.forget(&uid);
-            }
+            forget_if_gone(&ctx, &uid);
             ran
         }
         Err(error) => {
@@ -70,19 +66,28 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
                 give_way(&ctx, &member, &remembered.memory);
             }
             let wait = kubernetes_wait(&uid, &mut remembered);
+            forget_if_gone(&ctx, &uid);
             (Action::requeue(wait), ReconcileResult::Error)
         }
     };
-    drop(worker);
-    ctx.metrics
-        .reconciled(CONTROLLER, result, ctx.clock.uptime().saturating_sub(begun));
+    running.end(result);
     Ok(action)
+}
+
+/// Forgets what is remembered of an object whose end the watch told of before this pass asked for it.
+fn forget_if_gone(ctx: &Context, uid: &str) {
+    if !ctx.claims.knows(uid) {
+        ctx.memories.forget(uid);
+    }
 }
 
 async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remembered) -> (Action, ReconcileResult) {
     let member = pass.member.clone();
     let mut pass = pass;
     pass.sent_passwords.clone_from(&remembered.sent_passwords);
+    if pass.observation.object.finalizer {
+        slot.keep();
+    }
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
     let turned = Box::pin(panic_guard::guard(turns)).await;
     // Whoever has not asked for a lane by now holds nobody up.
@@ -98,7 +103,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
             match ended {
                 Ended::Wait(wait) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
                 Ended::Gone => {
-                    ctx.lanes.leave(&member);
+                    ctx.leave_lane(&member);
                     (Action::await_change(), ReconcileResult::Success)
                 }
                 Ended::Failed(error) => {
@@ -114,7 +119,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
                         uid = member.uid,
                         "the decisions about this object do not end"
                     );
-                    ctx.lanes.leave(&member);
+                    ctx.leave_lane(&member);
                     confess(ctx, &pass.object).await
                 }
             }
@@ -122,9 +127,13 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
         Err(panic) => {
             tracing::error!(namespace = member.namespace, name = member.name, uid = member.uid, %panic, "a pass panicked");
             ctx.metrics.reconcile_panicked(CONTROLLER);
-            // What this process knew may be half of the truth: the next pass starts from what is written down.
-            remembered.memory = Memory::default();
-            ctx.lanes.leave(&member);
+            // What this process knew may be half of the truth: the next pass starts from what is written down, as a new process does, and
+            // as if the last write had only just ended.
+            remembered.memory = Memory {
+                written: Some(ctx.clock.uptime()),
+                ..Memory::default()
+            };
+            ctx.leave_lane(&member);
             confess(ctx, &pass.object).await
         }
     }
@@ -133,7 +142,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
 /// Gives the place in the lane back, unless an operation is under way in the cloud that no status holds yet.
 fn give_way(ctx: &Context, member: &Member, memory: &Memory) {
     if !memory.is_under_way(ctx.clock.now(), ctx.timings.job_deadline) {
-        ctx.lanes.leave(member);
+        ctx.leave_lane(member);
     }
 }
 
@@ -179,12 +188,17 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
 }
 
 async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Result<Option<Ended>, KubernetesError> {
-    if matches!(step, Step::DropFinalizer { .. }) {
-        slot.let_go();
+    if let Step::DropFinalizer { note } = &step {
+        slot.let_go(note.clone());
     }
     match act::carry_out(ctx, pass, step).await? {
         Acted::Done => Ok(None),
-        Acted::Gone => Ok(Some(Ended::Gone)),
+        Acted::Gone => {
+            if let Some(Some(note)) = slot.was_let_go() {
+                report::last_words(ctx, report::reference(&pass.object), &note);
+            }
+            Ok(Some(Ended::Gone))
+        }
         Acted::Stale => {
             slot.keep();
             let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);

@@ -8,7 +8,7 @@ mod memory;
 mod observation;
 
 pub use memory::{Absence, AttemptMemory, AttemptState, Hold, Lacks, Memory, Outcome, Removed};
-pub use observation::{JobView, LanePlace, Object, Observation, Password, Provider, Remote, Rival};
+pub use observation::{Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Rival};
 
 pub use super::remote::{Health, View, health, observed};
 pub use crate::api::data_source::{
@@ -38,6 +38,8 @@ pub enum Plan {
 pub enum Look {
     /// The Secret with the password.
     Password,
+    /// Whether the object may create through its provider.
+    Grant,
     /// A place in the lane of the DWS cluster.
     Lane(Rank),
     /// The list, begun at this uptime or later.

@@ -1,7 +1,7 @@
 //! The providers' own status: whether they can be used, and where they lead.
 //!
 //! A pass reads the provider's Secrets, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
-//! before. It calls the cloud only to look a project up.
+//! before. That a provider cannot be read is told like trouble with the cloud: after some failures in a row. It calls the cloud only to look a project up.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -19,21 +19,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::access::Standing;
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
-use super::providers::ProviderId;
+use super::providers::{ProviderId, Refreshed};
 use super::report;
+use super::standing::Standing;
 use super::undecodable::Undecodable;
 use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::ProviderStatus;
-use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
-use crate::runtime::panic_guard;
+use crate::api::{ClusterDwsProvider, ConditionStatus, ConditionType, DwsProvider, Reason};
+use crate::runtime::metrics::ReconcileResult;
+use crate::runtime::{backoff, panic_guard};
 
 /// The name of this controller in metrics.
-const CONTROLLER: &str = "dwsprovider";
+pub const CONTROLLER: &str = "dwsprovider";
 
 /// What both kinds of provider have in common.
 pub trait ProviderObject:
@@ -126,28 +127,52 @@ fn id_of<K: ProviderObject>(metadata: &ObjectMeta) -> ProviderId {
 
 async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
     let id = id_of::<K>(object.meta());
-    Ok(match panic_guard::guard(pass(&ctx, object.as_ref(), &id)).await {
-        Ok(action) => action,
+    let running = ctx.metrics.begin_pass(CONTROLLER);
+    let (action, result) = match panic_guard::guard(pass(&ctx, object.as_ref(), &id)).await {
+        Ok(ended) => ended,
         Err(panic) => {
             tracing::error!(provider = %id, namespace = id.namespace, %panic, "a pass over a provider panicked");
             ctx.metrics.reconcile_panicked(CONTROLLER);
-            Action::requeue(ctx.timings.stalled_recheck)
+            (Action::requeue(ctx.timings.stalled_recheck), ReconcileResult::Error)
         }
-    })
+    };
+    running.end(result);
+    Ok(action)
 }
 
-async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> Action {
-    let (standing, news) = ctx.providers.refresh(id).await;
+async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> (Action, ReconcileResult) {
+    let Refreshed { standing, news, unread } = ctx.providers.refresh(id).await;
     if news {
         wake_users(ctx, id);
     }
+    let t = &ctx.timings;
+    if unread > 0 && unread < t.ready_failures && stands_ready(object) {
+        // As with data sources, short trouble leaves a standing Ready alone.
+        let jitter = backoff::jitter(&object.uid().unwrap_or_default(), u64::from(unread));
+        let wait = backoff::delay(unread - 1, t.backoff_min, t.backoff_max, jitter);
+        return (Action::requeue(wait), ReconcileResult::RequeueAfter);
+    }
     if let Standing::Absent = standing {
-        return Action::await_change();
+        return (Action::await_change(), ReconcileResult::Success);
     }
-    if let Err(error) = write(ctx, object, &standing).await {
-        tracing::warn!(provider = %id, %error, "the provider's status could not be written");
-    }
-    Action::requeue(ctx.timings.secret_recheck)
+    let result = match write(ctx, object, &standing).await {
+        Ok(()) => ReconcileResult::RequeueAfter,
+        Err(error) => {
+            tracing::warn!(provider = %id, %error, "the provider's status could not be written");
+            ReconcileResult::Error
+        }
+    };
+    (Action::requeue(ctx.timings.secret_recheck), result)
+}
+
+/// Whether its status says that it can be used, about the spec as it is.
+fn stands_ready<K: ProviderObject>(object: &K) -> bool {
+    let mut conditions = object.status().into_iter().flat_map(|status| &status.conditions);
+    conditions.any(|c| {
+        c.type_ == ConditionType::Ready
+            && c.status == ConditionStatus::True
+            && Some(c.observed_generation) == object.meta().generation
+    })
 }
 
 fn wake_users(ctx: &Context, id: &ProviderId) {
@@ -171,7 +196,9 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
     let verdict = verdict(standing);
     let (endpoint, project_id) = match standing {
         Standing::Connected(connected) => (Some(connected.endpoint.clone()), Some(connected.project_id.clone())),
-        Standing::Absent | Standing::Broken { .. } => (before.endpoint.clone(), before.project_id.clone()),
+        Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => {
+            (before.endpoint.clone(), before.project_id.clone())
+        }
     };
     let after = ProviderStatus {
         observed_generation: conditions::observed_generation(before.observed_generation, &verdict, generation),
@@ -194,13 +221,20 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
 }
 
 fn verdict(standing: &Standing) -> Verdict {
-    match standing {
-        Standing::Connected(connected) if connected.refused() => Verdict::new(
-            Reason::CredentialsRejected,
-            "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
-        ),
-        Standing::Connected(_) => Verdict::new(Reason::Available, "The provider can be used."),
-        Standing::Broken { reason, message, .. } => Verdict::new(*reason, message.clone()),
-        Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
+    match standing.trouble() {
+        Some((Reason::CredentialsRejected, _)) => refused(),
+        Some((reason, message)) => Verdict::new(reason, message.to_owned()),
+        None => match standing {
+            Standing::Connected(connected) if connected.refused() => refused(),
+            Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
+            _ => Verdict::new(Reason::Available, "The provider can be used."),
+        },
     }
+}
+
+fn refused() -> Verdict {
+    Verdict::new(
+        Reason::CredentialsRejected,
+        "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
+    )
 }

@@ -2,18 +2,19 @@
 //!
 //! Takes a reference, returns where it leads and a session, or why there is none. Secrets are read by name, when a session is made and from
 //! time to time while one is missing or refused; they are never listed or watched. The last session that worked outlives its Secret and its
-//! provider, for deletions only.
+//! provider, for deletions only. Whether an object may create through a provider of the cluster is asked only before it does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::access::{Access, Connected, Standing};
+use super::access::Access;
 use super::context::Member;
-use super::grants;
-use super::plan::{Coordinates, Provider};
+use super::grants::{self, Grants};
+use super::plan::{Coordinates, Grant, Provider};
+use super::standing::{Connected, Opened, Standing};
 use crate::api::data_source::{ProviderKind, ProviderRef};
-use crate::cloud::{BreakerState, Session};
+use crate::cloud::Session;
 use crate::runtime::clock::Clock;
 use crate::runtime::timings::Timings;
 
@@ -21,7 +22,7 @@ use crate::runtime::timings::Timings;
 const DEFAULT: &str = "default";
 /// How long a provider that is gone is remembered after the last object asked for it; every object asks at least once a day.
 const KEPT: Duration = Duration::from_hours(48);
-/// A Secret whose credentials were refused is read again at most this often, however many objects ask.
+/// A provider that cannot be used, or whose credentials were refused, is read again at most this often, however many objects ask.
 const REFUSED_REREAD: Duration = Duration::from_secs(1);
 
 /// One provider.
@@ -37,11 +38,7 @@ pub struct ProviderId {
 
 impl std::fmt::Display for ProviderId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match self.kind {
-            ProviderKind::DwsProvider => "DwsProvider",
-            ProviderKind::ClusterDwsProvider => "ClusterDwsProvider",
-        };
-        write!(f, "{kind}/{}", self.name)
+        write!(f, "{}/{}", self.kind, self.name)
     }
 }
 
@@ -58,23 +55,6 @@ impl ProviderId {
             namespace: namespace.to_owned(),
             name: reference.name.clone(),
         }
-    }
-
-    /// Reads what `Display` writes.
-    fn parse(text: &str, namespace: &str) -> Option<Self> {
-        let (kind, name) = text.split_once('/')?;
-        let kind = match kind {
-            "DwsProvider" => ProviderKind::DwsProvider,
-            "ClusterDwsProvider" => ProviderKind::ClusterDwsProvider,
-            _ => return None,
-        };
-        Some(Self::of(
-            &ProviderRef {
-                kind,
-                name: name.to_owned(),
-            },
-            namespace,
-        ))
     }
 
     fn default_of(kind: ProviderKind, namespace: &str) -> Self {
@@ -105,7 +85,50 @@ impl ProviderId {
 struct Known {
     standing: Option<Standing>,
     read: Duration,
+    /// The version of the standing that was told last.
+    told: Option<String>,
+    /// How many refreshes in a row could not read it.
+    unread: u32,
+    opened: Option<Opened>,
     last_good: Option<Connected>,
+}
+
+impl Known {
+    /// Whether the cloud refuses the credentials that are in use.
+    fn is_refused(&self) -> bool {
+        let in_use = matches!(self.standing, Some(Standing::Connected(_) | Standing::Unreached { .. }));
+        in_use && self.opened.as_ref().is_some_and(Opened::is_refused)
+    }
+}
+
+/// What reading a provider again brought.
+pub struct Refreshed {
+    /// How it stands.
+    pub standing: Standing,
+    /// Whether it stood otherwise before.
+    pub news: bool,
+    /// How many times in a row, this one included, it could not be read.
+    pub unread: u32,
+}
+
+/// Where an object's provider leads, and how to go there.
+pub struct Way {
+    /// What decisions read of it.
+    pub provider: Provider,
+    /// The session; none unless the provider is ready.
+    pub session: Option<Arc<Session>>,
+    /// To whom the provider is lent, if it is one of the cluster.
+    pub grants: Option<Grants>,
+}
+
+impl From<Provider> for Way {
+    fn from(provider: Provider) -> Self {
+        Way {
+            provider,
+            session: None,
+            grants: None,
+        }
+    }
 }
 
 /// What an object needs of its provider.
@@ -152,79 +175,73 @@ impl Providers {
         }
     }
 
-    /// Reads the provider and its Secrets again; returns how it stands, and whether that is news.
-    pub async fn refresh(&self, id: &ProviderId) -> (Standing, bool) {
+    /// Reads the provider and its Secrets again.
+    pub async fn refresh(&self, id: &ProviderId) -> Refreshed {
         let slot = self.slot(id);
         let mut known = slot.lock().await;
-        let before = known.standing.as_ref().map(Standing::version);
         self.read(id, &mut known).await;
         let standing = known.standing.clone().unwrap_or(Standing::Absent);
-        let news = before.is_some_and(|before| before != standing.version());
-        (standing, news)
+        // An object may have read it since; the others have not heard of that.
+        let version = standing.version();
+        let before = known.told.replace(version.clone());
+        known.unread = if standing.is_unread() {
+            known.unread.saturating_add(1)
+        } else {
+            0
+        };
+        Refreshed {
+            standing,
+            news: before.is_some_and(|before| before != version),
+            unread: known.unread,
+        }
     }
 
     /// Where an object's provider leads, and the session to go there with.
-    pub async fn resolve(&self, asked: &Asked<'_>) -> (Provider, Option<Arc<Session>>) {
+    pub async fn resolve(&self, asked: &Asked<'_>) -> Way {
         let (id, known) = self.find(asked).await;
+        let name = id.to_string();
         if id.kind == ProviderKind::ClusterDwsProvider && !self.cluster_kind {
             let message = "this operator watches single namespaces and cannot read providers of the cluster".to_owned();
-            return (
-                Provider::NotReady {
-                    name: id.to_string(),
-                    message,
-                    secret: false,
-                },
-                None,
-            );
+            let secret = false;
+            return Provider::NotReady { name, message, secret }.into();
         }
-        let connected = match known.standing {
-            Some(Standing::Connected(connected)) => connected,
-            // What was created with it can still be deleted with it.
-            _ if asked.deleting && known.last_good.is_some() => match known.last_good {
-                Some(connected) => connected,
-                None => return (Provider::Absent { name: id.to_string() }, None),
-            },
-            Some(Standing::Broken { secret, message, .. }) => {
-                return (
-                    Provider::NotReady {
-                        name: id.to_string(),
-                        message,
-                        secret,
-                    },
-                    None,
-                );
+        // What was created with it can still be deleted with it.
+        let last_good = known.last_good.filter(|_| asked.deleting);
+        let connected = match (known.standing, last_good) {
+            (Some(Standing::Connected(connected)), _) | (_, Some(connected)) => connected,
+            (Some(Standing::Broken { secret, message, .. }), None) => {
+                return Provider::NotReady { name, message, secret }.into();
             }
-            Some(Standing::Absent) | None => return (Provider::Absent { name: id.to_string() }, None),
-        };
-        let refusal = match &connected.grants {
-            None => None,
-            Some(grants) => match self.access.namespace_labels(asked.namespace).await {
-                Ok(labels) => grants::refusal(grants, &labels, &id, asked.namespace, asked.cluster_id),
-                Err(error) => {
-                    let message = format!("the labels of namespace {} cannot be read: {error}", asked.namespace);
-                    return (
-                        Provider::NotReady {
-                            name: id.to_string(),
-                            message,
-                            secret: false,
-                        },
-                        None,
-                    );
-                }
-            },
+            (Some(Standing::Unreached { failure }), None) => return Provider::Unreached { name, failure }.into(),
+            (Some(Standing::Absent) | None, None) => return Provider::Absent { name }.into(),
         };
         let provider = Provider::Ready {
             coordinates: Coordinates {
-                provider: id.to_string(),
-                endpoint: connected.endpoint.clone(),
-                project_id: connected.project_id.clone(),
+                provider: name,
+                endpoint: connected.endpoint,
+                project_id: connected.project_id,
                 cluster_id: asked.cluster_id.to_owned(),
             },
-            refusal,
+            grant: match connected.grants {
+                None => Grant::Given,
+                Some(_) => Grant::Unasked,
+            },
             marker: connected.marker,
-            version: connected.version.clone(),
+            version: connected.version,
         };
-        (provider, Some(connected.session))
+        Way {
+            provider,
+            session: Some(connected.session),
+            grants: connected.grants,
+        }
+    }
+
+    /// Whether an object of a namespace may create through a provider that is lent like this.
+    pub async fn grant(&self, grants: &Grants, namespace: &str, cluster_id: &str) -> Grant {
+        match self.access.namespace_labels(namespace).await {
+            Ok(labels) => grants::refusal(grants, &labels, namespace, cluster_id).map_or(Grant::Given, Grant::Refused),
+            Err(error) => Grant::Unreadable(format!("the labels of namespace {namespace} cannot be read: {error}")),
+        }
     }
 
     /// How many providers have credentials that the cloud refused the last time they were used.
@@ -233,19 +250,14 @@ impl Providers {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // One that is being read just now is counted the next time.
         let settled = known.values().filter_map(|slot| slot.try_lock().ok());
-        settled
-            .filter(|known| matches!(&known.standing, Some(Standing::Connected(connected)) if connected.refused()))
-            .count()
+        settled.filter(|known| known.is_refused()).count()
     }
 
     /// The provider that an object uses: the recorded one, else the one it names, else the default of its namespace, else that of the cluster.
     async fn find(&self, asked: &Asked<'_>) -> (ProviderId, Known) {
-        let recorded = asked.recorded.and_then(|text| ProviderId::parse(text, asked.namespace));
-        if let Some(id) = recorded.or_else(|| {
-            asked
-                .reference
-                .map(|reference| ProviderId::of(reference, asked.namespace))
-        }) {
+        let recorded = asked.recorded.and_then(|text| text.parse::<ProviderRef>().ok());
+        if let Some(reference) = recorded.as_ref().or(asked.reference) {
+            let id = ProviderId::of(reference, asked.namespace);
             let known = self.fresh(&id).await;
             return (id, known);
         }
@@ -272,11 +284,8 @@ impl Providers {
         let age = self.clock.uptime().saturating_sub(known.read);
         let stale = match &known.standing {
             None => true,
-            Some(Standing::Connected(connected)) => match connected.session.breaker() {
-                BreakerState::Rejected => age >= REFUSED_REREAD,
-                BreakerState::Proven | BreakerState::Unproven => age >= self.timings.secret_recheck,
-            },
-            Some(Standing::Absent | Standing::Broken { .. }) => age >= REFUSED_REREAD,
+            Some(Standing::Connected(_)) if !known.is_refused() => age >= self.timings.secret_recheck,
+            Some(_) => age >= REFUSED_REREAD,
         };
         if stale {
             self.read(id, &mut known).await;
@@ -285,11 +294,7 @@ impl Providers {
     }
 
     async fn read(&self, id: &ProviderId, known: &mut Known) {
-        let before = match &known.standing {
-            Some(Standing::Connected(connected)) => Some(connected),
-            _ => known.last_good.as_ref(),
-        };
-        let standing = self.access.stand(id, before).await;
+        let standing = self.access.stand(id, &mut known.opened).await;
         if let Standing::Connected(connected) = &standing {
             known.last_good = Some(connected.clone());
         }

@@ -57,7 +57,7 @@ impl Identity<'_> {
         }
     }
 
-    /// Names clash case-insensitively: they are the names of foreign servers in a database (dws-api §6.13).
+    /// Names clash case-insensitively: they are the names of foreign servers in a database.
     fn names(&self, item: &Item) -> bool {
         item.name.eq_ignore_ascii_case(self.name)
     }

@@ -117,11 +117,6 @@ pub fn tell(
     notes: &[Note],
 ) {
     for note in notes {
-        match note.reason {
-            "Recovered" => ctx.metrics.recovered(),
-            "DuplicateRemoved" => ctx.metrics.duplicate_removed(),
-            _ => {}
-        }
         ctx.events
             .publish(reference(object), note.warning, note.reason, &note.text);
     }
@@ -145,6 +140,19 @@ pub fn tell(
         ctx.events
             .publish(reference(object), stalled, is.reason.as_str(), &is.message);
     }
+}
+
+/// Publishes what is told of an object that is gone.
+pub fn last_words(ctx: &Context, about: ObjectReference, note: &Note) {
+    tracing::info!(
+        namespace = about.namespace,
+        object = about.name,
+        uid = about.uid,
+        reason = note.reason,
+        "{}",
+        note.text
+    );
+    ctx.events.publish(about, note.warning, note.reason, &note.text);
 }
 
 /// The condition that carries the verdict.

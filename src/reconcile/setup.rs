@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::claims::Claims;
@@ -30,7 +31,8 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::{ClusterArgs, RunArgs};
 use crate::runtime::timings::Timings;
 
-/// How many rejections of a key are risked within the breaker's window; the cloud locks a key after more than five (dws-api §3).
+/// How many rejections of a key are risked within the breaker's window; by Huawei's guide to API signing the
+/// cloud locks a key for five minutes after more than five.
 const MAX_REJECTIONS: usize = 3;
 
 /// How often the process shows that it still moves; it counts as stuck after twelve times as long.
@@ -107,7 +109,6 @@ pub struct Surroundings {
 #[must_use]
 pub fn access(args: &ClusterArgs, timings: &Timings, around: Surroundings) -> Access {
     let breaker = BreakerTimings {
-        probe_interval: timings.breaker_window,
         window: timings.breaker_window,
         max_rejections: around.max_rejections,
     };
@@ -137,9 +138,9 @@ pub fn scopes(args: &ClusterArgs) -> Vec<Scope> {
     named.into_iter().map(Scope::Namespace).collect()
 }
 
-/// Reconciles until the shutdown, and then until the passes that run have ended.
+/// Reconciles until the shutdown, and then until the passes that run have ended and their events are published.
 pub async fn run(args: &RunArgs, process: Process) {
-    let kubernetes = Kubernetes::new(process.client.clone(), args.concurrency);
+    let kubernetes = Kubernetes::new(process.client, args.concurrency);
     // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
     let cluster_kind = args.cluster.watch_namespace.is_empty();
     let (wakes, woken) = Wakes::new(scopes(&args.cluster));
@@ -156,11 +157,12 @@ pub async fn run(args: &RunArgs, process: Process) {
     };
     let access = access(&args.cluster, &args.timings, around);
     process.health.ready("watch of data sources", false);
-    process
-        .metrics
-        .add_controller(super::pass::CONTROLLER, args.concurrency.get());
+    for controller in [super::pass::CONTROLLER, provider_status::CONTROLLER] {
+        process.metrics.add_controller(controller);
+    }
+    process.metrics.set_kubernetes_calls_limit(args.concurrency.get());
+    let tasks = TaskTracker::new();
     let ctx = Arc::new(Context {
-        kubernetes,
         clock: process.clock,
         timings: args.timings,
         resync_period: args.resync_period,
@@ -170,7 +172,14 @@ pub async fn run(args: &RunArgs, process: Process) {
         arrivals: Arrivals::default(),
         claims: Claims::default(),
         memories: Memories::default(),
-        events: Events::new(process.client, &process.identity),
+        events: Events::new(
+            kubernetes.clone(),
+            &process.identity,
+            tasks.clone(),
+            process.metrics.clone(),
+        ),
+        tasks,
+        kubernetes,
         identity: process.identity,
         leadership: process.leadership,
         decide: process.decide,
@@ -202,6 +211,8 @@ pub async fn run(args: &RunArgs, process: Process) {
     futures::stream::iter(streams)
         .for_each_concurrent(None, |stream| stream)
         .await;
+    ctx.tasks.close();
+    ctx.tasks.wait().await;
     lane_turns.abort();
     pulse.abort();
 }

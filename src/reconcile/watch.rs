@@ -185,7 +185,14 @@ impl Roll {
     fn note(&mut self, noted: &Noted<'_, DwsDataSource>) {
         self.undecodable.note(noted);
         match noted {
-            Noted::Undecodable(invalid) => self.listed.extend(invalid.metadata.uid.clone()),
+            Noted::Undecodable(invalid) => {
+                self.listed.extend(invalid.metadata.uid.clone());
+                if let Some(member) = claims::member(&invalid.metadata) {
+                    // It gets no pass any more that could give its place back.
+                    self.ctx.arrivals.heard(&member);
+                    self.ctx.leave_lane(&member);
+                }
+            }
             Noted::UndecodableGone(invalid) => self.gone(&invalid.metadata),
             Noted::Event(Event::Init) => self.listed.clear(),
             Noted::Event(Event::InitApply(object)) => {

@@ -177,6 +177,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_credential_plugin_is_told_of_no_proxy_that_is_not_there() {
+        let plugin = "command: c, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true";
+        let text = format!(
+            "{{clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:1'}}}}], users: [{{name: u, user: {{exec: {{{plugin}}}}}}}], \
+             contexts: [{{name: x, context: {{cluster: c, user: u}}}}], current-context: x}}"
+        );
+        let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
+        let connection = Connection::from_kubeconfig(kubeconfig).await.unwrap();
+        let told = connection.config.auth_info.exec.and_then(|exec| exec.cluster).unwrap();
+        assert_eq!(told.server.as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(told.proxy_url, None);
+    }
+
+    #[tokio::test]
     async fn requests_are_counted_and_never_repeated() {
         let server = MockServer::start().await;
         Mock::given(method("GET"))

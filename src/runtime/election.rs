@@ -86,7 +86,8 @@ impl Election {
 
     /// No election: this process always leads. Sound only while there is no second one.
     #[must_use]
-    pub fn without_lease(identity: String, clock: Clock) -> Self {
+    pub fn without_lease(identity: String, clock: Clock, metrics: &Metrics) -> Self {
+        metrics.set_leading(lease::NAME, true);
         Self {
             leadership: Leadership::forever(identity, clock),
             running: None,

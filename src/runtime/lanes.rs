@@ -100,34 +100,15 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> Lanes<K, M> {
         state.enter(lane, member, rank)
     }
 
-    /// Gives the place up, whether held or waiting, and wakes the next member if the lane has become free.
-    pub fn leave(&self, member: &M) {
-        self.lock().leave(member);
-    }
-
-    /// How many members wait for `lane`.
-    #[must_use]
-    pub fn waiting(&self, lane: &K) -> usize {
-        self.lock().lanes.get(lane).map_or(0, |lane| lane.waiting.len())
+    /// Gives the place up, whether held or waiting, and wakes the next member if the lane has become free. Returns whether there was one.
+    pub fn leave(&self, member: &M) -> bool {
+        self.lock().leave(member)
     }
 
     /// How many members wait for any lane.
     #[must_use]
     pub fn all_waiting(&self) -> usize {
         self.lock().lanes.values().map(|lane| lane.waiting.len()).sum()
-    }
-
-    /// How many members are before `member` in its lane, holders included: 0 when it holds the lane, none when it is in no lane.
-    #[must_use]
-    pub fn position(&self, member: &M) -> Option<usize> {
-        let state = self.lock();
-        let (lane, turn) = state.members.get(member)?;
-        let lane = state.lanes.get(lane)?;
-        Some(if lane.holders.contains_key(turn) {
-            0
-        } else {
-            lane.holders.len() + lane.waiting.range(..turn).count()
-        })
     }
 
     /// The members of `lane` in order, the holders first.
@@ -171,12 +152,12 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> State<K, M> {
         }
     }
 
-    fn leave(&mut self, member: &M) {
+    fn leave(&mut self, member: &M) -> bool {
         let Some((name, turn)) = self.members.remove(member) else {
-            return;
+            return false;
         };
         let Some(lane) = self.lanes.get_mut(&name) else {
-            return;
+            return true;
         };
         lane.waiting.remove(&turn);
         lane.holders.remove(&turn);
@@ -192,6 +173,7 @@ impl<K: Hash + Eq + Clone, M: Hash + Eq + Clone> State<K, M> {
                 }
             }
         }
+        true
     }
 }
 

@@ -5,7 +5,7 @@
 mod families;
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
@@ -40,7 +40,7 @@ impl Metrics {
     }
 
     /// Makes the series of a controller appear, with zeros, before its first pass.
-    pub fn add_controller(&self, controller: &'static str, max_concurrent_reconciles: u16) {
+    pub fn add_controller(&self, controller: &'static str) {
         let label = ControllerLabel { controller };
         for result in ReconcileResult::ALL {
             drop(self.0.reconciles.get_or_create(&ReconcileLabels { controller, result }));
@@ -49,25 +49,30 @@ impl Metrics {
         drop(self.0.reconcile_panics.get_or_create(&label));
         drop(self.0.reconcile_time.get_or_create(&label));
         drop(self.0.active_workers.get_or_create(&label));
-        self.0
-            .max_concurrent
-            .get_or_create(&label)
-            .set(max_concurrent_reconciles.into());
     }
 
-    /// Counts a worker as active until the returned value is dropped.
+    /// How many calls to the Kubernetes API may be under way at the same time.
+    pub fn set_kubernetes_calls_limit(&self, limit: u16) {
+        self.0.kubernetes_calls_limit.set(limit.into());
+    }
+
+    /// A pass over an object begins; it counts as active until the returned value is dropped.
     #[must_use]
-    pub fn active_worker(&self, controller: &'static str) -> ActiveWorker {
-        let gauge = self
+    pub fn begin_pass(&self, controller: &'static str) -> RunningPass {
+        let active = self
             .0
             .active_workers
             .get_or_create_owned(&ControllerLabel { controller });
-        gauge.inc();
-        ActiveWorker(gauge)
+        active.inc();
+        RunningPass {
+            metrics: self.clone(),
+            controller,
+            active,
+            began: Instant::now(),
+        }
     }
 
-    /// A pass over an object ended after `took`.
-    pub fn reconciled(&self, controller: &'static str, result: ReconcileResult, took: Duration) {
+    fn reconciled(&self, controller: &'static str, result: ReconcileResult, took: Duration) {
         let label = ControllerLabel { controller };
         self.0
             .reconciles
@@ -143,9 +148,14 @@ impl Metrics {
         self.0.recoveries.inc();
     }
 
-    /// An object vanished and left a data source behind that the operator may not touch.
+    /// A data source stays, or may stay, in the cloud without an object.
     pub fn orphaned(&self) {
         self.0.orphaned.inc();
+    }
+
+    /// An event could not be published.
+    pub fn event_lost(&self) {
+        self.0.events_lost.inc();
     }
 
     /// How many providers have credentials that the cloud refuses and that are therefore held back.
@@ -188,13 +198,25 @@ impl Default for Metrics {
     }
 }
 
-/// A worker that is busy; see [`Metrics::active_worker`].
+/// A pass that runs; see [`Metrics::begin_pass`].
 #[derive(Debug)]
-pub struct ActiveWorker(Gauge);
+pub struct RunningPass {
+    metrics: Metrics,
+    controller: &'static str,
+    active: Gauge,
+    began: Instant,
+}
 
-impl Drop for ActiveWorker {
+impl RunningPass {
+    /// The pass is over; one that is only dropped was given up and counts as none.
+    pub fn end(self, result: ReconcileResult) {
+        self.metrics.reconciled(self.controller, result, self.began.elapsed());
+    }
+}
+
+impl Drop for RunningPass {
     fn drop(&mut self) {
-        self.0.dec();
+        self.active.dec();
     }
 }
 

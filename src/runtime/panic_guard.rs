@@ -9,9 +9,12 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
-use super::printable;
+use super::text::one_line;
 
-/// What a panic said, as at most 256 printable characters.
+/// The most characters of what a panic said.
+const LONGEST: usize = 256;
+
+/// What a panic said, as one printable line of at most 256 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanicMessage(String);
 
@@ -35,13 +38,13 @@ pub async fn guard<F: Future>(work: F) -> Result<F::Output, PanicMessage> {
         .map_err(|payload| PanicMessage(text(payload.as_ref())))
 }
 
-/// The text of a panic's payload, as at most 256 printable characters.
+/// The text of a panic's payload, as one printable line of at most 256 characters.
 pub(super) fn text(payload: &(dyn Any + Send)) -> String {
     let said = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    said.map_or_else(|| "a panic without a text".to_owned(), printable::cut)
+    said.map_or_else(|| "a panic without a text".to_owned(), |said| one_line(said, LONGEST))
 }
 
 #[cfg(test)]
@@ -60,7 +63,7 @@ mod tests {
             panic!("object {} is \u{1b}[31mbad\n", "a/b")
         })
         .await;
-        assert_eq!(result.unwrap_err().to_string(), "object a/b is [31mbad");
+        assert_eq!(result.unwrap_err().to_string(), "object a/b is bad");
     }
 
     #[tokio::test]
@@ -83,7 +86,7 @@ mod tests {
     #[tokio::test]
     async fn cuts_long_messages() {
         let result: Result<(), _> = guard(async { std::panic::panic_any("é".repeat(1000)) }).await;
-        assert_eq!(result.unwrap_err().to_string(), "é".repeat(256));
+        assert_eq!(result.unwrap_err().to_string(), "é".repeat(255) + "…");
     }
 
     #[tokio::test]

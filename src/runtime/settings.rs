@@ -95,7 +95,7 @@ pub struct RunArgs {
     /// The name of the pod, from the downward API.
     #[arg(long, env = "POD_NAME", hide = true, value_parser = identity)]
     pub pod_name: Option<String>,
-    /// How many objects are worked on at the same time; calls to the cloud are bounded elsewhere.
+    /// How many calls to Kubernetes may be under way at the same time, watches and the Lease aside. Neither objects nor calls to the cloud are bounded by it.
     #[arg(long, env = "DWS_OPERATOR_CONCURRENCY", default_value = "16")]
     pub concurrency: NonZeroU16,
     /// How often the cloud is compared with the spec (0s: never).

@@ -5,16 +5,17 @@ use serde_json::{Value, json};
 use crate::manifests::{CLUSTER_ID, access_key, merged, password, provider};
 use crate::rows::{BAD_NAMES, Check, Row, name_fits, patch_at, pattern, requirement, rule};
 
-const GOOD_URLS: [&str; 6] = [
+const GOOD_URLS: [&str; 7] = [
     "https://dws.eu-west-101.myhuaweicloud.eu",
     "https://dws.example.com:8443",
-    "https://127.0.0.1:65535",
-    "https://[::1]:1",
+    "https://dws.1.example.com",
+    "https://dws",
     "http://127.0.0.1:8080",
+    "http://127.0.0.1:65535",
     "http://[::1]",
 ];
 
-const BAD_URLS: [&str; 21] = [
+const BAD_URLS: [&str; 27] = [
     "",
     "dws.example.com",
     "ftp://dws.example.com",
@@ -22,6 +23,12 @@ const BAD_URLS: [&str; 21] = [
     "http://127.0.0.1.example.com",
     "http://localhost",
     "https://",
+    "https://127.0.0.1:8443",
+    "https://[::1]",
+    "https://10.0.0.1",
+    "https://10.1",
+    "https://0x7f.1",
+    "https://dws.0x7f",
     "https://DWS.example.com",
     "https://user@dws.example.com",
     "https://dws.example.com@evil.example.com",
@@ -41,8 +48,8 @@ const BAD_URLS: [&str; 21] = [
 /// Every check of a kind of provider but those that compare with the old object.
 pub fn provider_rows(kind: &str) -> Vec<Row> {
     let base = provider(kind, "rules");
-    let url = "must be https://host or https://host:port in lower case, without user info, path, query or final slash \
-               (plain http only to 127.0.0.1 or [::1])";
+    let url = "must be https://host or https://host:port in lower case with a host name, not an IP address, and without user info, \
+               path, query or final slash (plain http only to 127.0.0.1 or [::1])";
     let urls = |place: &'static str| Row {
         object: base.clone(),
         place,

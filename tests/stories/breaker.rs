@@ -46,11 +46,13 @@ fn rejections_after_the_first(world: &World<'_>) -> usize {
     rejected.iter().filter(|call| call.started > first_told).count()
 }
 
-fn rejections(world: &World<'_>) -> usize {
+/// How many calls the cloud rejected for their key.
+pub fn rejections(world: &World<'_>) -> usize {
     world.cloud.log().iter().filter(|entry| is_rejection(entry)).count()
 }
 
-async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
+/// Waits until the provider of this name says so.
+pub async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
     let providers: Api<DwsProvider> = world.api();
     wait::until(SOON, &format!("the provider {name} says {reason}"), async || {
         let status = providers

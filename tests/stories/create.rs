@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{CLUSTER, PASSWORD, World, cluster, mrs, obs, on_cluster};
 
-/// The body is that of the documentation (dws-api §1) plus the ownership marker, for each of the three types.
+/// The body is that of Huawei's API reference plus the ownership marker, for each of the three types.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_body_is_the_documented_one_with_the_marker() {
     let world = World::new("create").await;

@@ -118,16 +118,6 @@ async fn only_the_fifth_failure_in_a_row_is_told() {
         let failure = Answer::error(503, "DWS.0005", "Server failure.");
         world.cloud.add_fault(Fault::on(Call::List, failure).times(times))
     };
-    let untrue = || {
-        let versions = world.namespace.recorder().versions("DwsDataSource", "lake");
-        let is_ready = |version: &dws_testbed::Version| {
-            let conditions = version.object["status"]["conditions"].as_array();
-            let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
-            conditions.is_some_and(|all| all.iter().any(ready))
-        };
-        let after = versions.iter().skip_while(|version| !is_ready(version));
-        after.filter(|version| !is_ready(version)).count()
-    };
     for _ in 0..2 {
         let fault = fails(HARMLESS);
         let is_over = |log: &[LogEntry]| {
@@ -139,7 +129,7 @@ async fn only_the_fifth_failure_in_a_row_is_told() {
     }
     // By the next comparison the object has been told of everything before.
     world.lists_later(1).await;
-    assert_eq!(untrue(), 0, "a short trouble is not told");
+    assert_eq!(world.flips("lake"), 0, "a short trouble is not told");
 
     let fault = fails(HARMLESS + 1);
     let object = world.reconciling("lake", Reason::Retrying).await;
@@ -149,6 +139,6 @@ async fn only_the_fifth_failure_in_a_row_is_told() {
         Some("DWS.0005")
     );
     world.ready("lake").await;
-    assert!(untrue() > 0);
+    assert!(world.flips("lake") > 0);
     assert_eq!(world.calls(Call::Create).len(), 1);
 }

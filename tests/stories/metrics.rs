@@ -35,7 +35,11 @@ pub async fn scrape(operator: &Operator) -> BTreeMap<String, f64> {
 }
 
 /// Waits until the metrics are as described.
-async fn until(operator: &Operator, what: &str, is: impl Fn(&BTreeMap<String, f64>) -> bool) -> BTreeMap<String, f64> {
+pub async fn until(
+    operator: &Operator,
+    what: &str,
+    is: impl Fn(&BTreeMap<String, f64>) -> bool,
+) -> BTreeMap<String, f64> {
     wait::until(SOON, what, async || {
         let series = scrape(operator).await;
         if is(&series) { Ok(series) } else { Err(series) }
@@ -47,6 +51,11 @@ async fn until(operator: &Operator, what: &str, is: impl Fn(&BTreeMap<String, f6
 fn sum(series: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let of = |series: &str| series.split('{').next() == Some(name) && labels.iter().all(|label| series.contains(label));
     series.iter().filter(|(key, _)| of(key)).map(|(_, value)| value).sum()
+}
+
+/// How many providers have credentials that are refused.
+pub fn breaker_open(series: &BTreeMap<String, f64>) -> f64 {
+    sum(series, "dws_breaker_open", &[])
 }
 
 /// Whether a count is as expected.
@@ -91,11 +100,9 @@ async fn metrics_move() {
             && series.contains_key(r#"dws_undecodable_objects{kind="DwsDataSource"}"#)
     })
     .await;
-    assert!(equals(sum(&start, "controller_runtime_reconcile_total", &[]), 0));
-    assert!(equals(
-        sum(&start, "controller_runtime_max_concurrent_reconciles", &[]),
-        16
-    ));
+    let (objects, providers) = ([r#"controller="dwsdatasource""#], [r#"controller="dwsprovider""#]);
+    assert!(equals(sum(&start, "controller_runtime_reconcile_total", &objects), 0));
+    assert!(equals(sum(&start, "dws_kubernetes_calls_limit", &[]), 16));
 
     // One waits behind another whose job does not end.
     world
@@ -130,12 +137,16 @@ async fn metrics_move() {
             && equals(sum(series, "controller_runtime_active_workers", &[]), 0)
     })
     .await;
-    let passes = sum(&end, "controller_runtime_reconcile_total", &[]);
+    let passes = sum(&end, "controller_runtime_reconcile_total", &objects);
     assert!(passes >= 2.0, "{passes} passes");
-    assert!(equals(
-        passes - sum(&end, "controller_runtime_reconcile_time_seconds_count", &[]),
-        0
-    ));
+    let timed = sum(&end, "controller_runtime_reconcile_time_seconds_count", &objects);
+    assert!(equals(passes - timed, 0), "{timed} of {passes} passes");
+    for counted in [
+        "controller_runtime_reconcile_total",
+        "controller_runtime_reconcile_time_seconds_count",
+    ] {
+        assert!(sum(&end, counted, &providers) >= 1.0, "{counted} of providers");
+    }
     for quiet in [
         "controller_runtime_reconcile_errors_total",
         "controller_runtime_reconcile_panics_total",
@@ -172,10 +183,9 @@ async fn metrics_move() {
     world.create(&on_cluster(1, obs("third"))).await;
     cut.reached(SOON).await;
     world.ready("third").await;
-    let errors = [r#"controller="dwsdatasource""#];
     let after = scrape(&operator).await;
     assert_eq!(documented(), served(&exposition(&operator).await), "docs/metrics.md");
-    assert!(sum(&after, "controller_runtime_reconcile_errors_total", &errors) >= 1.0);
+    assert!(sum(&after, "controller_runtime_reconcile_errors_total", &objects) >= 1.0);
     assert!(sum(&after, "controller_runtime_reconcile_total", &[r#"result="error""#]) >= 1.0);
     assert!(sum(&after, "rest_client_requests_total", &[r#"code="<error>""#]) >= 1.0);
 }
@@ -190,8 +200,7 @@ async fn an_open_breaker_shows_in_the_metrics() {
     let operator = world.operator().start().await;
     world.create(&obs("lake")).await;
     world.stalled("lake", Reason::CredentialsRejected).await;
-    let open = |series: &BTreeMap<String, f64>| sum(series, "dws_breaker_open", &[]);
-    until(&operator, "a breaker is open", |series| equals(open(series), 1)).await;
+    until(&operator, "a breaker is open", |series| equals(breaker_open(series), 1)).await;
     let secrets: Api<Secret> = world.api();
     let right = json!({"stringData": {"secretKey": SECRET_KEY}});
     secrets
@@ -199,7 +208,10 @@ async fn an_open_breaker_shows_in_the_metrics() {
         .await
         .expect("the Secret exists");
     world.ready("lake").await;
-    until(&operator, "no breaker is open", |series| equals(open(series), 0)).await;
+    until(&operator, "no breaker is open", |series| {
+        equals(breaker_open(series), 0)
+    })
+    .await;
 }
 
 /// Labels are few and bounded: no name, id or place of an object is among their values, and more objects make no more series.

@@ -2,10 +2,11 @@
 
 use dws_operator::api::data_source::DeletionPolicy;
 use dws_operator::api::{DwsDataSource, Reason, names};
-use dws_simulator::{Call, JobOutcome, LogEntry, NameSettings};
-use dws_testbed::{Action, Api, Call as Passed, Rule, Stage};
+use dws_simulator::{Answer, Call, Fault, JobOutcome, LogEntry, NameSettings};
+use dws_testbed::{Action, Api, Call as Passed, Rule, Stage, wait};
 use serde_json::json;
 
+use crate::metrics::scrape;
 use crate::world::{CLUSTER, PROJECT, SOON, World, cluster, obs, on_cluster};
 
 /// Takes the finalizers away and deletes the object.
@@ -16,10 +17,28 @@ async fn force_delete(world: &World<'_>, name: &str) {
     world.delete(name).await;
 }
 
-/// How often an object was told as orphaned.
-async fn orphaned(world: &World<'_>, name: &str) -> usize {
+/// Creates an object and removes it by force while the answer to its POST is awaited, which then comes.
+async fn remove_during_create(world: &World<'_>, n: usize, policy: DeletionPolicy) -> String {
+    let name = format!("lake-{n}");
+    let of_this = cluster(n);
+    let is_create = move |call: &Passed| call.is(Api::Cloud, "POST", &of_this);
+    let hold = Rule::new(Stage::Applied, Action::Hold, is_create);
+    let mut post = world.namespace.proxy().on(hold);
+    let mut object = on_cluster(n, obs(&name));
+    object.spec.deletion_policy = Some(policy);
+    world.create(&object).await;
+    post.reached(SOON).await;
+    force_delete(world, &name).await;
+    world.gone(&name).await;
+    assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
+    post.release();
+    name
+}
+
+/// How often events about an object had this reason.
+async fn told(world: &World<'_>, name: &str, reason: &str) -> usize {
     let reasons = world.events(name).await;
-    reasons.iter().filter(|reason| *reason == "Orphaned").count()
+    reasons.iter().filter(|told| *told == reason).count()
 }
 
 /// An object that lost its finalizer and its life while the operator looked away is told as `Orphaned`, with all that one needs
@@ -59,31 +78,19 @@ async fn an_orphan_is_told_with_its_coordinates_and_left_alone() {
 async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
     let world = World::new("orphans").await;
     world.with_provider().await;
-    let _operator = world
+    let operator = world
         .operator()
         .args(["--write-deadline=4s", "--lease=10s"])
         .start()
         .await;
-    for (n, policy) in [DeletionPolicy::Delete, DeletionPolicy::Retain].into_iter().enumerate() {
-        let name = format!("lake-{n}");
-        let of_this = cluster(n);
-        let mut post = world
-            .namespace
-            .proxy()
-            .on(Rule::new(Stage::Applied, Action::Hold, move |call| {
-                call.is(Api::Cloud, "POST", &of_this)
-            }));
-        let mut object = on_cluster(n, obs(&name));
-        object.spec.deletion_policy = Some(policy);
-        world.create(&object).await;
-        post.reached(SOON).await;
-        force_delete(&world, &name).await;
-        world.gone(&name).await;
-        assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
-        post.release();
-        let note = world.event(&name, "Orphaned").await;
-        let told = [&cluster(n), PROJECT, "was being created"];
-        assert!(told.iter().all(|told| note.contains(told)), "{note}");
+    for (n, policy, reason) in [
+        (0, DeletionPolicy::Delete, "CreateUndone"),
+        (1, DeletionPolicy::Retain, "Orphaned"),
+    ] {
+        let name = remove_during_create(&world, n, policy).await;
+        let note = world.event(&name, reason).await;
+        let known = [&cluster(n), PROJECT, "was being created"];
+        assert!(known.iter().all(|known| note.contains(known)), "{note}");
         if policy == DeletionPolicy::Delete {
             let removed = world.cloud.wait_log(SOON, |log| {
                 log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect)
@@ -96,8 +103,39 @@ async fn what_a_post_creates_for_an_object_that_is_gone_is_deleted_or_told() {
     world.ready("later").await;
     assert_eq!(world.cloud.sources(&cluster(1)).len(), 1);
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (3, 1));
-    for name in ["lake-0", "lake-1"] {
-        assert_eq!(orphaned(&world, name).await, 1, "{name} is told of once");
+    let gone = "the orphan is gone from the cloud";
+    wait::until(SOON, gone, async || operator.log().contains(gone).then_some(())).await;
+    for (name, undone, orphaned) in [("lake-0", 1, 0), ("lake-1", 0, 1)] {
+        assert_eq!(told(&world, name, "CreateUndone").await, undone, "{name}");
+        assert_eq!(told(&world, name, "Orphaned").await, orphaned, "{name}");
+    }
+    assert_eq!(scrape(&operator).await.get("dws_orphaned_total"), Some(&1.0));
+}
+
+/// What cannot be deleted again stays after all, and is told as `Orphaned`: when the time for it is over, and when the operator ends before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_deleted_again_is_told() {
+    let world = World::new("orphans").await;
+    world.with_provider().await;
+    let refused = Answer::error(400, "DWS.0001", "no");
+    world.cloud.add_fault(Fault::on(Call::Delete, refused));
+    for (n, deadline) in ["--job-deadline=2s", "--job-deadline=1h"].into_iter().enumerate() {
+        let operator = world.operator_with(&[deadline]).start().await;
+        let name = remove_during_create(&world, n, DeletionPolicy::Delete).await;
+        world.event(&name, "CreateUndone").await;
+        let tried = world.cloud.wait_log(SOON, |log| {
+            log.iter()
+                .any(|entry| entry.call == Call::Delete && entry.cluster.as_deref() == Some(&cluster(n)))
+        });
+        tried.await.expect("it is tried");
+        if n == 1 {
+            operator.terminate().await;
+        }
+        let note = world.event(&name, "Orphaned").await;
+        assert!(note.contains(&cluster(n)) && note.contains("may stay"), "{note}");
+        assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
+        operator.terminate().await;
+        assert_eq!(told(&world, &name, "Orphaned").await, 1);
     }
 }
 
@@ -121,13 +159,14 @@ async fn what_was_created_and_never_recorded_is_deleted() {
     assert_eq!(world.cloud.sources(&cluster(0)).len(), 1);
     force_delete(&world, "lake").await;
     world.gone("lake").await;
-    let note = world.event("lake", "Orphaned").await;
-    assert!(note.contains("deleting it"), "{note}");
+    let note = world.event("lake", "CreateUndone").await;
+    assert!(note.contains("deleted again"), "{note}");
     let is_removed = |log: &[LogEntry]| log.iter().any(|entry| entry.call == Call::Delete && entry.took_effect);
     world.cloud.wait_log(SOON, is_removed).await.expect("it is deleted");
     world.create(&on_cluster(1, obs("later"))).await;
     world.ready("later").await;
-    assert_eq!(orphaned(&world, "lake").await, 1);
+    assert_eq!(told(&world, "lake", "CreateUndone").await, 1);
+    assert_eq!(told(&world, "lake", "Orphaned").await, 0);
     assert_eq!(world.cloud.sources(&cluster(0)), []);
     assert_eq!((world.effective(Call::Create), world.calls(Call::Delete).len()), (2, 1));
 }

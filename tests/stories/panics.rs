@@ -43,7 +43,7 @@ impl Stages {
             clock,
             identity: "operator".to_owned(),
             namespace: namespace.to_owned(),
-            leadership: Election::without_lease("operator".to_owned(), clock).leadership(),
+            leadership: Election::without_lease("operator".to_owned(), clock, &metrics).leadership(),
             decide,
             metrics: metrics.clone(),
             health: Health::new(),

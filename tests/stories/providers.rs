@@ -2,9 +2,11 @@
 
 use dws_operator::api::Reason;
 use dws_simulator::{Call, Settings, Simulator};
+use dws_testbed::{Action, Api as Side, Rule, Stage};
 use serde_json::json;
 
-use crate::world::{ACCESS_KEY, PROJECT, SECRET_KEY, World, message, obs, on_cluster, provider, secret, uses};
+use crate::breaker::provider_says;
+use crate::world::{ACCESS_KEY, PROJECT, SECRET_KEY, SOON, World, message, obs, on_cluster, provider, secret, uses};
 
 /// A provider that is missing, has no usable Secret or leads where it must not is told on the object; no call is made until it
 /// is right, and then the object becomes Ready by itself.
@@ -132,4 +134,47 @@ async fn a_provider_that_moves_is_not_followed() {
     world.ready("lake").await;
     assert_eq!(world.calls(Call::Create).len(), 1);
     assert!(other.admin().log().is_empty());
+}
+
+/// A provider or a Secret that the API server fails to give for a moment turns no Ready data source not Ready; one that it does not give at all
+/// does, after some failures, and a data source that is new waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_cannot_be_read_for_a_moment_changes_nothing() {
+    const HARMLESS: u64 = 2;
+    let world = World::new("unread").await;
+    world.with_provider().await;
+    // What failed a second ago may count again: with these waits five failures take longer than the harmless ones last.
+    let flags = [
+        "--ready-grace=10m",
+        "--backoff-min=2s",
+        "--backoff-max=2s",
+        "--busy-max=2s",
+    ];
+    let _operator = world.operator_with(&flags).args(["--resync-period=1s"]).start().await;
+    world.create(&obs("lake")).await;
+    world.ready("lake").await;
+    let fails = |part: &'static str| {
+        let refusal = Action::Answer(500, json!({"kind": "Status", "status": "Failure", "code": 500}));
+        Rule::new(Stage::Before, refusal, move |call| call.is(Side::Kube, "GET", part))
+    };
+    for part in ["/secrets/dws-access-key", "/dwsproviders/default"] {
+        let mut hits = world.namespace.proxy().on(fails(part).times(HARMLESS));
+        for _ in 0..HARMLESS {
+            hits.reached(SOON).await;
+        }
+        // What a pass read before this is told by the second list after it.
+        world.lists_later(2).await;
+        assert_eq!(world.flips("lake"), 0, "{part}");
+        assert_eq!(world.flips_of("DwsProvider", "default"), 0, "{part}");
+    }
+
+    let _hits = world.namespace.proxy().on(fails("/secrets/dws-access-key").times(30));
+    world.reconciling("lake", Reason::Retrying).await;
+    provider_says(&world, "default", Reason::Retrying).await;
+    world.create(&on_cluster(1, obs("late"))).await;
+    world.reconciling("late", Reason::WaitingForProvider).await;
+    world.ready("lake").await;
+    world.ready("late").await;
+    provider_says(&world, "default", Reason::Available).await;
+    assert_eq!(world.calls(Call::Create).len(), 2);
 }

@@ -230,3 +230,21 @@ async fn other_changes_of_the_object_do_not_shorten_the_backoff() {
     world.ready("lake").await;
     assert_eq!(world.posts("lake").len(), 2);
 }
+
+/// How long DWS asks to wait is obeyed also where it says so with a server failure, whose effect nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_failure_that_asks_to_wait_is_obeyed() {
+    let wait = SignedDuration::from_secs(9);
+    let world = World::new("retry-after").await;
+    world.with_provider().await;
+    let unavailable = Answer::error(503, "DWS.0005", "Server failure.");
+    let unavailable = unavailable.header("Retry-After", &wait.as_secs().to_string());
+    world.cloud.add_fault(Fault::on(Call::Create, unavailable).times(1));
+    let _operator = world.operator().start().await;
+    world.create(&obs("lake")).await;
+    let sent = posts(&world, "lake", 2).await;
+    let waited = sent[1].duration_since(sent[0]);
+    assert!(waited >= wait, "the next create came after {waited:#}");
+    world.ready("lake").await;
+    assert_eq!((world.effective(Call::Create), sent.len()), (1, 2));
+}

@@ -72,13 +72,17 @@ async fn an_idle_operator_frees_the_lease() {
     assert_eq!(world.calls(CloudCall::Create).len(), 2);
 }
 
-/// A create that is answered while the operator ends is recorded before it does.
+/// A create that is answered while the operator ends is recorded before it does, and its event published.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_answered_in_time_is_recorded() {
     let world = World::new("shutdown-answered").await;
     world.with_provider().await;
     let slow = Fault::on(CloudCall::Create, Answer::Genuine).delay_after(Duration::from_millis(1500));
     world.cloud.add_fault(slow);
+    // Its event takes a while too.
+    let is_event = |call: &Call| call.is(ApiSide::Kube, "POST", "/events") && call.request["reason"] == "Created";
+    let delay = Rule::new(Stage::Before, Action::Delay(Duration::from_secs(1)), is_event);
+    let event = world.namespace.proxy().on(delay);
     let mut operator = world.operator().args(["--write-deadline=3s"]).start().await;
     world.create(&obs("lake")).await;
     create_in_flight(&world).await;
@@ -91,6 +95,11 @@ async fn a_create_that_is_answered_in_time_is_recorded() {
         "the id is in the status"
     );
     assert_eq!(holder(&world).await, None, "no write is in flight any more");
+    assert_eq!(event.matches(), 1);
+    assert!(
+        world.events("lake").await.contains(&"Created".to_owned()),
+        "the event is published"
+    );
 
     operator.restart().await;
     world.ready("lake").await;
@@ -172,6 +181,24 @@ async fn a_create_that_is_answered_too_late_is_recovered() {
     world.ready("lake").await;
     world.event("lake", "Recovered").await;
     assert_eq!((world.posts("lake").len(), world.cloud.sources(CLUSTER).len()), (1, 1));
+}
+
+/// A log that nobody reads takes none of the time that Kubernetes gives, not even after a create that was waited for in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_does_not_hold_up_the_end() {
+    let world = World::new("shutdown-unread").await;
+    world.with_provider().await;
+    let late = Fault::on(CloudCall::Create, Answer::Genuine).delay_after(Duration::from_secs(10));
+    world.cloud.add_fault(late.times(1));
+    let operator = world
+        .operator()
+        .args(["--write-deadline=12s", "--lease=30s"])
+        .unread_output()
+        .start()
+        .await;
+    world.create(&obs("lake")).await;
+    create_in_flight(&world).await;
+    ends(&operator).await;
 }
 
 /// Without the API server the operator ends as well: idle, as a standby, and when it has never reached it.

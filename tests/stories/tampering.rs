@@ -10,6 +10,7 @@ use dws_testbed::{Action, Api, Rule, Stage};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
+use crate::metrics::scrape;
 use crate::world::{SOON, World, cluster, id, message, obs, on_cluster};
 
 /// A copy of a manifest brings another object's finalizer and intent along; they give it no right to what is the other's.
@@ -63,6 +64,7 @@ fn forgeries(brownfield: &str, neighbour: &str) -> Vec<(&'static str, Value)> {
             json!({"status": {"id": "11111111-2222-3333-4444-555555555555"}}),
         ),
         ("wiped", json!({"status": null})),
+        ("robbed", json!({"status": {"id": null}})),
     ]
 }
 
@@ -248,7 +250,7 @@ async fn what_cannot_be_looked_for_is_told_when_a_robbed_object_goes() {
     world.with_provider().await;
     let failing = Answer::error(503, "DWS.0005", "Server failure.");
     world.cloud.add_fault(Fault::on(Call::List, failing));
-    let _operator = world.operator().start().await;
+    let operator = world.operator().start().await;
     for (n, name, provider) in [(0, "unlisted", "default"), (1, "without-provider", "missing")] {
         let mut object = on_cluster(n, obs(name));
         object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
@@ -265,6 +267,7 @@ async fn what_cannot_be_looked_for_is_told_when_a_robbed_object_goes() {
             "{told}"
         );
     }
+    assert_eq!(scrape(&operator).await.get("dws_orphaned_total"), Some(&2.0));
     assert_eq!(
         (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
         (0, 0)

@@ -3,7 +3,7 @@
 use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::{DwsDataSource, Reason};
 use dws_simulator::{Call, JobOutcome};
-use dws_testbed::{ControlPlane, Operator, etcd_put, wait};
+use dws_testbed::{Action, Api as Side, Call as Passed, ControlPlane, Operator, Rule, Stage, etcd_put, wait};
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
@@ -160,6 +160,56 @@ async fn an_object_that_becomes_undecodable_holds_nobody_up() {
     world.stalled("twin", Reason::AlreadyExists).await;
     assert_eq!(world.cloud.sources(&cluster(0)).len(), 2);
     assert_eq!(world.calls(Call::Delete), []);
+}
+
+/// It becomes undecodable while it waits for the lane, and the watch begins anew: nobody waits for the turn that it never takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_becomes_undecodable_gives_its_turn_up() {
+    let world = World::new("undecodable").await;
+    world.with_provider().await;
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Never);
+    let _operator = world.operator().args(["--job-deadline=10m"]).start().await;
+    world.create(&on_cluster(0, obs("first"))).await;
+    let first = world
+        .until("first", "its job", |object| {
+            object.status.as_ref().is_some_and(|status| status.job_id.is_some())
+        })
+        .await
+        .status
+        .unwrap();
+    for name in ["lake", "next"] {
+        world.create(&on_cluster(0, obs(name))).await;
+        world.reconciling(name, Reason::Creating).await;
+    }
+    spoil(&world, "DwsDataSource", "lake", "type").await;
+    world.event("lake", "Undecodable").await;
+
+    let is_watch = |call: &Passed| call.path.contains("/dwsdatasources") && call.query.contains("watch=true");
+    let expired = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "too old", "reason": "Expired", "code": 410});
+    let expired = json!({"type": "ERROR", "object": expired});
+    let mut watch = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Before, Action::Answer(200, expired), is_watch));
+    let is_list = |call: &&Passed| call.is(Side::Kube, "GET", "/dwsdatasources") && call.query.contains("limit=");
+    let lists = world.namespace.proxy().calls().iter().filter(is_list).count();
+    world.namespace.proxy().cut_all(Side::Kube);
+    watch.reached(SOON).await;
+    let again = |calls: &[Passed]| calls.iter().filter(is_list).count() > lists;
+    world
+        .namespace
+        .proxy()
+        .wait_calls(SOON, "the watch begins anew", again)
+        .await;
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Success);
+    assert!(world.cloud.end_job(&first.job_id.unwrap(), JobOutcome::Success));
+    world.ready("first").await;
+    world.ready("next").await;
+    assert_eq!(world.posts("lake").len(), 0);
 }
 
 /// A provider that cannot be decoded is told of too; what uses it says so and goes on once it is corrected.

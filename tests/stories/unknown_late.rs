@@ -181,8 +181,8 @@ async fn a_hang_of_a_minute_ends_in_one_data_source() {
         if let [first, second] = &world.posts(name)[..] {
             let waited = second.time.duration_since(first.time);
             assert!(
-                waited >= SignedDuration::from_secs(50),
-                "{name}: the deadline and the settle gap, not {waited:#}"
+                waited >= SignedDuration::from_secs(49),
+                "{name}: the deadline and the settle gap, less what the first one took to arrive, not {waited:#}"
             );
         }
     }

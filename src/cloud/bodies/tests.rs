@@ -223,3 +223,14 @@ proptest! {
         prop_assert!(read.items.iter().all(|item| ids::is_id(&item.id)));
     }
 }
+
+#[test]
+fn words_of_the_api_are_read_also_where_a_secret_begins_like_them() {
+    let redactor = Redactor::new(["SUCCESSful-Passw0rd", "ACTIVE-Passw0rd", "AVAILABLE-Passw0rd"]);
+    let job = job(&object(json!({"status": "SUCCESS"})), &redactor).unwrap();
+    assert_eq!(job.state, JobState::Succeeded);
+    let item = object(json!({"id": "a", "name": "b", "configure_status": "ACTIVE", "status": "AVAILABLE"}));
+    let item = self::item(&item, &redactor).unwrap();
+    assert_eq!(item.configure_status, Some(ConfigureStatus::Active));
+    assert_eq!(item.status, Some(SourceStatus::Available));
+}

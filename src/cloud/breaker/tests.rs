@@ -6,7 +6,10 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn breakers() -> Breakers<&'static str> {
-    Breakers::new(BreakerTimings::default())
+    Breakers::new(BreakerTimings {
+        window: 300 * SECOND,
+        max_rejections: 3,
+    })
 }
 
 async fn reject(gate: &Gate, probe: bool) -> bool {
@@ -85,8 +88,20 @@ async fn probe_that_ends_without_a_verdict_still_counts() {
     let gate = breakers.gate("ak");
     assert!(reject(&gate, false).await);
     advance(331 * SECOND).await;
-    drop(gate.pass(true).await.unwrap());
+    gate.pass(true).await.unwrap().go().unwrap();
     assert!(gate.pass(true).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn probe_that_is_not_sent_is_given_back() {
+    let breakers = breakers();
+    let gate = breakers.gate("ak");
+    assert!(reject(&gate, false).await);
+    advance(331 * SECOND).await;
+    let probe = gate.pass(true).await.unwrap();
+    assert!(gate.pass(true).now_or_never().is_none(), "one at a time");
+    drop(probe);
+    assert!(gate.pass(true).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,9 +149,9 @@ async fn pass_of_a_proven_credential_is_void_once_another_call_was_rejected() {
     let gate = breakers.gate("ak");
     gate.pass(false).await.unwrap().accepted();
     let (queued, sent) = (gate.pass(false).await.unwrap(), gate.pass(false).await.unwrap());
-    assert!(!queued.is_void());
+    assert!(queued.go().is_ok());
     sent.rejected();
-    assert!(queued.is_void());
+    assert!(queued.go().is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,16 +31,24 @@ fn coded(operation: Operation, status: u16, code: &str) -> FailureKind {
 }
 
 fn wait(wait: Wait) -> FailureKind {
-    let delay = Some(Duration::from_secs(7));
+    let delay = Some(ASKED);
     FailureKind::RetryAfter { wait, delay }
 }
 
+/// How long each answer asks to wait.
+const ASKED: Duration = Duration::from_secs(7);
 const CLUSTER_GONE: FailureKind = FailureKind::Gone { what: Missing::Cluster };
 const SOMETHING_GONE: FailureKind = FailureKind::Gone {
     what: Missing::Something,
 };
-const ANSWERED: FailureKind = FailureKind::UnknownOutcome { answered: true };
-const UNANSWERED: FailureKind = FailureKind::UnknownOutcome { answered: false };
+const ANSWERED: FailureKind = FailureKind::UnknownOutcome {
+    answered: true,
+    delay: Some(ASKED),
+};
+const UNANSWERED: FailureKind = FailureKind::UnknownOutcome {
+    answered: false,
+    delay: Some(ASKED),
+};
 const WRITES: [Operation; 3] = [Operation::Create, Operation::Update, Operation::Delete];
 const READS: [Operation; 2] = [Operation::List, Operation::Job];
 
@@ -172,7 +180,7 @@ fn success_with_a_code_and_an_effect_is_unknown() {
     let answer = Answer {
         status: 200,
         request_id: None,
-        retry_after: None,
+        retry_after: Some(ASKED),
         date: None,
         subject_token: None,
         body: Vec::new(),

@@ -1,16 +1,25 @@
+use clap::Parser as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::reconcile::setup;
+use crate::runtime::settings::{Cli, Command};
+
+/// What the operator does without a flag.
+fn policy() -> EndpointPolicy {
+    match Cli::try_parse_from(["dws-operator", "check"]).unwrap().command {
+        Command::Check(args) => setup::endpoint_policy(&args),
+        other => panic!("{other:?}"),
+    }
+}
 
 fn check(text: &str) -> Result<String, EndpointError> {
-    EndpointPolicy::default()
-        .check(text)
-        .map(|endpoint| endpoint.to_string())
+    policy().check(text).map(|endpoint| endpoint.to_string())
 }
 
 #[test]
 fn endpoints_of_the_table_are_found() {
-    let policy = EndpointPolicy::default();
+    let policy = policy();
     for (region, dws) in [
         ("cn-north-4", "https://dws.cn-north-4.myhuaweicloud.com"),
         ("tr-west-1", "https://dws.tr-west-1.myhuaweicloud.cn"),
@@ -32,7 +41,7 @@ fn endpoints_of_the_table_are_found() {
 
 #[test]
 fn unknown_region_needs_an_endpoint() {
-    let error = EndpointPolicy::default().dws("eu-nowhere-1").unwrap_err();
+    let error = policy().dws("eu-nowhere-1").unwrap_err();
     assert!(error.to_string().contains("set endpoint"));
 }
 
@@ -92,7 +101,7 @@ fn everything_else_is_refused() {
 fn plain_http_goes_to_the_local_machine_only() {
     let policy = EndpointPolicy {
         allow_insecure: true,
-        ..EndpointPolicy::default()
+        ..policy()
     };
     assert_eq!(
         policy.check("http://127.0.0.1:8080").unwrap().authority(),
@@ -128,7 +137,7 @@ fn errors_name_the_flag_that_helps() {
 proptest! {
     #[test]
     fn whatever_passes_is_https_to_an_allowed_domain(text in "(https?://)?[a-z0-9.@:/\\[\\]%#?-]{0,40}(myhuaweicloud\\.(com|cn|eu))?[a-z./@:]{0,6}") {
-        if let Ok(endpoint) = EndpointPolicy::default().check(&text) {
+        if let Ok(endpoint) = policy().check(&text) {
             let host = endpoint.host();
             let labels: Vec<&str> = host.rsplit('.').take(2).collect();
             prop_assert_eq!(endpoint.url.scheme(), "https");

@@ -27,7 +27,10 @@ const ACCESS: &str = "AKCANARY0000000TEST";
 const SECRET: &str = "SKcanaryExampleSecretKey0123456789";
 const PASSWORD: &str = "canary-Password-1";
 
-const UNANSWERED: FailureKind = FailureKind::UnknownOutcome { answered: false };
+const UNANSWERED: FailureKind = FailureKind::UnknownOutcome {
+    answered: false,
+    delay: None,
+};
 const TRANSIENT: FailureKind = FailureKind::RetryAfter {
     wait: Wait::Transient,
     delay: None,
@@ -90,7 +93,13 @@ fn config(uri: &str) -> SessionConfig {
             read: Duration::from_secs(10),
         },
         use_proxy_env: false,
-        limits: Arc::new(Limits::new(Bounds::default(), BreakerTimings::default())),
+        limits: Arc::new(Limits::new(
+            Bounds::default(),
+            BreakerTimings {
+                window: Duration::from_mins(5),
+                max_rejections: 3,
+            },
+        )),
         fence: Arc::new(Lease(true)),
         observer: Arc::new(Records::default()),
     }

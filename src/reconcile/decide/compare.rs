@@ -108,10 +108,10 @@ pub fn resync(o: &Observation) -> Duration {
 
 /// The first comparison of this process, as an uptime: spread over the period, so that a restart is no herd.
 fn first(o: &Observation) -> Duration {
-    if !o.stands_ready() {
-        Duration::ZERO
-    } else {
+    if o.stands_ready() {
         backoff::spread(&o.object.uid, o.resync_period)
+    } else {
+        Duration::ZERO
     }
 }
 

@@ -31,7 +31,7 @@ pub fn decide(o: &Observation) -> Plan {
         return Plan::Look(Look::Password);
     }
     if let Some(rest) = trouble::closed(o) {
-        return Draft::new(o).wait(rest);
+        return taken(o).map_or_else(|| Draft::new(o).wait(rest), |item| exists(o, item));
     }
     prepare(o, attempt.map(|attempt| attempt.intent)).unwrap_or_else(|plan| plan)
 }
@@ -198,6 +198,15 @@ fn leaving(o: &Observation) -> Plan {
             "The cloud is still deleting a data source of this name.",
         )
         .hold(o.timings.job_poll_max)
+}
+
+/// Who has the name already, as a list of this pass shows: no try that is being waited for can come to anything.
+fn taken(o: &Observation) -> Option<&Item> {
+    let at = reach::for_create(o).ok()?;
+    match o.listed_since(o.started)? {
+        View::Foreign { item } if o.marks() && o.rival.is_none() && same_place(o, at).is_ok() => Some(item),
+        _ => None,
+    }
 }
 
 /// Somebody else's data source has the name; it is left alone.

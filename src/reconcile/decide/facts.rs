@@ -123,7 +123,7 @@ impl Observation {
     pub fn place(&self) -> Option<Coordinates> {
         self.recorded_place().or_else(|| match &self.provider {
             Provider::Ready { coordinates, .. } => Some(coordinates.clone()),
-            Provider::Absent { .. } | Provider::NotReady { .. } => None,
+            Provider::Absent { .. } | Provider::NotReady { .. } | Provider::Unreached { .. } => None,
         })
     }
 

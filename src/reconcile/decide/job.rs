@@ -135,8 +135,8 @@ fn overdue(state: &JobState) -> String {
     format!("The cloud's job has not ended in time{state}; look at it in the console.")
 }
 
-/// The time between two looks at an operation: jobs of an OBS source end after some ten seconds, those of an MRS source after
-/// minutes (dws-api §2), so it grows with the age of the operation.
+/// The time between two looks at an operation: a job may end after some seconds or after some minutes, so it grows with
+/// the age of the operation.
 pub fn interval(o: &Observation, started_at: Timestamp) -> Duration {
     let t = &o.timings;
     (until(started_at, o.now) / 8).clamp(t.job_poll_min, t.job_poll_max)

@@ -105,7 +105,7 @@ fn refused(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
         FailureKind::Fenced => Draft::new(o)
             .standing_or(Reason::Creating, CREATING)
             .wait_in_lane(o.timings.lease_renew),
-        FailureKind::UnknownOutcome { answered } => unknown(o, intent, failure, answered),
+        FailureKind::UnknownOutcome { answered, .. } => unknown(o, intent, failure, answered),
         FailureKind::Rejected {
             reason: Rejection::Exists,
         } => ours(o, intent).unwrap_or_else(|| exists(o, intent, failure)),
@@ -147,10 +147,12 @@ fn exists(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
     if is_seen || !(o.late() || is_unlisted) {
         return rejected(o, intent, failure);
     }
+    // Another request would be refused too: the list is what tells, and it is read all the while.
+    let delay = (!is_unlisted).then_some(o.timings.stalled_recheck);
     let mut failure = failure.clone();
     failure.kind = FailureKind::RetryAfter {
         wait: RetryWait::Transient,
-        delay: None,
+        delay,
     };
     let retry = trouble::retry(o, &failure);
     let wait = trouble::next_look(o, &retry);

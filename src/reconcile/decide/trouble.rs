@@ -47,10 +47,7 @@ fn class(failure: &Failure) -> RetryClass {
 
 fn delay(o: &Observation, failure: &Failure, class: RetryClass, attempts: u32) -> Duration {
     let t = &o.timings;
-    let hint = match failure.kind {
-        FailureKind::RetryAfter { delay, .. } => delay,
-        _ => None,
-    };
+    let hint = failure.kind.delay();
     let jitter = jitter(o);
     let growing = |max| backoff::delay(attempts, t.backoff_min, max, jitter);
     // What waits for a person or a limit comes back a little later than it must, never earlier.

@@ -39,12 +39,12 @@ pub fn of_failure(failure: &Failure, busy_for_long: bool) -> Verdict {
             wait: RetryWait::Transient,
             ..
         }
-        | FailureKind::UnknownOutcome { answered: true }
+        | FailureKind::UnknownOutcome { answered: true, .. }
         | FailureKind::Fenced => Verdict::Reconciling(
             Reason::Retrying,
-            format!("The cloud cannot answer now; trying again. {says}"),
+            format!("The cloud cannot be asked, or cannot answer, now; trying again. {says}"),
         ),
-        FailureKind::UnknownOutcome { answered: false } => Verdict::Reconciling(
+        FailureKind::UnknownOutcome { answered: false, .. } => Verdict::Reconciling(
             Reason::Recovering,
             format!("A request got no answer; finding out from the list what became of it. {says}"),
         ),

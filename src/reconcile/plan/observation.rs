@@ -84,17 +84,37 @@ pub enum Provider {
         /// Whether it lacks a Secret.
         secret: bool,
     },
+    /// Whether it can be used is not known: it, its Secret or its project could not be read.
+    Unreached {
+        /// Which one.
+        name: String,
+        /// Why; every read through it fails like this.
+        failure: Failure,
+    },
     /// It can be used.
     Ready {
         /// Where it leads.
         coordinates: Coordinates,
-        /// Whether this object may create through it; if not, why.
-        refusal: Option<String>,
+        /// Whether this object may create through it.
+        grant: Grant,
         /// Whether creates carry the ownership marker.
         marker: bool,
         /// Changes whenever the provider or its Secret changes.
         version: String,
     },
+}
+
+/// Whether an object may create through its provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Grant {
+    /// Nobody has looked yet; what was created already does not need it.
+    Unasked,
+    /// It may.
+    Given,
+    /// It may not, and why.
+    Refused(String),
+    /// That could not be found out, and why.
+    Unreadable(String),
 }
 
 /// The password that the spec refers to.

@@ -3,8 +3,10 @@ use super::*;
 #[test]
 fn names_on_the_wire_are_those_that_dashboards_know() {
     let metrics = Metrics::new();
-    metrics.add_controller("dwsdatasource", 16);
+    metrics.add_controller("dwsdatasource");
+    metrics.set_kubernetes_calls_limit(16);
     metrics.reconciled("dwsdatasource", ReconcileResult::Error, Duration::from_millis(20));
+    metrics.begin_pass("dwsprovider").end(ReconcileResult::Success);
     metrics.reconcile_panicked("dwsdatasource");
     metrics.set_queue_depth("lanes", "dwsdatasource", 3);
     metrics.rest_request("200", "GET", "127.0.0.1:6443");
@@ -14,11 +16,12 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
     metrics.duplicate_removed();
     metrics.recovered();
     metrics.orphaned();
+    metrics.event_lost();
     metrics.set_breakers_open(2);
     metrics.undecodable("DwsDataSource", 0, 2);
     metrics.undecodable("DwsDataSource", 2, 1);
     metrics.log_lines_dropped().inc();
-    let working = metrics.active_worker("dwsdatasource");
+    let working = metrics.begin_pass("dwsdatasource");
     let text = metrics.encode();
     for line in [
         r#"controller_runtime_reconcile_total{controller="dwsdatasource",result="error"} 1"#,
@@ -27,7 +30,10 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
         r#"controller_runtime_reconcile_panics_total{controller="dwsdatasource"} 1"#,
         r#"controller_runtime_reconcile_time_seconds_bucket{le="0.025",controller="dwsdatasource"} 1"#,
         r#"controller_runtime_active_workers{controller="dwsdatasource"} 1"#,
-        r#"controller_runtime_max_concurrent_reconciles{controller="dwsdatasource"} 16"#,
+        r#"controller_runtime_reconcile_total{controller="dwsprovider",result="success"} 1"#,
+        r#"controller_runtime_reconcile_time_seconds_count{controller="dwsprovider"} 1"#,
+        r#"controller_runtime_active_workers{controller="dwsprovider"} 0"#,
+        "dws_kubernetes_calls_limit 16",
         r#"workqueue_depth{name="lanes",controller="dwsdatasource"} 3"#,
         r#"rest_client_requests_total{code="200",method="GET",host="127.0.0.1:6443"} 1"#,
         r#"leader_election_master_status{name="dws-operator"} 1"#,
@@ -37,6 +43,7 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
         "dws_duplicates_removed_total 1",
         "dws_recoveries_total 1",
         "dws_orphaned_total 1",
+        "dws_events_lost_total 1",
         "dws_breaker_open 2",
         "dws_log_lines_dropped_total 1",
         r#"dws_undecodable_objects{kind="DwsDataSource"} 1"#,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dws_operator::api::{DwsDataSource, DwsProvider};
 use dws_simulator::{Admin, Call, JobOutcome, LogEntry, NameSettings, Settings, Simulator};
-use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace};
+use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, Version};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -17,13 +17,13 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 pub use self::objects::{
-    ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, provider,
-    secret, uses,
+    ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, projectless,
+    provider, secret, uses,
 };
 pub use self::verdict::{id, message, verdict};
 pub use self::waits::{ON_ITS_WAY, SOON, get, is_renewal, operator_ready, probe};
 
-/// The waits of the stories, in proportion to the defaults (design, Timings).
+/// The waits of the stories, in proportion to the defaults (docs/configuration.md, Timings).
 pub const TIMINGS: &[&str] = &[
     "--connect=1s",
     "--write-deadline=2s",
@@ -222,6 +222,23 @@ impl<'p> World<'p> {
                 std::iter::repeat_n(event.reason.unwrap_or_default(), told)
             })
             .collect()
+    }
+
+    /// How often a data source that had been Ready was told not Ready, so far.
+    pub fn flips(&self, name: &str) -> usize {
+        self.flips_of("DwsDataSource", name)
+    }
+
+    /// The same of an object of one of the operator's kinds.
+    pub fn flips_of(&self, kind: &str, name: &str) -> usize {
+        let is_ready = |version: &Version| {
+            let conditions = version.object["status"]["conditions"].as_array();
+            let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+            conditions.is_some_and(|all| all.iter().any(ready))
+        };
+        let versions = self.namespace.recorder().versions(kind, name);
+        let since_ready = versions.iter().skip_while(|version| !is_ready(version));
+        since_ready.filter(|version| !is_ready(version)).count()
     }
 
     /// The calls of one kind that the cloud has had so far.

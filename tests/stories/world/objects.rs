@@ -63,6 +63,12 @@ pub fn provider(endpoint: &str) -> DwsProvider {
     DwsProvider::new("default", DwsProviderSpec { access })
 }
 
+/// The same provider, whose project has to be looked up.
+pub fn projectless(mut provider: DwsProvider) -> DwsProvider {
+    provider.spec.access.project_id = None;
+    provider
+}
+
 /// The provider `default`, with the IAM user whose password is in the Secret `iam-user`.
 pub fn password_provider(endpoint: &str) -> DwsProvider {
     let password = PasswordAuth {

@@ -34,6 +34,7 @@ mod proxy;
 mod rbac;
 mod recorder;
 mod supervisor;
+mod unread;
 pub mod wait;
 
 pub use audit::{AuditLog, Request, count};

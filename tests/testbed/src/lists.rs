@@ -60,7 +60,7 @@ impl Lists {
     }
 }
 
-/// Whether a listed item tells of what is no more: either of its states is 400, in any notation (dws-api §2).
+/// Whether a listed item tells of what is no more: either of its states is 400, in any notation.
 fn is_record_of_deleted(item: &Value) -> bool {
     [&item["status"], &item["configure_status"]]
         .iter()

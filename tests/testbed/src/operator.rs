@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::supervisor::{Launch, Process, Supervisor};
+use crate::unread::Unread;
 use crate::{Proxy, TestNamespace, background, programs, wait};
 
 /// How long the operator may take to listen after its start.
@@ -29,6 +30,7 @@ pub struct OperatorBuilder<'n> {
     identity: String,
     args: Vec<String>,
     env: BTreeMap<String, String>,
+    is_unread: bool,
 }
 
 /// An operator. It is killed when this value is dropped or the test process is gone; a failing story shows its log.
@@ -38,6 +40,8 @@ pub struct Operator {
     /// How long the log was when the present process was started, in bytes.
     log_start: usize,
     supervisor: Supervisor,
+    /// Its output, if nobody reads it.
+    unread: Option<Unread>,
     // After the supervisor: it removes the folder too, but only when it ends.
     _folder: TempDir,
 }
@@ -70,6 +74,12 @@ impl<'n> OperatorBuilder<'n> {
     /// One more variable of the environment, which is otherwise empty.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Its output goes into a pipe that is full already and that nobody reads: there is no log, and no address that it tells.
+    pub fn unread_output(mut self) -> Self {
+        self.is_unread = true;
         self
     }
 
@@ -109,6 +119,7 @@ impl<'n> OperatorBuilder<'n> {
             env: self.env,
             log: folder.path().join("log"),
         };
+        let unread = self.is_unread.then(|| Unread::create(&launch.log)).transpose()?;
         let supervisor = Supervisor::start(Some(folder.path())).await?;
         let process = supervisor.spawn(launch.clone()).await?;
         Ok(Operator {
@@ -116,6 +127,7 @@ impl<'n> OperatorBuilder<'n> {
             process,
             log_start: 0,
             supervisor,
+            unread,
             _folder: folder,
         })
     }
@@ -131,6 +143,7 @@ impl Operator {
             identity: "operator".to_owned(),
             args: Vec::new(),
             env: BTreeMap::from([("RUST_BACKTRACE".to_owned(), "1".to_owned())]),
+            is_unread: false,
         }
     }
 
@@ -196,6 +209,9 @@ impl Operator {
     /// Everything that it has printed, over all restarts.
     #[must_use]
     pub fn log(&self) -> String {
+        if self.unread.is_some() {
+            return String::new();
+        }
         let log = std::fs::read(&self.launch.log).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }

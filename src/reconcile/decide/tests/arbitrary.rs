@@ -11,7 +11,7 @@ use crate::api::{Reason, names};
 use crate::cloud::{Accepted, ConfigureStatus};
 use crate::reconcile::plan::{
     Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
-    Failure, FailureKind, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
+    Failure, FailureKind, Grant, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
     Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, RetryWait, Rival,
     Timings, View,
 };
@@ -35,7 +35,7 @@ fn failures() -> impl Strategy<Value = Failure> {
             wait: RetryWait::Transient,
             delay: None
         }),
-        any::<bool>().prop_map(|answered| FailureKind::UnknownOutcome { answered }),
+        any::<bool>().prop_map(|answered| FailureKind::UnknownOutcome { answered, delay: None }),
         Just(FailureKind::Rejected {
             reason: Rejection::Invalid
         }),
@@ -178,21 +178,24 @@ fn objects() -> impl Strategy<Value = Object> {
 }
 
 fn providers() -> impl Strategy<Value = Provider> {
-    let ready = |endpoint: &str, refusal: Option<&str>, marker| Provider::Ready {
+    let ready = |endpoint: &str, grant: Grant, marker| Provider::Ready {
         coordinates: crate::reconcile::plan::Coordinates {
             endpoint: String::from(endpoint),
             ..coordinates()
         },
-        refusal: refusal.map(str::to_owned),
+        grant,
         marker,
         version: "1".to_owned(),
     };
     prop_oneof![
-        6 => Just(ready("https://dws.example", None, true)),
-        1 => Just(ready("https://elsewhere.example", None, true)),
-        1 => Just(ready("https://dws.example", Some("not lent"), true)),
-        1 => Just(ready("https://dws.example", None, false)),
+        6 => Just(ready("https://dws.example", Grant::Given, true)),
+        1 => Just(ready("https://elsewhere.example", Grant::Given, true)),
+        1 => Just(ready("https://dws.example", Grant::Unasked, true)),
+        1 => Just(ready("https://dws.example", Grant::Refused("not lent".to_owned()), true)),
+        1 => Just(ready("https://dws.example", Grant::Unreadable("no".to_owned()), true)),
+        1 => Just(ready("https://dws.example", Grant::Given, false)),
         1 => Just(Provider::Absent { name: "DwsProvider/default".to_owned() }),
+        1 => failures().prop_map(|failure| Provider::Unreached { name: "DwsProvider/default".to_owned(), failure }),
     ]
 }
 

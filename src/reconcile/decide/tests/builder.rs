@@ -9,7 +9,7 @@ use crate::api::data_source::{SecretKeyRef, UserPwd};
 use crate::api::{DwsDataSourceSpec, Reason, names};
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::plan::{
-    AttemptOutcome, Coordinates, DataSourceType, DwsDataSourceStatus, Failure, FailureKind, Intent, Item, Job,
+    AttemptOutcome, Coordinates, DataSourceType, DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job,
     JobState, JobView, LanePlace, LastAttempt, Memory, Object, Observation, Operation, OperationType, Password,
     Provider, Rank, Remote, Timings,
 };
@@ -102,7 +102,7 @@ pub fn observation() -> Observation {
         object: object(),
         provider: Provider::Ready {
             coordinates: coordinates(),
-            refusal: None,
+            grant: Grant::Given,
             marker: true,
             version: "1".to_owned(),
         },

@@ -5,8 +5,8 @@ use super::tell::{look, step, told};
 use crate::api::{Reason, names};
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::plan::{
-    AttemptMemory, AttemptState, FailureKind, LanePlace, Look, Memory, Observation, Password, Provider, Rank,
-    RetryClass, RetryWait, SecretVersion, Step,
+    AttemptMemory, AttemptState, FailureKind, Grant, LanePlace, Look, Memory, Observation, Password, Provider, Rank,
+    Rejection, RetryClass, RetryWait, SecretVersion, Step,
 };
 
 /// In the lane, with a list that shows nothing.
@@ -88,14 +88,49 @@ fn the_provider_stands_in_the_way() {
         let told = told(&with(observation(), |o| o.provider = provider));
         assert_eq!((told.reason, told.wait), (Some(reason), Some(seconds(wait))));
     }
+    let rejected = |reason| FailureKind::Rejected { reason };
+    for (kind, reason) in [
+        (FailureKind::CredentialsRejected, Reason::CredentialsRejected),
+        (rejected(Rejection::Denied), Reason::AccessDenied),
+        (rejected(Rejection::Invalid), Reason::WaitingForProvider),
+        (
+            FailureKind::RetryAfter {
+                wait: RetryWait::Transient,
+                delay: None,
+            },
+            Reason::WaitingForProvider,
+        ),
+    ] {
+        let told = told(&with(observation(), |o| {
+            o.provider = Provider::Unreached {
+                name: name(),
+                failure: failure(kind),
+            };
+        }));
+        assert_eq!((told.reason, told.wait), (Some(reason), Some(seconds(30))));
+    }
     let told = told(&with(observation(), |o| {
-        if let Provider::Ready { refusal, .. } = &mut o.provider {
-            *refusal = Some("not lent to this namespace".to_owned());
-        }
+        o.note_grant(Grant::Refused("not lent to this namespace".to_owned()));
     }));
     assert_eq!(
         (told.reason, told.wait),
         (Some(Reason::AccessDenied), Some(seconds(600)))
+    );
+}
+
+#[test]
+fn the_grant_is_asked_for_before_a_create_and_not_otherwise() {
+    let unasked = |o| with(o, |o: &mut Observation| o.note_grant(Grant::Unasked));
+    assert_eq!(look(&unasked(observation())), Look::Grant);
+    for o in [later(ready(), seconds(3600)), deleting(ready())] {
+        assert!(matches!(look(&unasked(o)), Look::List { .. }));
+    }
+    let told = told(&with(observation(), |o| {
+        o.note_grant(Grant::Unreadable("the labels cannot be read".to_owned()));
+    }));
+    assert_eq!(
+        (told.reason, told.wait),
+        (Some(Reason::WaitingForProvider), Some(seconds(30)))
     );
 }
 

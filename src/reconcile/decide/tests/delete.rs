@@ -7,7 +7,8 @@ use crate::api::data_source::DeletionPolicy;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
-    AttemptOutcome, FailureKind, Item, JobState, Look, Observation, Plan, Provider, Rank, Rejection, RetryWait, Step,
+    AttemptOutcome, FailureKind, Grant, Item, JobState, Look, Observation, Plan, Provider, Rank, Rejection, RetryWait,
+    Step,
 };
 
 fn absent_provider(o: Observation) -> Observation {
@@ -214,8 +215,20 @@ fn each_refusal_of_the_delete_has_its_verdict() {
         (rejected(Rejection::Invalid), Reason::DeleteFailed),
         (rejected(Rejection::Denied), Reason::AccessDenied),
         (again(RetryWait::Busy), Reason::Retrying),
-        (FailureKind::UnknownOutcome { answered: true }, Reason::Retrying),
-        (FailureKind::UnknownOutcome { answered: false }, Reason::Recovering),
+        (
+            FailureKind::UnknownOutcome {
+                answered: true,
+                delay: None,
+            },
+            Reason::Retrying,
+        ),
+        (
+            FailureKind::UnknownOutcome {
+                answered: false,
+                delay: None,
+            },
+            Reason::Recovering,
+        ),
         (FailureKind::CredentialsRejected, Reason::CredentialsRejected),
     ] {
         let o = answered(deleting(ready()), Err(kind));
@@ -263,9 +276,7 @@ fn a_provider_that_leads_elsewhere_is_not_asked() {
 #[test]
 fn a_withdrawn_grant_does_not_matter() {
     let o = with(deleting(ready()), |o| {
-        if let Provider::Ready { refusal, .. } = &mut o.provider {
-            *refusal = Some("no longer lent".to_owned());
-        }
+        o.note_grant(Grant::Refused("no longer lent".to_owned()));
     });
     assert!(matches!(look(&o), Look::List { .. }));
 }

@@ -212,6 +212,47 @@ fn a_short_outage_does_not_flip_ready() {
     );
 }
 
+/// An hour later, with a provider that the way to fails with this.
+fn unreached(o: Observation, kind: FailureKind) -> Observation {
+    with(later(o, seconds(3600)), |o| {
+        o.provider = Provider::Unreached {
+            name: "DwsProvider/default".to_owned(),
+            failure: failure(kind),
+        };
+    })
+}
+
+/// With the list that the object asked for, which failed like the way there.
+fn asked_in_vain(o: Observation) -> Observation {
+    assert!(matches!(look(&o), Look::List { .. }));
+    let kind = match &o.provider {
+        Provider::Unreached { failure, .. } => failure.kind.clone(),
+        other => panic!("{other:?}"),
+    };
+    unlisted(o, kind)
+}
+
+#[test]
+fn a_provider_that_cannot_be_read_flips_ready_no_sooner_than_the_cloud() {
+    for (kind, reason) in [
+        (transient(), Reason::Retrying),
+        (FailureKind::CredentialsRejected, Reason::CredentialsRejected),
+    ] {
+        let mut o = asked_in_vain(unreached(ready(), kind));
+        for _ in 0..3 {
+            assert_eq!(told(&o).reason, Some(Reason::Available));
+            o = asked_in_vain(later(o, seconds(40)));
+        }
+        let told_last = told(&asked_in_vain(later(o.clone(), seconds(40))));
+        assert_eq!(told_last.reason, Some(reason));
+        // Once the provider can be used again, no backoff counts.
+        let mended = with(published(asked_in_vain(later(o, seconds(40)))), |o| {
+            o.provider = observation().provider;
+        });
+        assert!(matches!(look(&later(mended, seconds(1))), Look::List { .. }));
+    }
+}
+
 #[test]
 fn ten_minutes_of_failures_flip_ready_however_few() {
     let o = unlisted(later(ready(), seconds(40)), transient());

@@ -18,7 +18,10 @@ fn open() -> Observation {
         o.note_posted(Posted {
             intent: intent("a1"),
             begun: o.uptime,
-            result: Err(failure(FailureKind::UnknownOutcome { answered: false })),
+            result: Err(failure(FailureKind::UnknownOutcome {
+                answered: false,
+                delay: None,
+            })),
         });
         o.memory.outcome = None;
     })

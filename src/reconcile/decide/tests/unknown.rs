@@ -12,8 +12,14 @@ use crate::reconcile::plan::{
     SecretVersion, Step,
 };
 
-const SILENCE: FailureKind = FailureKind::UnknownOutcome { answered: false };
-const SERVER_ERROR: FailureKind = FailureKind::UnknownOutcome { answered: true };
+const SILENCE: FailureKind = FailureKind::UnknownOutcome {
+    answered: false,
+    delay: None,
+};
+const SERVER_ERROR: FailureKind = FailureKind::UnknownOutcome {
+    answered: true,
+    delay: None,
+};
 
 /// The intent `a1` was sent this long ago, and came to this.
 fn posted(kind: FailureKind) -> Observation {
@@ -281,6 +287,14 @@ fn ones_own_name_is_not_somebody_elses() {
         Some(RetryClass::Transient)
     );
     assert!(told_of.wait.is_some_and(|wait| wait <= seconds(30)));
+    assert_eq!(
+        told(&listing(o.clone(), &[foreign("theirs")])).reason,
+        Some(Reason::AlreadyExists)
+    );
+    // The lists go on, the requests do not; the first list that shows whose it is tells.
+    let o = later(published(listing(o, &[])), seconds(30));
+    assert!(matches!(look(&o), Look::List { .. }));
+    assert_eq!(told(&listing(o.clone(), &[])).reason, Some(Reason::Recovering));
     assert_eq!(
         told(&listing(o, &[foreign("theirs")])).reason,
         Some(Reason::AlreadyExists)

@@ -144,7 +144,7 @@ impl Cloud {
     ) -> Answer<Accepted> {
         self.posts += 1;
         let fault = self.posts_faults.pop_front().unwrap_or(PostFault::Fine);
-        let unknown = |answered| Err(failure(FailureKind::UnknownOutcome { answered }));
+        let unknown = |answered| Err(failure(FailureKind::UnknownOutcome { answered, delay: None }));
         let refused = |wait| Err(failure(FailureKind::RetryAfter { wait, delay: None }));
         let rejected = |reason| Err(failure(FailureKind::Rejected { reason }));
         let answer: Answer<Accepted> = match fault {

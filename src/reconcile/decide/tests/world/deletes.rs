@@ -11,7 +11,10 @@ impl Cloud {
     pub fn delete(&mut self, id: &str, now: Duration) -> Answer<Option<String>> {
         self.deletes += 1;
         let fault = self.delete_faults.pop_front().unwrap_or(DeleteFault::Fine);
-        let unknown = Err(failure(FailureKind::UnknownOutcome { answered: false }));
+        let unknown = Err(failure(FailureKind::UnknownOutcome {
+            answered: false,
+            delay: None,
+        }));
         let refused = Err(failure(FailureKind::RetryAfter {
             wait: RetryWait::Busy,
             delay: None,

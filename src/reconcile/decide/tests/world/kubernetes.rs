@@ -7,7 +7,7 @@ use super::schedule::{Event, Schedule, StatusFault};
 use crate::api::DwsDataSourceSpec;
 use crate::api::data_source::DataSourceType;
 use crate::reconcile::decide::tests::builder;
-use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object, OperationType};
 
 /// The object and its resourceVersion.
 pub struct Kubernetes {
@@ -96,17 +96,12 @@ impl Kubernetes {
         Ok(())
     }
 
-    /// A write to the status; one that says Ready holds only for the generation that was judged.
-    pub fn write_status(
-        &mut self,
-        generation: i64,
-        ready: bool,
-        status: &DwsDataSourceStatus,
-    ) -> Result<(), WriteError> {
-        let Some(object) = &self.object else {
+    /// A write to the status, guarded by the resourceVersion that was read.
+    pub fn write_status(&mut self, version: u64, status: &DwsDataSourceStatus) -> Result<(), WriteError> {
+        if self.object.is_none() {
             return Err(WriteError::Gone);
-        };
-        if ready && object.generation != generation {
+        }
+        if self.version != version {
             return Err(WriteError::Conflict);
         }
         let fault = self.status_faults.pop_front().unwrap_or(StatusFault::Fine);
@@ -143,12 +138,13 @@ impl Kubernetes {
 
 /// The rule of the CRD: what exists in the cloud and did not fail cannot be edited.
 fn editable(object: &Object) -> bool {
-    use crate::api::{ConditionType, Reason};
-    let failed = |status: &DwsDataSourceStatus| {
-        let mut conditions = status.conditions.iter();
-        conditions.any(|c| c.type_ == ConditionType::Stalled && c.reason == Reason::CreateFailed)
-    };
-    object.status.id.is_none() || failed(&object.status)
+    let operation = object.status.operation.as_ref();
+    let failed = operation.is_some_and(|operation| match operation.type_ {
+        OperationType::Replace => true,
+        OperationType::Create => operation.failed_code.is_some(),
+        OperationType::Delete => false,
+    });
+    object.status.id.is_none() || failed
 }
 
 fn edit(object: &mut Object, change: impl FnOnce(&mut DwsDataSourceSpec)) {

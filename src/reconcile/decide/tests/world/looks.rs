@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::World;
 use super::process::Pass;
-use crate::reconcile::plan::{Coordinates, DataSourceType, JobState, LanePlace, Look, Provider};
+use crate::reconcile::plan::{Coordinates, DataSourceType, Failure, Grant, JobState, LanePlace, Look, Provider};
 
 /// How long a list is on its way.
 const LIST: Duration = Duration::from_millis(50);
@@ -14,6 +14,7 @@ impl World {
     pub fn look(&mut self, pass: &mut Pass, look: Look) {
         match look {
             Look::Password => panic!("an OBS source has no password"),
+            Look::Grant => pass.o.note_grant(Grant::Given),
             Look::Lane(rank) => {
                 self.spend(pass, Duration::from_millis(1));
                 let since = pass.o.uptime;
@@ -36,10 +37,9 @@ impl World {
     }
 
     fn list(&mut self, pass: &mut Pass, at: &Coordinates, type_: DataSourceType) {
-        assert!(
-            matches!(pass.o.provider, Provider::Ready { .. }),
-            "no session to list with"
-        );
+        if let Some(failure) = no_way(pass) {
+            return pass.o.note_list(pass.o.uptime, Err(failure));
+        }
         self.spend(pass, LIST);
         let began = pass.o.uptime;
         let (result, took) = self.cloud.list(&at.cluster_id, type_, self.now);
@@ -49,12 +49,20 @@ impl World {
     }
 
     fn job(&mut self, pass: &mut Pass, id: String) {
-        assert!(
-            matches!(pass.o.provider, Provider::Ready { .. }),
-            "no session to read a job with"
-        );
+        if let Some(failure) = no_way(pass) {
+            return pass.o.note_job(id, Err(failure));
+        }
         let (result, took) = self.cloud.job(&id, self.now);
         self.spend(pass, took);
         pass.o.note_job(id, result);
+    }
+}
+
+/// What every read fails with while the provider cannot be read.
+fn no_way(pass: &Pass) -> Option<Failure> {
+    match &pass.o.provider {
+        Provider::Ready { .. } => None,
+        Provider::Unreached { failure, .. } => Some(failure.clone()),
+        Provider::Absent { .. } | Provider::NotReady { .. } => panic!("no session to read with"),
     }
 }

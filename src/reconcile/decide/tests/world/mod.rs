@@ -44,6 +44,7 @@ pub struct World {
     pub oracle: Oracle,
     events: Vec<(Duration, Event)>,
     provider_down: Duration,
+    provider_unread: Duration,
     /// The finalizer went with the word that something may stay behind.
     is_orphaned: bool,
     writes: usize,
@@ -67,6 +68,7 @@ impl World {
             oracle: Oracle::default(),
             events,
             provider_down: Duration::ZERO,
+            provider_unread: Duration::ZERO,
             is_orphaned: false,
             writes: 0,
             last_write: Duration::ZERO,
@@ -135,6 +137,7 @@ impl World {
                 }
             }
             Event::ProviderDown(seconds) => self.provider_down = self.now + Duration::from_secs(seconds.into()),
+            Event::ProviderUnread(seconds) => self.provider_unread = self.now + Duration::from_secs(seconds.into()),
             event => self.kubernetes.happen(event, self.now),
         }
     }

@@ -1,4 +1,16 @@
-//! What must never happen, and what must come in the end (design, invariants P1 to P11).
+//! What must never happen, and what must come in the end.
+//!
+//! | | invariant |
+//! | --- | --- |
+//! | P1 | at most one data source of an object survives; no create while an id, a job or an unsettled attempt exists |
+//! | P2 | nothing stays in the cloud without an owner, but what is told or kept on purpose |
+//! | P3 | the finalizer goes only after the cloud says gone, or nothing was ever created |
+//! | P4 | only what the object recorded, imported or marked is changed or deleted |
+//! | P5 | once faults stop, a verdict comes in bounded time, and then no more writes |
+//! | P7 | the status never regresses; an id is never forgotten while its data source exists |
+//! | P9 | the same observation gives the same plan |
+//! | P10 | Flux's rules hold on every status |
+//! | P11 | at most one request to restart a generation ends other than in a definite rejection |
 
 use std::collections::HashSet;
 
@@ -7,6 +19,7 @@ use serde_json::json;
 
 use super::super::tell::too_long;
 use super::World;
+use super::source::Source;
 use crate::api::{ConditionStatus, ConditionType, Reason};
 use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 
@@ -15,9 +28,16 @@ use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 pub struct Oracle {
     sent: HashSet<String>,
     closed: HashSet<String>,
+    /// All ids that the status ever held.
+    recorded: HashSet<String>,
 }
 
 impl Oracle {
+    /// The status as it is.
+    pub fn stored(&mut self, status: Option<&DwsDataSourceStatus>) {
+        self.recorded.extend(status.and_then(|status| status.id.clone()));
+    }
+
     /// A create was sent.
     pub fn sent(&mut self, intent: &Intent) {
         self.sent.insert(intent.attempt.clone());
@@ -36,14 +56,12 @@ impl Oracle {
 impl World {
     /// What must come in the end.
     pub fn judge_the_end(&self) {
-        let ours = self.ours();
+        let ours = self.owed();
         let Some(object) = self.kubernetes.object() else {
             assert!(ours.is_empty() || self.is_excused(), "P2: left behind: {ours:#?}");
             return;
         };
-        // Without the marker nobody can tell what a lost request made.
-        let unknowable = !self.schedule.marker || self.is_robbed();
-        assert!(ours.len() <= 1 || unknowable, "P1: more than one: {ours:#?}");
+        assert!(ours.len() <= 1 || self.is_robbed(), "P1: more than one: {ours:#?}");
         let status = &object.status;
         let ready = status
             .conditions
@@ -118,9 +136,15 @@ impl World {
         assert!(may, "P4: deletes {source:#?}");
     }
 
+    /// What the object answers for: without the marker nobody can tell what a lost request made, so only what was recorded.
+    pub fn owed(&self) -> Vec<&Source> {
+        let known = |source: &&Source| self.schedule.marker || self.oracle.recorded.contains(&source.id);
+        self.ours().into_iter().filter(known).collect()
+    }
+
     /// Whether something may stay behind because nobody can know of it.
     pub fn is_excused(&self) -> bool {
-        self.schedule.tampers() || !self.schedule.marker || self.is_orphaned
+        self.schedule.tampers() || self.is_orphaned
     }
 
     /// P7, P10, P11 and the lengths of the schema, for every status that is written.

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::kubernetes::WriteError;
 use super::{Death, World};
-use crate::api::{ConditionStatus, ConditionType};
 use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Coordinates, DwsDataSourceStatus, FailureKind, Memory, Observation, Plan, Provider, Report, Step, Then,
+    Coordinates, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step, Then,
 };
 
 /// The most turns of a pass, as in the operator.
@@ -94,12 +93,18 @@ impl World {
                 secret: true,
             };
         }
+        if self.now < self.provider_unread {
+            return Provider::Unreached {
+                name: "DwsProvider/default".to_owned(),
+                failure: Failure::transient("its Secret cannot be read"),
+            };
+        }
         Provider::Ready {
             coordinates: Coordinates {
                 cluster_id: cluster.to_owned(),
                 ..builder::coordinates()
             },
-            refusal: None,
+            grant: Grant::Unasked,
             marker: self.schedule.marker,
             version: "1".to_owned(),
         }
@@ -187,10 +192,12 @@ impl World {
             Step::DropFinalizer { note } => {
                 self.is_orphaned = note.is_some_and(|note| note.reason == "Orphaned");
                 assert!(
-                    !self.is_orphaned || self.now < self.provider_down || self.schedule.tampers(),
+                    !self.is_orphaned
+                        || self.now < self.provider_down.max(self.provider_unread)
+                        || self.schedule.tampers(),
                     "P2: given up while the cloud could be asked"
                 );
-                let gone = self.oracle.let_go(self.ours().len(), self.is_excused());
+                let gone = self.oracle.let_go(self.owed().len(), self.is_excused());
                 let written = self
                     .kubernetes
                     .write_metadata(pass.version, |object| object.finalizer = false);
@@ -208,21 +215,15 @@ impl World {
     }
 
     fn report(&mut self, pass: &mut Pass, report: &Report) -> Result<Option<Ended>, Death> {
-        let synced = DwsDataSourceStatus {
-            last_sync_time: pass.o.object.status.last_sync_time,
-            ..report.status.clone()
-        };
-        let news = synced != pass.o.object.status;
+        let news = report.status.is_news(&pass.o.object.status);
         if news {
             let crash = self.write();
             if crash == Some(false) {
                 return Err(Death);
             }
-            let mut conditions = report.status.conditions.iter();
-            let ready = conditions.any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
             self.check_status(&pass.o.object, &report.status);
-            let generation = pass.o.object.generation;
-            let written = self.kubernetes.write_status(generation, ready, &report.status);
+            let written = self.kubernetes.write_status(pass.version, &report.status);
+            self.oracle.stored(self.kubernetes.status());
             self.spend(pass, Duration::from_millis(5));
             if crash == Some(true) {
                 return Err(Death);

@@ -80,6 +80,8 @@ pub enum Event {
     Occupy,
     /// The provider cannot be used for so many seconds.
     ProviderDown(u16),
+    /// The provider cannot be read for so many seconds.
+    ProviderUnread(u16),
 }
 
 /// A world's misfortunes. When they are used up, everything goes well.
@@ -203,6 +205,7 @@ fn events(tampering: bool) -> impl Strategy<Value = (Duration, Event)> {
         4 => Just(Event::Delete),
         1 => Just(Event::DeleteInCloud),
         1 => (1_u16..900).prop_map(Event::ProviderDown),
+        1 => (1_u16..900).prop_map(Event::ProviderUnread),
         1 => Just(Event::Occupy),
     ];
     let hostile = prop_oneof![

@@ -1,19 +1,18 @@
 //! Text from outside, made fit for a status field, an event or a log line.
 //!
-//! Takes what a server wrote and returns one short printable line.
-
-/// The most characters of a message.
-pub const MAX_MESSAGE: usize = 256;
+//! Takes what a server, a user or a panic wrote and returns one short printable line. It keeps no secret: that is `cloud::redact`'s work.
 
 const ESCAPE: char = '\u{1b}';
 
-/// One line of at most `max` characters: no terminal sequences, control or invisible characters.
-pub fn printable(text: &str, max: usize) -> String {
-    shorten(&one_line(text), max)
+/// One line of at most `max` characters, as [`clean`] and [`shorten`] make it.
+#[must_use]
+pub fn one_line(text: &str, max: usize) -> String {
+    shorten(&clean(text), max)
 }
 
 /// Without terminal sequences, control and invisible characters, and with one space where white space was.
-pub(super) fn one_line(text: &str) -> String {
+#[must_use]
+pub fn clean(text: &str) -> String {
     let mut line = String::new();
     let mut chars = text.chars();
     while let Some(char) = chars.next() {
@@ -55,12 +54,13 @@ fn is_invisible(char: char) -> bool {
 }
 
 /// At most `max` characters of a line; `…` tells that there were more.
-pub(super) fn shorten(line: &str, max: usize) -> String {
+#[must_use]
+pub fn shorten(line: &str, max: usize) -> String {
     if line.chars().count() <= max {
         return line.to_owned();
     }
-    let kept: String = line.chars().take(max - 1).collect();
-    kept + "…"
+    let kept = line.chars().take(max.saturating_sub(1));
+    kept.chain(['…']).take(max).collect()
 }
 
 #[cfg(test)]
