@@ -17,6 +17,8 @@ mod world;
 
 #[path = "stories/alone.rs"]
 mod alone;
+#[path = "stories/api_server.rs"]
+mod api_server;
 #[path = "stories/breaker.rs"]
 mod breaker;
 #[path = "stories/brownfield.rs"]
@@ -79,6 +81,8 @@ mod metrics;
 mod namespaces;
 #[path = "stories/observability.rs"]
 mod observability;
+#[path = "stories/odd_cloud.rs"]
+mod odd_cloud;
 #[path = "stories/orphans.rs"]
 mod orphans;
 #[path = "stories/pages.rs"]

@@ -144,11 +144,11 @@ pub(super) fn known<'de, D: Deserializer<'de>>(conditions: D) -> Result<Vec<Cond
 
 #[cfg(test)]
 mod tests {
+    use dws_testbed::flux_violations;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::super::data_source::DwsDataSourceStatus;
-    use super::super::flux_rules;
     use super::*;
 
     fn time(second: i64) -> Timestamp {
@@ -212,7 +212,7 @@ mod tests {
                 ..DwsDataSourceStatus::default()
             };
             let object = json!({"metadata": {"generation": generation}, "status": status});
-            prop_assert_eq!(flux_rules::broken(&object), Vec::<&str>::new());
+            prop_assert_eq!(flux_violations(&object), Vec::<String>::new());
             // FAIL0010 is about two statuses: no generation is taken as observed by a verdict that work is under way.
             let is_reconciling = status.conditions.iter().any(|c| c.type_ == ConditionType::Reconciling);
             prop_assert!(!is_reconciling || root == Some(observed), "FAIL0010: {object}");

@@ -6,8 +6,6 @@ pub mod conditions;
 pub mod crds;
 pub mod data_source;
 mod data_source_status;
-#[cfg(test)]
-pub mod flux_rules;
 pub mod intent;
 pub mod names;
 mod patterns;

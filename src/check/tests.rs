@@ -8,6 +8,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::*;
 use crate::runtime::connection::Connection;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::settings;
 
 const GROUP_PATH: &str = "/apis/dws.huaweicloud.com/v1alpha1";
 const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
@@ -120,10 +121,8 @@ impl Stage {
         std::fs::write(kubeconfig.path(), text.to_string()).unwrap();
         let connection = Connection::load(Some(kubeconfig.path())).await.unwrap();
         let client = connection.client(&Metrics::new()).unwrap();
-        let flags = [&["dws-operator", "check", "--allow-insecure-endpoints"], flags].concat();
-        let crate::runtime::settings::Command::Check(args) =
-            <crate::runtime::settings::Cli as clap::Parser>::parse_from(flags).command
-        else {
+        let flags = [&["check", "--allow-insecure-endpoints"], flags].concat();
+        let Ok(settings::Command::Check(args)) = settings::tests::parse(&flags) else {
             panic!("another command was parsed")
         };
         let mut out = Vec::new();

@@ -184,4 +184,4 @@ fn identity(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{full_data_source, full_data_source_status, full_provider, full_provider_status, merged};
+use crate::manifests::{full_data_source, full_data_source_status, full_provider, full_provider_status, merged, obs};
 use crate::schemas::{Field, fields};
 use crate::server::Server;
 
@@ -129,5 +129,30 @@ async fn every_limit_refuses_what_exceeds_it() {
             }
         }
         server.delete(&full).await.accepted();
+    }
+}
+
+/// The lengths that the documents of the cloud and of this API state, in letters: the schemas hold to these numbers, whatever they say.
+#[tokio::test]
+async fn the_documented_lengths_are_the_limits() {
+    let server = Server::connect().await;
+    let letters = |letter: &str, count: usize| json!(letter.repeat(count));
+    // The documents let a user name have 3 to 20 characters; agencies have up to 64.
+    let rows = [
+        ("dataSourceName", "a", &[1, 64][..], &[0, 65][..]),
+        ("userName", "a", &[3, 20, 64], &[0, 65]),
+        ("description", "a", &[1, 224], &[225]),
+        ("description", "\u{4e16}", &[1, 224], &[225]),
+        ("clusterID", "a", &[], &[1, 32, 36, 64]),
+    ];
+    for (field, letter, taken, refused) in rows {
+        let with = |count: &usize| merged(&obs("lengths"), &json!({"spec": {field: letters(letter, *count)}}));
+        for count in taken {
+            server.try_create(&with(count)).await.accepted();
+        }
+        for count in refused {
+            let refusal = server.try_create(&with(count)).await.refused();
+            assert!(refusal.contains(field), "{field} of {count}: {refusal}");
+        }
     }
 }

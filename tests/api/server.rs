@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dws_testbed::{ControlPlane, PlainNamespace};
 use http::{Method, Request, StatusCode};
 use kube::client::Body;
-use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -45,17 +45,7 @@ impl Answer {
 /// The API server, with the CRDs installed, and a namespace for one story.
 pub struct Server {
     client: kube::Client,
-    namespace: String,
-}
-
-/// The only place that knows where the API server of the stories comes from.
-async fn client() -> kube::Client {
-    let path = std::env::var("TEST_KUBECONFIG").expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
-    let kubeconfig = Kubeconfig::read_from(path).expect("the kubeconfig can be read");
-    let config = dws_testbed::client_config(kubeconfig)
-        .await
-        .expect("the kubeconfig has a context");
-    kube::Client::try_from(config).expect("the kubeconfig makes a client")
+    namespace: PlainNamespace<'static>,
 }
 
 /// A folder of the repository.
@@ -79,30 +69,22 @@ pub fn documents(folder: &str) -> Vec<Value> {
 impl Server {
     /// Connects, installs the CRDs of the repository, waits until they are served and makes a namespace.
     pub async fn connect() -> Self {
-        let mut server = Self {
-            client: client().await,
-            namespace: String::new(),
+        let plane = ControlPlane::shared().await;
+        let server = Self {
+            client: plane.admin(),
+            namespace: PlainNamespace::create(plane, "api").await,
         };
         for crd in documents("crds") {
             server.apply_crd(&crd).await.accepted();
             let plural = crd["spec"]["names"]["plural"].as_str().unwrap();
             server.wait_until_served(&format!("{GROUP_VERSION}/{plural}")).await;
         }
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "api-"}});
-        let created = server
-            .send(Method::POST, "api/v1/namespaces", "", &namespace)
-            .await
-            .accepted();
-        created["metadata"]["name"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut server.namespace);
         server
     }
 
     /// A name that no other story has, for objects without a namespace.
     pub fn unique(&self, name: &str) -> String {
-        format!("{}-{name}", self.namespace)
+        format!("{}-{name}", self.namespace.name())
     }
 
     /// Server-side apply of a CRD.
@@ -128,7 +110,7 @@ impl Server {
 
     /// The path of an object's collection.
     fn collection(&self, object: &Value) -> String {
-        let namespace = &self.namespace;
+        let namespace = self.namespace.name();
         match object["kind"].as_str().unwrap() {
             "Secret" => format!("api/v1/namespaces/{namespace}/secrets"),
             "DwsDataSource" => format!("{GROUP_VERSION}/namespaces/{namespace}/dwsdatasources"),

@@ -13,7 +13,7 @@ async fn the_second_waits_and_takes_over_when_the_first_has_crashed() {
     soon("leader", first.leadership().acquired()).await;
     let second = stage.stand("b", &short()).await;
     // Far longer than the lease lasts.
-    for _ in 0..16 {
+    for _ in 0..24 {
         stage.renewals(1).await;
         assert!(!second.leadership().is_leader());
         assert!(first.leadership().is_leader());
@@ -29,7 +29,7 @@ async fn the_second_waits_and_takes_over_when_the_first_has_crashed() {
             spec.lease_transitions,
             spec.lease_duration_seconds
         ),
-        (Some("b"), Some(1), Some(4))
+        (Some("b"), Some(1), Some(6))
     );
 }
 

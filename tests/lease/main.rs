@@ -1,4 +1,4 @@
-//! The election of a leader on a real API server; `TEST_KUBECONFIG` names an administrator's kubeconfig for it.
+//! The election of a leader on a real API server.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -10,9 +10,8 @@ use dws_operator::runtime::health::Health;
 use dws_operator::runtime::lease::NAME;
 use dws_operator::runtime::metrics::Metrics;
 use dws_operator::runtime::timings::Timings;
+use dws_testbed::{ControlPlane, PlainNamespace};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, PostParams};
 use kube::config::Kubeconfig;
 use kube::{Api, Client};
 
@@ -21,9 +20,8 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection to the API server under test, with its kubeconfig edited.
 pub async fn connection(edit: impl FnOnce(&mut Kubeconfig)) -> Connection {
-    let path = std::env::var_os("TEST_KUBECONFIG")
-        .expect("set TEST_KUBECONFIG to an administrator's kubeconfig of a control plane for tests");
-    let mut kubeconfig = Kubeconfig::read_from(path).unwrap();
+    let plane = ControlPlane::shared().await;
+    let mut kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
     edit(&mut kubeconfig);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), serde_saphyr::to_string(&kubeconfig).unwrap()).unwrap();
@@ -38,9 +36,9 @@ pub async fn client() -> Client {
 pub fn short() -> Timings {
     let timings = Timings {
         write_deadline: Duration::from_secs(1),
-        lease: Duration::from_secs(4),
+        lease: Duration::from_secs(6),
         lease_renew: Duration::from_millis(500),
-        lease_margin: Duration::from_millis(500),
+        lease_margin: Duration::from_secs(2),
         ..Timings::default()
     };
     timings.check().unwrap();
@@ -61,8 +59,8 @@ pub fn long() -> Timings {
 pub struct Stage {
     /// The administrator.
     pub client: Client,
-    /// Its name.
-    pub namespace: String,
+    /// The namespace.
+    pub namespace: PlainNamespace<'static>,
     /// The Leases in it.
     pub leases: Api<Lease>,
 }
@@ -71,20 +69,8 @@ impl Stage {
     /// A stage nobody has been on.
     pub async fn set() -> Self {
         let client = client().await;
-        let namespace = format!("lease-{}", uuid::Uuid::new_v4());
-        let metadata = ObjectMeta {
-            name: Some(namespace.clone()),
-            ..ObjectMeta::default()
-        };
-        let object = Namespace {
-            metadata,
-            ..Namespace::default()
-        };
-        Api::all(client.clone())
-            .create(&PostParams::default(), &object)
-            .await
-            .unwrap();
-        let leases = Api::namespaced(client.clone(), &namespace);
+        let namespace = PlainNamespace::create(ControlPlane::shared().await, "lease").await;
+        let leases = Api::namespaced(client.clone(), namespace.name());
         Self {
             client,
             namespace,
@@ -96,7 +82,7 @@ impl Stage {
     pub fn setting(&self, identity: &str, timings: &Timings) -> Setting {
         Setting {
             identity: identity.to_owned(),
-            namespace: self.namespace.clone(),
+            namespace: self.namespace.name().to_owned(),
             clock: Clock::start(),
             timings: *timings,
             health: Health::new(),

@@ -1,7 +1,5 @@
 //! What others have created in the cloud is never touched.
 
-use std::time::Duration;
-
 use dws_operator::api::{Reason, names};
 use dws_simulator::{Call, SourceSeed};
 use jiff::Timestamp;
@@ -82,12 +80,12 @@ async fn a_data_source_that_the_list_does_not_show_yet_is_refused_too() {
         ..SourceSeed::default()
     };
     let foreign = world.cloud.put_source(&cluster(0), seed);
-    let late = Timestamp::now() + Duration::from_secs(4);
-    assert!(
+    let shows_from = |time: Timestamp| {
         world
             .cloud
-            .edit_source(&cluster(0), &foreign, |source| source.visible_from = late)
-    );
+            .edit_source(&cluster(0), &foreign, |source| source.visible_from = time)
+    };
+    assert!(shows_from(Timestamp::MAX));
     let _operator = world.operator().start().await;
     world.create(&on_cluster(0, obs("lake"))).await;
     let first = world.cloud.wait_log(crate::world::SOON, |log| {
@@ -100,7 +98,9 @@ async fn a_data_source_that_the_list_does_not_show_yet_is_refused_too() {
         (post.error_code.as_deref(), post.took_effect),
         (Some("DWS.0031"), false)
     );
-    world.stalled("lake", Reason::AlreadyExists).await;
+    let unnamed = message(&world.stalled("lake", Reason::AlreadyExists).await);
+    assert!(!unnamed.contains(&foreign), "{unnamed}");
+    assert!(shows_from(Timestamp::now()));
     world
         .until("lake", "the culprit is named", |object| {
             message(object).contains(&foreign)

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dws_operator::api::Reason;
 use dws_simulator::{AccessKey, Answer, Body, Call, Fault, JobOutcome, NameSettings};
-use dws_testbed::{AUDIT_LOG_VARIABLE, ControlPlane, Operator, etcd_dump};
+use dws_testbed::{ControlPlane, Operator, etcd_dump};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use uuid::Uuid;
@@ -147,11 +147,7 @@ async fn places(world: &World<'_>, operator: &Operator, moment: &str) -> Places 
 /// The control plane's audit log so far.
 async fn audit_log() -> Vec<u8> {
     let plane = ControlPlane::shared().await;
-    let path = std::env::var(AUDIT_LOG_VARIABLE).unwrap_or_else(|_| {
-        let own = plane.environment().expect("a control plane of this process");
-        own[AUDIT_LOG_VARIABLE].clone()
-    });
-    std::fs::read(path).expect("the audit log")
+    std::fs::read(plane.audit_log()).expect("the audit log")
 }
 
 /// A whole life with both kinds of credentials, in which the cloud's errors and failed jobs repeat every secret: none shows in etcd

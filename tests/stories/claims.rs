@@ -49,18 +49,11 @@ async fn the_second_object_with_a_name_names_the_holder_and_never_deletes() {
 async fn among_those_who_wait_the_first_one_gets_the_name() {
     let world = World::new("claims-order").await;
     world.with_provider().await;
-    let never = NameSettings {
-        create_outcome: Some(JobOutcome::Never),
-        ..NameSettings::default()
-    };
-    world
-        .cloud
-        .update_settings(|settings| drop(settings.by_name.insert("running".to_owned(), never)));
+    world.job_ends("running", JobOutcome::Never);
     let mut operator = world.operator().start().await;
     for (n, is_restarted) in [false, true].into_iter().enumerate() {
         world.create(&named(n, &format!("running-{n}"), "running")).await;
-        let has_job = |object: &DwsDataSource| object.status.as_ref().is_some_and(|status| status.job_id.is_some());
-        let running = world.until(&format!("running-{n}"), "its job", has_job).await;
+        let job = world.job(&format!("running-{n}")).await;
         // By name, the second one would be first.
         let (first, second) = (format!("z-first-{n}"), format!("a-second-{n}"));
         let created = world.create(&named(n, &first, "lake")).await;
@@ -79,7 +72,6 @@ async fn among_those_who_wait_the_first_one_gets_the_name() {
         }
         let told = message(&world.stalled(&second, Reason::DuplicateOwner).await);
         assert!(told.contains(&first), "{told}");
-        let job = running.status.unwrap().job_id.unwrap();
         assert!(world.cloud.end_job(&job, JobOutcome::Success));
         world.ready(&first).await;
         world.stalled(&second, Reason::DuplicateOwner).await;

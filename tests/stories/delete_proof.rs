@@ -7,10 +7,8 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::world::{SOON, World, cluster, obs, on_cluster};
+use crate::world::{ON_ITS_WAY, SOON, World, cluster, id, obs, on_cluster};
 
-/// How long a request may be on its way between two processes of a machine that has much to do.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(1);
 /// The gap between the two lists that prove a delete without a job, where it is measured.
 const DELETED_GAP: SignedDuration = SignedDuration::from_secs(3);
 
@@ -28,7 +26,7 @@ impl Deletion {
         Deletion {
             calls: world.namespace.proxy().calls(),
             cluster: object.spec.cluster_id.clone(),
-            id: id(object),
+            id: id(object).unwrap(),
             name: object.metadata.name.clone().unwrap(),
         }
     }
@@ -71,10 +69,6 @@ impl Deletion {
         };
         lists.into_iter().map(|call| (call, shows(call))).collect()
     }
-}
-
-fn id(object: &DwsDataSource) -> String {
-    object.status.as_ref().unwrap().id.clone().expect("an id")
 }
 
 /// The job's success and then one list without the id: only after both does the finalizer go.
@@ -175,7 +169,7 @@ async fn a_failed_list_is_no_proof() {
         .await;
     join_all(cases.iter().enumerate().map(async |(n, (name, answer))| {
         world.create(&on_cluster(n, obs(name))).await;
-        let id = id(&world.ready(name).await);
+        let id = id(&world.ready(name).await).unwrap();
         if *name == "unrecorded" {
             world.patch(name, true, json!({"status": {"cloud": null}})).await;
         }

@@ -8,10 +8,8 @@ use dws_testbed::{Api as Side, Call as Passed};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::world::{SOON, World, cluster, message, obs, on_cluster};
+use crate::world::{ON_ITS_WAY, SOON, World, cluster, message, obs, on_cluster};
 
-/// How long a request may be on its way between two processes of a machine that has much to do.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(1);
 /// How many failed lists in a row leave a Ready object alone.
 const HARMLESS: u64 = 4;
 

@@ -4,7 +4,7 @@ use dws_testbed::{Action, Api as Side, Call, Rule, Stage, wait};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{CLUSTER, SOON, World, obs, on_cluster, operator_ready};
+use crate::world::{CLUSTER, SOON, World, is_renewal, obs, on_cluster, operator_ready};
 
 /// How long the Lease lasts.
 const TERM: SignedDuration = SignedDuration::from_secs(14);
@@ -12,10 +12,6 @@ const TERM: SignedDuration = SignedDuration::from_secs(14);
 const FLOOR: SignedDuration = SignedDuration::from_secs(10);
 /// How many calls the operator has under way with one credential.
 const AT_ONCE: usize = 32;
-
-fn is_renewal(call: &Call) -> bool {
-    call.is(Side::Kube, "PUT", "/leases/")
-}
 
 /// The lease covers a create when it is decided on. Then the create waits behind as many slow calls as may be under way with its
 /// credential, and the lease cannot be renewed: when its turn comes too little is left, and it is not sent.

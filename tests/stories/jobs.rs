@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dws_operator::api::{ConditionType, Reason};
-use dws_simulator::{Answer, Call, Fault, JobOutcome, NameSettings};
+use dws_simulator::{Answer, Call, Fault, JobOutcome};
 
 use crate::world::{World, cluster, message, obs, on_cluster, verdict};
 
@@ -12,16 +12,6 @@ fn fails() -> JobOutcome {
         code: "CreateExtDataSourceTask-fail:DWS.5172".to_owned(),
         detail: "DWS.5172:The database does not exist.".to_owned(),
     }
-}
-
-fn ends(world: &World<'_>, name: &str, outcome: JobOutcome) {
-    let settings = NameSettings {
-        create_outcome: Some(outcome),
-        ..NameSettings::default()
-    };
-    world
-        .cloud
-        .update_settings(|all| drop(all.by_name.insert(name.to_owned(), settings)));
 }
 
 /// FAIL, STOP, never, an unknown state and a job that the cloud forgets each have their verdict, and the next object of the
@@ -58,7 +48,7 @@ async fn every_end_of_a_job_has_its_verdict_and_frees_the_cluster() {
         ),
     ];
     for (name, outcome, _) in &rows {
-        ends(&world, name, outcome.clone());
+        world.job_ends(name, outcome.clone());
     }
     let _operator = world.operator_with(&["--job-deadline=3s"]).start().await;
     for (n, (name, ..)) in rows.iter().enumerate() {
@@ -129,7 +119,7 @@ async fn every_end_of_a_job_has_its_verdict_and_frees_the_cluster() {
 async fn a_late_job_that_ends_well_makes_ready() {
     let world = World::new("jobs").await;
     world.with_provider().await;
-    ends(&world, "late", JobOutcome::Never);
+    world.job_ends("late", JobOutcome::Never);
     let _operator = world.operator_with(&["--job-deadline=2s"]).start().await;
     world.create(&obs("late")).await;
     let object = world.stalled("late", Reason::JobTimedOut).await;
@@ -186,7 +176,7 @@ async fn progress_is_shown() {
 async fn a_failed_record_stays_until_the_spec_changes() {
     let world = World::new("jobs").await;
     world.with_provider().await;
-    ends(&world, "lake", fails());
+    world.job_ends("lake", fails());
     let _operator = world.operator_with(&["--stalled-recheck=1s"]).start().await;
     world.create(&obs("lake")).await;
     let object = world.stalled("lake", Reason::CreateFailed).await;

@@ -80,7 +80,7 @@ async fn world(step: Step, stage: Stage) -> World<'static> {
     world.with_provider().await;
     world
         .cloud
-        .update_settings(|settings| settings.job_duration = Duration::from_millis(500));
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(3));
     world
 }
 
@@ -156,6 +156,7 @@ async fn ends_empty(world: &World<'_>, gap: &str) {
         "{gap}: nothing was created again"
     );
     assert_eq!(world.effective(CloudCall::Delete), 1, "{gap}: one delete took effect");
+    world.later_life().await;
     assert!(
         !world.events(NAME).await.contains(&"Orphaned".to_owned()),
         "{gap}: nothing was lost"

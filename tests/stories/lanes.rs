@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dws_operator::api::{DwsDataSource, Reason};
-use dws_simulator::{Answer, Call, Fault, JobOutcome, LogEntry, NameSettings};
+use dws_operator::api::Reason;
+use dws_simulator::{Answer, Call, Fault, JobOutcome, LogEntry};
 use dws_testbed::{Action, Api as Side, Call as Passed, Rule, Stage, wait};
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::world::{CLUSTER, SOON, World, cluster, obs, on_cluster};
+use crate::world::{CLUSTER, SOON, World, cluster, message, obs, on_cluster};
 
 /// The error codes of a busy DWS cluster.
 const BUSY: [&str; 2] = ["DWS.7023", "DWS.0011"];
@@ -25,16 +25,9 @@ fn busy_answers(world: &World<'_>) -> usize {
 
 /// Creates a data source whose job goes on until the story ends it; returns the job.
 async fn lane_is_held(world: &World<'_>) -> String {
-    let never = NameSettings {
-        create_outcome: Some(JobOutcome::Never),
-        ..NameSettings::default()
-    };
-    world.cloud.update_settings(|settings| {
-        settings.by_name.insert("running".to_owned(), never);
-    });
+    world.job_ends("running", JobOutcome::Never);
     world.create(&obs("running")).await;
-    let running = world.until("running", "its job", |object| job(object).is_some()).await;
-    job(&running).unwrap()
+    world.job("running").await
 }
 
 /// The names of the first create requests, in the order of their arrival.
@@ -55,18 +48,14 @@ fn order_of_posts(world: &World<'_>) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_on_one_cluster_are_created_in_their_order_one_at_a_time() {
     let world = World::new("lane").await;
-    world.cloud.update_settings(|settings| {
-        settings.job_duration = Duration::from_millis(30);
-        let fails = JobOutcome::Fail {
-            code: "CreateTask-fail:DWS.0114".to_owned(),
-            detail: "No route.".to_owned(),
-        };
-        let fails = NameSettings {
-            create_outcome: Some(fails),
-            ..NameSettings::default()
-        };
-        settings.by_name.insert("lake_20".to_owned(), fails);
-    });
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_millis(30));
+    let fails = JobOutcome::Fail {
+        code: "CreateTask-fail:DWS.0114".to_owned(),
+        detail: "No route.".to_owned(),
+    };
+    world.job_ends("lake_20", fails);
     let refused = Answer::error(400, "DWS.5130", "The agency does not exist.");
     world.cloud.add_fault(Fault::on(Call::Create, refused).name("lake_10"));
     let failing = Answer::error(500, "DWS.9999", "System error.");
@@ -164,14 +153,7 @@ async fn deletions_go_first() {
     let _operator = world.operator().start().await;
     world.create(&obs("old")).await;
     world.ready("old").await;
-    world
-        .cloud
-        .update_settings(|settings| settings.create_outcome = JobOutcome::Never);
-    world.create(&obs("running")).await;
-    let running = world.until("running", "its job", |object| job(object).is_some()).await;
-    world
-        .cloud
-        .update_settings(|settings| settings.create_outcome = JobOutcome::Success);
+    let running = lane_is_held(&world).await;
     for name in ["first", "second"] {
         world.create(&obs(name)).await;
         world.reconciling(name, Reason::Creating).await;
@@ -179,7 +161,7 @@ async fn deletions_go_first() {
     world.delete("old").await;
     world.reconciling("old", Reason::Deleting).await;
 
-    assert!(world.cloud.end_job(&job(&running).unwrap(), JobOutcome::Success));
+    assert!(world.cloud.end_job(&running, JobOutcome::Success));
     world.gone("old").await;
     for name in ["running", "first", "second"] {
         world.ready(name).await;
@@ -202,23 +184,13 @@ async fn deletions_go_first() {
     assert_eq!(busy_answers(&world), 0);
 }
 
-fn job(object: &DwsDataSource) -> Option<String> {
-    object.status.as_ref()?.job_id.clone()
-}
-
 /// 200 data sources on 200 DWS clusters are created side by side, each by one request: all 200 are under way before the first one ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_clusters_do_not_wait_for_each_other() {
     let world = World::new("parallel").await;
-    world.cloud.update_settings(|settings| {
-        for n in 0..200 {
-            let never = NameSettings {
-                create_outcome: Some(JobOutcome::Never),
-                ..NameSettings::default()
-            };
-            settings.by_name.insert(format!("lake_{n}"), never);
-        }
-    });
+    world
+        .cloud
+        .update_settings(|settings| settings.create_outcome = JobOutcome::Never);
     world.with_provider().await;
     let _operator = world.operator().start().await;
     for n in 0..200 {
@@ -268,7 +240,8 @@ async fn a_cluster_that_is_busy_with_another_operation_is_waited_for() {
         assert_eq!(retry.last_error_code.as_deref(), Some(code));
     }
     for name in names {
-        world.reconciling(name, Reason::WaitingForCluster).await;
+        let waiting = message(&world.reconciling(name, Reason::WaitingForCluster).await);
+        assert!(waiting.contains("look at its state"), "{waiting}");
         let tries = world.posts(name).len();
         world
             .cloud

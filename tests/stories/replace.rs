@@ -7,7 +7,7 @@ use dws_testbed::{Action, Api as Side, Rule, Stage};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::{CLUSTER, SOON, World, cluster, mrs, obs, on_cluster, verdict};
 
@@ -26,12 +26,6 @@ fn mend(world: &World<'_>) {
     world
         .cloud
         .update_settings(|settings| settings.create_outcome = JobOutcome::Success);
-}
-
-async fn edit(world: &World<'_>, name: &str, spec: Value) -> kube::Result<DwsDataSource> {
-    let api: Api<DwsDataSource> = world.api();
-    api.patch(name, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec })))
-        .await
 }
 
 fn neighbour(name: &str) -> SourceSeed {
@@ -72,9 +66,7 @@ async fn an_edit_replaces_the_failed_record_and_nothing_else() {
     }
     mend(&world);
     for (name, change) in &edits {
-        edit(&world, name, change.clone())
-            .await
-            .expect("a failed create may be corrected");
+        world.edit(name, json!({ "spec": change })).await;
     }
     for (name, _) in &edits {
         let object = world.ready(name).await;
@@ -158,9 +150,7 @@ async fn a_kill_on_the_way_neither_leaks_nor_forgets() {
         let mut hit = world.namespace.proxy().on(Rule::new(stage, Action::Hold, move |call| {
             call.is(api, method, path) && call.path.contains(&cluster_path)
         }));
-        edit(&world, &name, json!({"connectInfo": "postgres"}))
-            .await
-            .expect("a failed create may be corrected");
+        world.edit(&name, json!({"spec": {"connectInfo": "postgres"}})).await;
         hit.reached(SOON).await;
         operator.kill().await;
         hit.cut();
@@ -219,16 +209,15 @@ async fn an_edit_of_a_healthy_data_source_is_refused() {
     let _operator = world.operator().start().await;
     world.create(&obs("lake")).await;
     let before = world.ready("lake").await;
-    let refused = edit(&world, "lake", json!({"connectInfo": "postgres"}))
-        .await
-        .expect_err("it is healthy");
+    let change = Patch::Merge(json!({"spec": {"connectInfo": "postgres"}}));
+    let objects = world.api::<DwsDataSource>();
+    let refused = objects.patch("lake", &PatchParams::default(), &change).await;
+    let refused = refused.expect_err("it is healthy");
     assert!(
         refused.to_string().contains("delete this object and create it again"),
         "{refused}"
     );
-    edit(&world, "lake", json!({"deletionPolicy": "Retain"}))
-        .await
-        .expect("this may always change");
+    world.edit("lake", json!({"spec": {"deletionPolicy": "Retain"}})).await;
     let after = world.until("lake", "the edit is observed", |object| {
         object.metadata.generation == Some(2) && verdict(object) == Some((ConditionType::Ready, Reason::Available))
     });

@@ -1,10 +1,10 @@
 //! Two operators on two control planes, with the same manifest, before one cloud.
 
-use dws_operator::api::{ConditionType, DwsDataSource, Reason};
+use dws_operator::api::{ConditionType, Reason};
 use dws_simulator::{Call, DuplicateNames};
 use dws_testbed::{Action, Api, ControlPlane, Hit, Rule, Stage, TestNamespace};
 
-use crate::world::{SOON, World, cluster, obs, on_cluster, verdict};
+use crate::world::{SOON, World, cluster, id, obs, on_cluster, verdict};
 
 /// The first POST is held until the second has come as far, and must not run into its deadline meanwhile.
 const PATIENT: [&str; 2] = ["--write-deadline=20s", "--lease=40s"];
@@ -26,10 +26,6 @@ async fn both_posting(worlds: [&World<'_>; 2]) -> [Hit; 2] {
     first.reached(SOON).await;
     second.reached(SOON).await;
     [first, second]
-}
-
-fn id(object: &DwsDataSource) -> Option<String> {
-    object.status.as_ref()?.id.clone()
 }
 
 /// The cloud refuses the second of two racing creates: one object is ready, the other says that the data source exists, and its

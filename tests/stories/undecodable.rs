@@ -126,26 +126,16 @@ async fn an_undecodable_object_is_told_of_and_left_alone() {
 async fn an_object_that_becomes_undecodable_holds_nobody_up() {
     let world = World::new("undecodable").await;
     world.with_provider().await;
-    world
-        .cloud
-        .update_settings(|settings| settings.create_outcome = JobOutcome::Never);
+    world.job_ends("lake", JobOutcome::Never);
     let operator = world.operator().start().await;
     world.create(&on_cluster(0, obs("lake"))).await;
-    let lake = world
-        .until("lake", "its job", |object| {
-            object.status.as_ref().is_some_and(|status| status.job_id.is_some())
-        })
-        .await
-        .status
-        .unwrap();
+    let job = world.job("lake").await;
+    let sources = world.cloud.sources(&cluster(0));
     world.create(&on_cluster(0, obs("next"))).await;
     world.reconciling("next", Reason::Creating).await;
     spoil(&world, "DwsDataSource", "lake", "type").await;
     world.event("lake", "Undecodable").await;
-    world
-        .cloud
-        .update_settings(|settings| settings.create_outcome = JobOutcome::Success);
-    assert!(world.cloud.end_job(&lake.job_id.unwrap(), JobOutcome::Success));
+    assert!(world.cloud.end_job(&job, JobOutcome::Success));
     world.ready("next").await;
     assert_eq!(world.posts("lake").len(), 1);
 
@@ -165,7 +155,7 @@ async fn an_object_that_becomes_undecodable_holds_nobody_up() {
     .await;
     remove(&world, "lake").await;
     let note = world.event("lake", "Orphaned").await;
-    assert!(note.contains(lake.id.as_deref().unwrap()), "{note}");
+    assert!(note.contains(&sources[0].id), "{note}");
     counts(&operator, "DwsDataSource", 0).await;
     world.stalled("twin", Reason::AlreadyExists).await;
     assert_eq!(world.cloud.sources(&cluster(0)).len(), 2);

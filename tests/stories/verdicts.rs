@@ -157,6 +157,7 @@ fn rows() -> Vec<Row> {
             busy,
         ),
         Row::retried("busy_417", bare(417), Retrying, "HTTP 417", busy),
+        Row::stalled("bare_409", bare(409), AlreadyExists, "HTTP 409", "choose another"),
         Row::stalled(
             "unknown_409",
             shaped(409, Shape::ErrCode, "DWS.4711"),
@@ -172,14 +173,6 @@ fn rows() -> Vec<Row> {
             "choose another",
         ),
     ]
-}
-
-fn creates(world: &World<'_>, name: &str) -> Vec<LogEntry> {
-    world
-        .calls(Call::Create)
-        .into_iter()
-        .filter(|entry| entry.name.as_deref() == Some(name))
-        .collect()
 }
 
 /// Each refusal has its condition, its reason and its way out; it is repeated no sooner than announced; and once the cloud
@@ -233,8 +226,7 @@ async fn a_refused_create_says_what_to_do_and_recovers_by_itself() {
             .expect("it is tried again");
     }
     for row in &rows {
-        let creates = creates(&world, row.name);
-        for pair in creates.windows(2) {
+        for pair in world.posts(row.name).windows(2) {
             let pause = pair[1].time.duration_since(pair[0].time).unsigned_abs();
             assert!(pause >= row.pause, "{}: a create {pause:?} after the last", row.name);
         }
@@ -273,27 +265,6 @@ impl Row {
     fn condition_name(&self) -> String {
         format!("{:?}", self.condition)
     }
-}
-
-/// A cluster that stays busy is told as such after a while, and the create still goes through once it is idle.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_stays_busy_is_waited_for() {
-    let world = World::new("verdicts").await;
-    world.with_provider().await;
-    let busy = Answer::error(403, "DWS.7023", "Cluster status is not allowed to operation.");
-    world.cloud.add_fault(Fault::on(Call::Create, busy));
-    let _operator = world.operator_with(&["--busy-deadline=3s"]).start().await;
-    world.create(&obs("lake")).await;
-    world.reconciling("lake", Reason::Retrying).await;
-    let object = world.reconciling("lake", Reason::WaitingForCluster).await;
-    assert!(
-        message(&object).contains("look at its state") && message(&object).contains("DWS.7023"),
-        "{}",
-        message(&object)
-    );
-    world.cloud.clear_faults();
-    world.ready("lake").await;
-    assert_eq!(world.effective(Call::Create), 1);
 }
 
 /// The database that an OBS data source names can be created later: the refusal ends by itself.

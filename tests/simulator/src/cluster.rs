@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::job::{Job, JobOutcome, Work};
-use crate::settings::Settings;
+use crate::settings::{JobStates, Settings};
 use crate::source::{Source, Sources};
 
 /// A cluster. The default one is empty and belongs to the project that uses it first.
@@ -96,8 +96,8 @@ impl Cluster {
     }
 
     /// What the job call shows; none for an id that it does not know.
-    pub(crate) fn shown_job(&self, id: &str, now: Timestamp) -> Option<Value> {
-        self.jobs.get(id)?.shown(now)
+    pub(crate) fn shown_job(&self, id: &str, states: JobStates, now: Timestamp) -> Option<Value> {
+        self.jobs.get(id)?.shown(states, now)
     }
 
     /// Ends a running job with this outcome; says whether there was one. An outcome without an end changes only what the

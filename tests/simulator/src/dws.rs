@@ -131,7 +131,9 @@ impl Scene<'_> {
             return Err(unknown());
         }
         cluster.settle(self.settings.delete_lag, self.now);
-        cluster.shown_job(job_id, self.now).ok_or_else(unknown)
+        cluster
+            .shown_job(job_id, self.settings.job_states, self.now)
+            .ok_or_else(unknown)
     }
 
     /// Works on a cluster that exists and belongs to the project.

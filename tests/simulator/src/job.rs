@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::settings::JobStates;
 use crate::source::cloud_time;
 
 /// How a job ends.
@@ -102,10 +103,15 @@ impl Job {
     }
 
     /// The body of the job call; none if the call does not know the job any more.
-    pub(crate) fn shown(&self, now: Timestamp) -> Option<Value> {
+    pub(crate) fn shown(&self, shown: JobStates, now: Timestamp) -> Option<Value> {
         let due = self.due();
         let progress = self.progress(now);
-        let running = if progress == 0 { "INIT" } else { "RUNNING" };
+        let running = match (shown, progress) {
+            (JobStates::Two, 0) | (JobStates::Four, 0..25) => "INIT",
+            (JobStates::Four, 25..50) => "WAITING",
+            (JobStates::Four, 75..) => "DELAY_SCHEDULED",
+            _ => "RUNNING",
+        };
         let (status, code, detail) = match &self.outcome {
             _ if now < due => (running, "", ""),
             JobOutcome::Never => (running, "", ""),
@@ -166,16 +172,18 @@ mod tests {
     fn looks(outcome: JobOutcome) -> Vec<String> {
         let (job, begin) = job(outcome);
         [0, 4, 10, 100]
-            .map(|second| match job.shown(begin + Duration::from_secs(second)) {
-                Some(body) => {
-                    format!(
-                        "{} {}",
-                        body["status"].as_str().unwrap(),
-                        body["progress"].as_str().unwrap()
-                    )
-                }
-                None => "gone".to_owned(),
-            })
+            .map(
+                |second| match job.shown(JobStates::Two, begin + Duration::from_secs(second)) {
+                    Some(body) => {
+                        format!(
+                            "{} {}",
+                            body["status"].as_str().unwrap(),
+                            body["progress"].as_str().unwrap()
+                        )
+                    }
+                    None => "gone".to_owned(),
+                },
+            )
             .to_vec()
     }
 
@@ -199,13 +207,23 @@ mod tests {
     }
 
     #[test]
+    fn all_states_show_in_turn() {
+        let (job, begin) = job(JobOutcome::Success);
+        let state = |second| job.shown(JobStates::Four, begin + Duration::from_secs(second)).unwrap()["status"].clone();
+        assert_eq!(
+            [0, 3, 6, 9, 10].map(state),
+            ["INIT", "WAITING", "RUNNING", "DELAY_SCHEDULED", "SUCCESS"]
+        );
+    }
+
+    #[test]
     fn a_failure_tells_its_code_and_detail() {
         let fail = JobOutcome::Fail {
             code: "Task-fail:DWS.0114".to_owned(),
             detail: "No address.".to_owned(),
         };
         let (job, begin) = job(fail);
-        let body = job.shown(begin + Duration::from_secs(10)).unwrap();
+        let body = job.shown(JobStates::Two, begin + Duration::from_secs(10)).unwrap();
         assert_eq!(body["failed_code"], "Task-fail:DWS.0114");
         assert_eq!(body["failed_detail"], "No address.");
         assert_eq!(body["end_time"], "2026-01-02T03:04:15");

@@ -30,6 +30,8 @@ pub struct Settings {
     pub delete_outcome: JobOutcome,
     /// Exceptions from the four settings above, by the exact name of the data source.
     pub by_name: BTreeMap<String, NameSettings>,
+    /// Which states a job shows that is under way.
+    pub job_states: JobStates,
     /// What a write answers while a job of its cluster runs.
     pub busy: Busy,
     /// Whether two data sources of a cluster may have the same name, upper and lower case being the same.
@@ -67,6 +69,7 @@ impl Default for Settings {
             update_outcome: JobOutcome::Success,
             delete_outcome: JobOutcome::Success,
             by_name: BTreeMap::new(),
+            job_states: JobStates::Two,
             busy: Busy::Forbidden,
             duplicate_names: DuplicateNames::Refuse,
             list_lag: Duration::ZERO,
@@ -120,6 +123,16 @@ pub struct NameSettings {
     pub update_outcome: Option<JobOutcome>,
     /// Instead of [`Settings::delete_outcome`].
     pub delete_outcome: Option<JobOutcome>,
+}
+
+/// Which states a job shows that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStates {
+    /// `INIT` until there is progress, then `RUNNING`.
+    Two,
+    /// All that the SDK names, a quarter of the progress each: `INIT`, `WAITING`, `RUNNING`, `DELAY_SCHEDULED`.
+    Four,
 }
 
 /// What a write answers while a job of its cluster runs.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dws_operator::api::{DwsDataSource, DwsProvider};
-use dws_simulator::{Admin, Call, LogEntry, Settings, Simulator};
+use dws_simulator::{Admin, Call, JobOutcome, LogEntry, NameSettings, Settings, Simulator};
 use dws_testbed::{ControlPlane, Operator, OperatorBuilder, TestNamespace, Version};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
@@ -20,8 +20,8 @@ pub use self::objects::{
     ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, projectless,
     provider, secret, uses,
 };
-pub use self::verdict::{message, verdict};
-pub use self::waits::{SOON, get, operator_ready, probe};
+pub use self::verdict::{id, message, verdict};
+pub use self::waits::{ON_ITS_WAY, SOON, get, is_renewal, operator_ready, probe};
 
 /// The waits of the stories, in proportion to the defaults (docs/configuration.md, Timings).
 pub const TIMINGS: &[&str] = &[
@@ -199,7 +199,8 @@ impl<'p> World<'p> {
             .expect("the API server takes the change");
     }
 
-    /// The reasons of the events about a data source, so far.
+    /// The reasons of the events about a data source so far: one for each time that it was told, as a repetition is no new Event but
+    /// counted in the series of the first.
     pub async fn events(&self, name: &str) -> Vec<String> {
         let events = self
             .api::<Event>()
@@ -216,7 +217,10 @@ impl<'p> World<'p> {
             .items
             .into_iter()
             .filter(about)
-            .filter_map(|event| event.reason)
+            .flat_map(|event| {
+                let told = event.series.map_or(1, |series| usize::try_from(series.count).unwrap());
+                std::iter::repeat_n(event.reason.unwrap_or_default(), told)
+            })
             .collect()
     }
 
@@ -257,6 +261,16 @@ impl<'p> World<'p> {
             .into_iter()
             .filter(|post| post.name.as_deref() == Some(name))
             .collect()
+    }
+
+    /// From now on the create job of the data source with this name in the cloud ends so.
+    pub fn job_ends(&self, name: &str, outcome: JobOutcome) {
+        let settings = NameSettings {
+            create_outcome: Some(outcome),
+            ..NameSettings::default()
+        };
+        self.cloud
+            .update_settings(|all| drop(all.by_name.insert(name.to_owned(), settings)));
     }
 
     /// Changes a data source by a merge patch.

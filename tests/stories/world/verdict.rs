@@ -12,6 +12,11 @@ pub fn verdict(object: &DwsDataSource) -> Option<(ConditionType, Reason)> {
         .map(|condition| (condition.type_, condition.reason))
 }
 
+/// The id of the cloud's data source, if one is recorded.
+pub fn id(object: &DwsDataSource) -> Option<String> {
+    object.status.as_ref()?.id.clone()
+}
+
 /// What the verdict tells its reader.
 pub fn message(object: &DwsDataSource) -> String {
     let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);

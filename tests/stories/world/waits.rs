@@ -3,38 +3,34 @@
 use std::time::Duration;
 
 use dws_operator::api::{ConditionType, DwsDataSource, Reason};
-use dws_simulator::Call;
+use dws_simulator::{Call, NameSettings};
 use dws_testbed::{Api as Side, Call as Passed, Operator, wait};
+use jiff::SignedDuration;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::{World, verdict};
+use super::{World, obs, on_cluster, verdict};
 
 /// How long anything in a story may take.
 pub const SOON: Duration = Duration::from_mins(1);
+/// How long a request may be on its way between two processes of a machine that has much to do.
+pub const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(1);
+/// The cluster that no story uses otherwise.
+const LATER_CLUSTER: usize = 999_999;
 
 impl World<'_> {
     /// Waits until the data source is gone from Kubernetes.
     pub async fn gone(&self, name: &str) {
-        let api: Api<DwsDataSource> = self.api();
-        wait::until(SOON, &format!("{name} is gone"), async || {
-            match api.get_opt(name).await {
-                Ok(None) => Ok(()),
-                other => Err(other),
-            }
-        })
-        .await;
+        let is_gone = |object: Option<&DwsDataSource>| object.is_none();
+        wait::until_object(&self.api(), name, SOON, &format!("{name} is gone"), is_gone).await;
     }
 
     /// Waits until the data source is as described.
     pub async fn until(&self, name: &str, what: &str, is: impl Fn(&DwsDataSource) -> bool) -> DwsDataSource {
-        let api: Api<DwsDataSource> = self.api();
-        wait::until(SOON, &format!("{name}: {what}"), async || match api.get(name).await {
-            Ok(object) if is(&object) => Ok(object),
-            other => Err(other.map(|object| object.status)),
-        })
-        .await
+        let what = format!("{name}: {what}");
+        let found = wait::until_object(&self.api(), name, SOON, &what, |object| object.is_some_and(&is)).await;
+        found.expect("only an object that is there is accepted")
     }
 
     /// Waits until the data source is Ready.
@@ -71,6 +67,13 @@ impl World<'_> {
         .await
     }
 
+    /// Waits until the data source has a job, and gives its id.
+    pub async fn job(&self, name: &str) -> String {
+        let job = |object: &DwsDataSource| object.status.as_ref()?.job_id.clone();
+        let object = self.until(name, "its job", |object| job(object).is_some()).await;
+        job(&object).expect("it was seen")
+    }
+
     /// Waits until an event of this reason about the object of this name is told, and gives its note.
     pub async fn event(&self, name: &str, reason: &str) -> String {
         let api: Api<Event> = self.api();
@@ -96,6 +99,21 @@ impl World<'_> {
         .await
     }
 
+    /// Lets another object live and end, on a cluster of its own: what has not happened until then does not happen.
+    pub async fn later_life(&self) {
+        const NAME: &str = "later-life";
+        let at_once = NameSettings {
+            job_duration: Some(Duration::ZERO),
+            ..NameSettings::default()
+        };
+        self.cloud
+            .update_settings(|settings| drop(settings.by_name.insert(NAME.replace('-', "_"), at_once)));
+        self.create(&on_cluster(LATER_CLUSTER, obs(NAME))).await;
+        self.ready(NAME).await;
+        self.delete(NAME).await;
+        self.gone(NAME).await;
+    }
+
     /// Waits until the operator has read the Secret this often.
     pub async fn secret_read(&self, name: &str, times: usize) {
         let part = format!("/secrets/{name}");
@@ -105,7 +123,7 @@ impl World<'_> {
         self.namespace.proxy().wait_calls(SOON, &what, enough).await;
     }
 
-    /// Waits for this many more lists: what does not happen until then does not happen.
+    /// Waits until the operator has asked for this many more lists, of whatever DWS clusters.
     pub async fn lists_later(&self, lists: usize) {
         let before = self.calls(Call::List).len();
         self.cloud
@@ -121,6 +139,11 @@ impl World<'_> {
 pub async fn get(url: &str) -> reqwest::Response {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     client.get(url).send().await.expect("the program answers")
+}
+
+/// Whether the operator renews its lease.
+pub fn is_renewal(call: &Passed) -> bool {
+    call.is(Side::Kube, "PUT", "/leases/")
 }
 
 /// Asks `/livez` or `/readyz` of an operator: the status and the text.

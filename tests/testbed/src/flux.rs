@@ -31,7 +31,9 @@ pub fn flux_violations(object: &Value) -> Vec<String> {
         ready && !negative.is_empty(),
         "Reconciling or Stalled is True beside Ready=True",
     );
-    rule("FAIL0002", condition(object, "Ready").is_none(), "Ready is missing");
+    // Flux looks for the first; a reader may find another.
+    let readies = all.iter().filter(|it| it["type"] == "Ready").count();
+    rule("FAIL0002", readies != 1, "Ready is missing, or there more than once");
     rule(
         "FAIL0003",
         negative.contains(&"Reconciling") && not_false,
@@ -122,6 +124,7 @@ mod tests {
         for (rule, object) in [
             ("FAIL0001", object(3, &[("Ready", "True", 3), ("Stalled", "True", 3)])),
             ("FAIL0002", object(3, &[("Stalled", "True", 3)])),
+            ("FAIL0002", object(3, &[("Ready", "False", 3), ("Ready", "True", 3)])),
             (
                 "FAIL0003",
                 object(3, &[("Ready", "True", 3), ("Reconciling", "True", 3)]),

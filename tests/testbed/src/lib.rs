@@ -46,7 +46,7 @@ pub use history::{History, Version};
 pub use kstatus::{Kstatus, kstatus};
 pub use kubeconfig::client_config;
 pub use kubectl::Kubectl;
-pub use namespace::TestNamespace;
+pub use namespace::{PlainNamespace, TestNamespace};
 pub use operator::{Operator, OperatorBuilder};
 pub use programs::kubernetes as kubernetes_program;
 pub use proxy::{Action, Api, Call, Fate, Hit, Proxy, Rule, Stage};

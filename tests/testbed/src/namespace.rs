@@ -72,18 +72,7 @@ impl<'p> TestNamespace<'p> {
     async fn try_create(plane: &'p ControlPlane, name: &str, home: &str, scope: Scope) -> Result<Self> {
         let admin = plane.admin();
         for name in BTreeSet::from([name, home]) {
-            let metadata = ObjectMeta {
-                name: Some(name.to_owned()),
-                ..ObjectMeta::default()
-            };
-            let namespace = Namespace {
-                metadata,
-                ..Namespace::default()
-            };
-            Api::all(admin.clone())
-                .create(&PostParams::default(), &namespace)
-                .await
-                .context("creating it")?;
+            create(&admin, name).await?;
         }
         for object in rbac::render(scope, name, home)? {
             manifests::apply(&admin, &object).await?;
@@ -259,23 +248,70 @@ impl<'p> TestNamespace<'p> {
 
 impl Drop for TestNamespace<'_> {
     fn drop(&mut self) {
-        let (config, names) = (
-            self.plane.config(),
-            BTreeSet::from([self.name.clone(), self.home.clone()]),
-        );
-        let cleaned = background::block_on(async move {
-            let admin = Client::try_from(config)?;
-            for name in names {
-                clean(&admin, &name).await?;
-            }
-            anyhow::Ok(())
-        });
-        if let Err(error) = cleaned {
-            eprintln!("cleaning the namespace {}: {error:#}", self.name);
+        for name in BTreeSet::from([&self.name, &self.home]) {
+            remove(self.plane, name);
         }
         if !std::thread::panicking() {
             self.recorder.check();
         }
+    }
+}
+
+/// A namespace without an operator, removed with what is in it when the value is dropped.
+pub struct PlainNamespace<'p> {
+    plane: &'p ControlPlane,
+    name: String,
+}
+
+impl<'p> PlainNamespace<'p> {
+    /// Makes one; its name begins with `hint`.
+    ///
+    /// # Panics
+    /// If the apiserver refuses it.
+    pub async fn create(plane: &'p ControlPlane, hint: &str) -> Self {
+        let name = unique(hint);
+        create(&plane.admin(), &name)
+            .await
+            .unwrap_or_else(|error| panic!("the namespace {name}: {error:#}"));
+        Self { plane, name }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for PlainNamespace<'_> {
+    fn drop(&mut self) {
+        remove(self.plane, &self.name);
+    }
+}
+
+async fn create(admin: &Client, name: &str) -> Result<()> {
+    let metadata = ObjectMeta {
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    };
+    let namespace = Namespace {
+        metadata,
+        ..Namespace::default()
+    };
+    let namespaces = Api::all(admin.clone());
+    namespaces
+        .create(&PostParams::default(), &namespace)
+        .await
+        .context("creating it")?;
+    Ok(())
+}
+
+/// Removes a namespace with what is in it; blocks until that is done.
+fn remove(plane: &ControlPlane, name: &str) {
+    let (config, namespace) = (plane.config(), name.to_owned());
+    let removed = background::block_on(async move { clean(&Client::try_from(config)?, &namespace).await });
+    if let Err(error) = removed {
+        eprintln!("cleaning the namespace {name}: {error:#}");
     }
 }
 

@@ -90,7 +90,8 @@ async fn programs_are_taken_from_the_folder_that_was_given() {
         std::os::unix::fs::symlink(program, folder.path().join(name)).unwrap();
     }
     // The programs are started under the name that they were found by.
-    let script = r#"ps -A -o args= | grep -q "^$KUBEBUILDER_ASSETS/etcd " && exit 42"#;
+    let script =
+        r#"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' '\n' | grep -qx "$KUBEBUILDER_ASSETS/etcd" && exit 42"#;
     let (output, text) = output(run().args(["sh", "-c", script]).env(ASSETS_VARIABLE, folder.path())).await;
     assert_eq!(output.status.code(), Some(42), "{text}");
 }

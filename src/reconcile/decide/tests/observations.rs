@@ -1,11 +1,11 @@
 //! Properties of the decision over any observation, also ones that no run would show: invariants P1, P3, P4, P9, P10.
 
+use dws_testbed::flux_violations;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::arbitrary::{ID, observations};
 use super::tell::too_long;
-use crate::api::flux_rules;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{AttemptState, LanePlace, OperationType, Plan, Provider, Rank, Remote, Step, View};
 
@@ -65,7 +65,7 @@ proptest! {
         if let Plan::Report(report) = decide(&o) {
             if report.status != o.object.status && report.status.conditions != o.object.status.conditions {
                 let object = json!({ "metadata": { "generation": o.object.generation }, "status": report.status });
-                prop_assert_eq!(flux_rules::broken(&object), Vec::<&str>::new());
+                prop_assert_eq!(flux_violations(&object), Vec::<String>::new());
             }
             prop_assert_eq!(too_long(&report.status), Vec::<&String>::new());
             if o.object.status.id.is_some() && report.status.id.is_none() {

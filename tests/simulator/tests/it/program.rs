@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -48,15 +49,8 @@ async fn settings(url: &str) -> Value {
 async fn it_prints_its_url_and_stops_on_sigterm() {
     let (program, _lines, url) = start(&["--address", "127.0.0.1:0"]).await;
     assert_eq!(settings(&url).await["job_duration"], "1s");
-    let id = program.id().unwrap().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .await
-            .unwrap()
-            .success()
-    );
+    let id = Pid::from_raw(program.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(id, Signal::TERM).unwrap();
     assert!(end(program).await);
 }
 

@@ -142,15 +142,26 @@ impl ControlPlane {
         self.audit_log.as_ref().map(from_now).transpose()
     }
 
+    /// The file that the audit log is written to.
+    ///
+    /// # Panics
+    /// If the control plane was given by `TEST_KUBECONFIG` without `TEST_AUDIT_LOG`.
+    #[must_use]
+    pub fn audit_log(&self) -> &Path {
+        self.audit_log.as_deref().unwrap_or_else(|| {
+            panic!("requests are looked for in the control plane's audit log, and {AUDIT_LOG_VARIABLE} is not set")
+        })
+    }
+
     /// etcd's URL.
     ///
     /// # Panics
     /// If the control plane was given by `TEST_KUBECONFIG` without `TEST_ETCD`.
     #[must_use]
     pub fn etcd(&self) -> &str {
-        self.etcd
-            .as_deref()
-            .unwrap_or_else(|| panic!("{ETCD_VARIABLE} is not set"))
+        self.etcd.as_deref().unwrap_or_else(|| {
+            panic!("what is stored is looked for in the control plane's etcd, and {ETCD_VARIABLE} is not set")
+        })
     }
 
     /// The environment through which other processes, wherever they run, join this control plane.
@@ -196,7 +207,8 @@ impl ControlPlane {
     }
 
     /// The administrator's kubeconfig.
-    pub(crate) fn kubeconfig(&self) -> &Path {
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 

@@ -14,12 +14,13 @@
 
 use std::collections::HashSet;
 
+use dws_testbed::flux_violations;
 use serde_json::json;
 
 use super::super::tell::too_long;
 use super::World;
 use super::source::Source;
-use crate::api::{ConditionStatus, ConditionType, Reason, flux_rules};
+use crate::api::{ConditionStatus, ConditionType, Reason};
 use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
 
 /// What was seen so far.
@@ -159,7 +160,7 @@ impl World {
             assert!(!lives || tampered, "P7: {id} is forgotten while it exists");
         }
         let object = json!({ "metadata": { "generation": seen.generation }, "status": after });
-        assert_eq!(flux_rules::broken(&object), Vec::<&str>::new(), "P10: {object:#}");
+        assert_eq!(flux_violations(&object), Vec::<String>::new(), "P10: {object:#}");
         assert!(
             self.cloud.reboots <= 1 || self.is_robbed(),
             "P11: {} restarts",
