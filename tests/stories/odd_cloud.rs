@@ -94,7 +94,6 @@ async fn an_odd_but_legal_cloud_is_served() {
 /// No document says what the job call answers for a job that the cloud has forgotten: whatever it is, the create was accepted, and the list
 /// tells what came of it. The spec is not to blame.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the operator takes DWS.0001 from the job call for a verdict on the spec: Stalled, InvalidSpec"]
 async fn a_forgotten_job_is_no_fault_of_the_spec() {
     let world = World::new("odd-job").await;
     world.with_provider().await;
