@@ -61,6 +61,8 @@ mod echo;
 mod endpoints;
 #[path = "stories/fence.rs"]
 mod fence;
+#[path = "stories/hostile_answers.rs"]
+mod hostile_answers;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]

@@ -62,7 +62,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 #[test]
 fn the_decision_knows_the_api_the_plan_and_the_arithmetic_of_backoff() {
     let code = code("decide");
-    assert_eq!(roots(&code), set(&["crate", "facts", "jiff", "std", "super"]));
+    assert_eq!(roots(&code), set(&["crate", "attempts", "jiff", "std", "super"]));
     assert_eq!(names_after(&code, "super::super::"), set(&["plan"]));
     assert_eq!(names_after(&code, "crate::"), set(&["api", "runtime"]));
     assert_eq!(names_after(&code, "crate::runtime::"), set(&["backoff"]));

@@ -3,7 +3,7 @@
 //! | stage | file | may |
 //! | --- | --- | --- |
 //! | watch | [`watch`] | stream objects and tell which changes matter |
-//! | observe | `observe`, with `fold`, `remote`, `providers`, `standing`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
+//! | observe | `observe` and `look`, with `fold`, `remote`, `providers`, `standing`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
 //! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
 //! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
 //! | report | `report`, `events` | patch the status once, publish events |
@@ -24,6 +24,7 @@ mod grants;
 #[cfg(test)]
 mod imports;
 pub mod kubernetes;
+mod look;
 pub mod memories;
 mod observe;
 mod pass;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dws_operator::api::Reason;
 use dws_operator::api::data_source::DwsDataSourceStatus;
-use dws_simulator::{Answer, Call, Disconnect, Fault, JobOutcome, LogEntry, NameSettings};
+use dws_simulator::{Answer, Call, Disconnect, Fault, JobOutcome, LogEntry};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -13,17 +13,6 @@ use crate::world::{PASSWORD, SOON, World, mrs, on_cluster};
 
 /// The password of a Secret that was changed after the request.
 const NEXT_PASSWORD: &str = "Mrs-Passw0rd-2";
-
-/// From now on creates of `name` have a job that does not end by itself.
-fn job_never_ends(world: &World<'_>, name: &str) {
-    let never = NameSettings {
-        create_outcome: Some(JobOutcome::Never),
-        ..NameSettings::default()
-    };
-    world
-        .cloud
-        .update_settings(|all| drop(all.by_name.insert(name.to_owned(), never)));
-}
 
 /// Ends the only job of `name`; its `failed_detail` and the record's `fail_reason` repeat the password.
 fn fail(world: &World<'_>, name: &str, said: &str) {
@@ -46,17 +35,9 @@ async fn change_password(world: &World<'_>, password: &str) {
 
 /// A create whose job goes on until the story ends it.
 async fn begins(world: &World<'_>, name: &str, number: usize) {
-    job_never_ends(world, name);
+    world.job_ends(name, JobOutcome::Never);
     world.create(&on_cluster(number, mrs(name))).await;
-    has_job(world, name).await;
-}
-
-async fn has_job(world: &World<'_>, name: &str) {
-    world
-        .until(name, "its job", |object| {
-            object.status.as_ref().is_some_and(|status| status.job_id.is_some())
-        })
-        .await;
+    world.job(name).await;
 }
 
 /// What the object tells of its failed create: the job's detail, the list's reason, and all of it.
@@ -128,11 +109,11 @@ async fn a_repeated_password_is_cut_out() {
     // The first request is lost, with one password; the second one carries another.
     let lost = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset));
     world.cloud.add_fault(lost.name("twice").times(1));
-    job_never_ends(&world, "twice");
+    world.job_ends("twice", JobOutcome::Never);
     world.create(&on_cluster(3, mrs("twice"))).await;
     world.reconciling("twice", Reason::Recovering).await;
     change_password(&world, PASSWORD).await;
-    has_job(&world, "twice").await;
+    world.job("twice").await;
     fail(&world, "twice", NEXT_PASSWORD);
     let (detail, reason, all) = told(&world, "twice").await;
     assert_eq!((detail.as_str(), reason.as_str()), (expected, expected));
@@ -193,7 +174,7 @@ async fn a_password_is_cut_out_however_late_its_request_shows() {
     let (status, _) = failed(&world, "late").await;
     let reason = status.observed.unwrap().fail_reason.unwrap();
     assert!(reason.contains("[redacted]"), "{reason}");
-    has_job(&world, "late").await;
+    world.job("late").await;
     for version in world.namespace.recorder().versions("DwsDataSource", "late") {
         let all = version.object.to_string();
         assert!(!all.contains(PASSWORD), "{all}");
@@ -208,7 +189,7 @@ async fn hiding(hint: &str, list_lag: Duration) -> World<'static> {
     world.cloud.update_settings(|settings| settings.list_lag = list_lag);
     let hidden = Fault::on(Call::Create, Answer::Drop(Disconnect::Reset)).applied();
     world.cloud.add_fault(hidden.times(1));
-    job_never_ends(&world, "late");
+    world.job_ends("late", JobOutcome::Never);
     world
 }
 

@@ -1,8 +1,8 @@
 //! Objects that vanish without their finalizer: what they leave behind in the cloud is told, or removed if that is still safe.
 
 use dws_operator::api::data_source::DeletionPolicy;
-use dws_operator::api::{DwsDataSource, Reason, names};
-use dws_simulator::{Answer, Call, Fault, JobOutcome, LogEntry, NameSettings};
+use dws_operator::api::{Reason, names};
+use dws_simulator::{Answer, Call, Fault, JobOutcome, LogEntry};
 use dws_testbed::{Action, Api, Call as Passed, Rule, Stage, wait};
 use serde_json::json;
 
@@ -176,24 +176,11 @@ async fn what_was_created_and_never_recorded_is_deleted() {
 async fn what_is_gone_holds_nobody_up() {
     let world = World::new("orphans").await;
     world.with_provider().await;
-    let never = NameSettings {
-        create_outcome: Some(JobOutcome::Never),
-        ..NameSettings::default()
-    };
-    world
-        .cloud
-        .update_settings(|settings| drop(settings.by_name.insert("lake".to_owned(), never)));
+    world.job_ends("lake", JobOutcome::Never);
     // A status that is written would tell the pass that the object is gone.
     let _operator = world.operator_with(&["--progress-interval=1h"]).start().await;
     world.create(&obs("lake")).await;
-    let has_job = |object: &DwsDataSource| object.status.as_ref().is_some_and(|status| status.job_id.is_some());
-    let job = world
-        .until("lake", "its job", has_job)
-        .await
-        .status
-        .unwrap()
-        .job_id
-        .unwrap();
+    let job = world.job("lake").await;
     let is_look = |call: &Passed| call.is(Api::Cloud, "GET", "/job/");
     let mut look = world
         .namespace

@@ -5,6 +5,7 @@
 //! (`Plan::Act`), or ends with a status (`Plan::Report`).
 
 mod assess;
+mod attempts;
 mod compare;
 mod create;
 mod delete;
@@ -22,7 +23,7 @@ mod settle;
 mod trouble;
 mod verdict;
 
-pub use facts::coordinates;
+pub use attempts::coordinates;
 
 use super::plan::{Observation, Plan, Step};
 

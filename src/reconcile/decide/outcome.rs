@@ -4,8 +4,8 @@ use super::super::plan::{
     Accepted, AttemptOutcome, AttemptState, Failure, FailureKind, Intent, JobState, Look, Observation, Operation,
     OperationType, Outcome, Plan, Rejection, Remote, RetryWait, View,
 };
+use super::attempts::coordinates;
 use super::draft::Draft;
-use super::facts::coordinates;
 use super::verdict::CREATING;
 use super::{assess, delete, live, reach, trouble};
 use crate::api::Reason;

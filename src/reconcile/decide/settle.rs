@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::super::plan::{AttemptOutcome, Intent, Lacks, Look, Observation, Plan, Remote, View};
+use super::attempts::coordinates;
 use super::draft::Draft;
-use super::facts::{after, coordinates};
+use super::facts::after;
 use super::{live, reach, trouble};
 use crate::api::Reason;
 
