@@ -122,7 +122,7 @@ pub struct Access {
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the credentials, the project and the endpoint work"
+        description = "Whether it can be used: endpoint, project and Secrets are there, and the credentials are not known to be refused"
     ),
     printcolumn(
         name = "Reason",
@@ -176,7 +176,7 @@ pub struct DwsProviderSpec {
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the credentials, the project and the endpoint work"
+        description = "Whether it can be used: endpoint, project and Secrets are there, and the credentials are not known to be refused"
     ),
     printcolumn(
         name = "Reason",

@@ -1,7 +1,7 @@
 //! A provider of the cluster, and whom it is lent to.
 
 use dws_operator::api::provider::DwsProvider;
-use dws_operator::api::{ClusterDwsProvider, ConditionType, DwsDataSource, Reason};
+use dws_operator::api::{ClusterDwsProvider, Condition, ConditionType, DwsDataSource, Reason};
 use dws_simulator::Call as CloudCall;
 use dws_testbed::{Action, Api as Side, Call, ControlPlane, Rule, Stage, TestNamespace, wait};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -91,6 +91,21 @@ async fn a_cluster_provider_is_lent_to_whom_it_names() {
         message(&object)
     );
     assert_eq!(world.calls(CloudCall::Create).len(), 1);
+    wait::until(SOON, "the provider says that it can be used", async || {
+        let status = providers
+            .get("default")
+            .await
+            .expect("it exists")
+            .status
+            .unwrap_or_default();
+        let is_ready = |c: &Condition| c.type_ == ConditionType::Ready && c.reason == Reason::Available;
+        if status.conditions.iter().any(is_ready) {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    })
+    .await;
 
     // The namespace's own default comes before the cluster's.
     let key = secret(

@@ -26,7 +26,7 @@ struct Stages {
 }
 
 impl Stages {
-    fn start(world: &World<'_>, decide: fn(&Observation) -> Plan) -> Self {
+    async fn start(world: &World<'_>, decide: fn(&Observation) -> Plan) -> Self {
         let namespace = world.namespace.name();
         let own = [
             format!("--namespace={namespace}"),
@@ -39,7 +39,7 @@ impl Stages {
         };
         let (clock, metrics, shutdown) = (Clock::start(), Metrics::new(), CancellationToken::new());
         let process = Process {
-            client: world.namespace.operator_client(),
+            client: world.namespace.operator_client().await,
             clock,
             identity: "operator".to_owned(),
             namespace: namespace.to_owned(),
@@ -82,7 +82,7 @@ fn panics_once_after_each_write(o: &Observation) -> Plan {
 async fn a_panic_is_told_and_makes_nothing_happen_twice() {
     let world = World::new("panics").await;
     world.with_provider().await;
-    let stages = Stages::start(&world, panics_once_after_each_write);
+    let stages = Stages::start(&world, panics_once_after_each_write).await;
     world.create(&obs("broken")).await;
     let told = world.event("broken", "InternalError").await;
     assert!(told.contains("its log has the details"), "{told}");
@@ -114,7 +114,7 @@ fn turns_in_circles(o: &Observation) -> Plan {
 async fn decisions_without_an_end_are_told() {
     let world = World::new("endless").await;
     world.with_provider().await;
-    let stages = Stages::start(&world, turns_in_circles);
+    let stages = Stages::start(&world, turns_in_circles).await;
     world.create(&obs("endless")).await;
     world.stalled("endless", Reason::InternalError).await;
     world.create(&obs("next")).await;

@@ -12,7 +12,7 @@ use crate::world::{ACCESS_KEY, PROJECT, SECRET_KEY, SOON, World, message, obs, o
 /// is right, and then the object becomes Ready by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_wrong_is_waited_for() {
-    use Reason::{WaitingForProvider, WaitingForSecret};
+    use Reason::{InvalidSpec, WaitingForProvider, WaitingForSecret};
     let world = World::new("secrets").await;
     let right = [("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)];
     world.create(&secret("right", &right)).await;
@@ -46,6 +46,14 @@ async fn a_provider_that_is_wrong_is_waited_for() {
     for (name, reason, text) in rows {
         let object = world.reconciling(name, reason).await;
         assert!(message(&object).contains(text), "{name}: {}", message(&object));
+    }
+    for (name, reason) in [
+        ("no-secret", WaitingForSecret),
+        ("bad-secret", InvalidSpec),
+        ("elsewhere", InvalidSpec),
+        ("nowhere", InvalidSpec),
+    ] {
+        provider_says(&world, name, reason).await;
     }
     world.secret_read("late", 4).await;
     assert!(world.cloud.log().is_empty(), "nobody is called");

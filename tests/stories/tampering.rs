@@ -72,7 +72,7 @@ fn forgeries(brownfield: &str, neighbour: &str) -> Vec<(&'static str, Value)> {
 async fn forge(is_deleted_meanwhile: bool) {
     let world = World::new("tampering").await;
     world.with_provider().await;
-    let mut operator = world.operator().args(["--resync-period=1s"]).start().await;
+    let mut operator = world.operator().env("DWS_OPERATOR_RESYNC_PERIOD", "1s").start().await;
     let cases: Vec<_> = forgeries("", "").into_iter().map(|(case, _)| case).collect();
     let mut brownfields = Vec::new();
     for (n, case) in cases.iter().enumerate() {

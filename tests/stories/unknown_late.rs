@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use dws_operator::api::Reason;
 use dws_operator::api::provider::OwnershipMarker;
-use dws_simulator::{Answer, Call, Disconnect, DuplicateNames, Fault, LogEntry};
+use dws_simulator::{Answer, Call, Disconnect, DuplicateNames, Fault, LogEntry, Shape};
 use dws_testbed::wait;
 use futures::future::join_all;
 use jiff::SignedDuration;
 
-use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, obs, provider, secret};
+use crate::world::{ACCESS_KEY, CLUSTER, SECRET_KEY, SOON, World, cluster, obs, on_cluster, provider, secret};
 
 /// An effect that shows after the create was given up and sent again: where the cloud refuses a second of that name, the first one
 /// is recovered; where it does not, the surplus is deleted.
@@ -138,7 +138,7 @@ async fn without_a_marker_a_lost_create_is_ambiguous() {
 }
 
 /// A request that the cloud carries out after a minute, with the default waits: the operator gives up on it, creates anew, and
-/// deletes the one that shows up late.
+/// deletes the one that shows up late. What the cloud answers with an error is tried again within seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hang_of_a_minute_ends_in_one_data_source() {
     const LIMIT: Duration = Duration::from_mins(3);
@@ -156,10 +156,14 @@ async fn a_hang_of_a_minute_ends_in_one_data_source() {
         .enumerate()
     {
         world.cloud.add_fault(fault.name(name));
-        let mut source = obs(name);
-        source.spec.cluster_id = cluster(number);
-        world.create(&source).await;
+        world.create(&on_cluster(number, obs(name))).await;
     }
+    let answered = Fault::on(
+        Call::Create,
+        Answer::shaped(503, Shape::ErrorCode, "DWS.0005", "Service unavailable."),
+    );
+    world.cloud.add_fault(answered.name("answered").times(1));
+    world.create(&on_cluster(3, obs("answered"))).await;
     let _operator = world.unhurried_operator().start().await;
     let effects = |log: &[LogEntry], call| {
         log.iter()
@@ -169,7 +173,7 @@ async fn a_hang_of_a_minute_ends_in_one_data_source() {
     world
         .cloud
         .wait_log(LIMIT, |log| {
-            effects(log, Call::Create) == 4 && effects(log, Call::Delete) == 1
+            effects(log, Call::Create) == 5 && effects(log, Call::Delete) == 1
         })
         .await
         .expect("all take effect, one twice, and the surplus is deleted");
@@ -186,6 +190,12 @@ async fn a_hang_of_a_minute_ends_in_one_data_source() {
             );
         }
     }
+    let posts = world.posts("answered");
+    let waited = posts[1].time.duration_since(posts[0].time);
+    assert!(
+        waited < SignedDuration::from_secs(15),
+        "an answered error is tried again within seconds, not {waited:#}"
+    );
     world.event("done", "Recovered").await;
     world.event("late", "DuplicateRemoved").await;
 }

@@ -54,7 +54,9 @@ impl Row {
 }
 
 fn rows() -> Vec<Row> {
-    use Reason::{AccessDenied, AlreadyExists, CredentialsRejected, InvalidSpec, Retrying, WaitingForCluster};
+    use Reason::{
+        AccessDenied, AlreadyExists, CredentialsRejected, InvalidSpec, RateLimited, Retrying, WaitingForCluster,
+    };
     let spec = "correct the spec";
     let permission = "lack a permission";
     let cluster = "check clusterID";
@@ -142,6 +144,13 @@ fn rows() -> Vec<Row> {
             cluster,
         ),
         Row::retried("bare_404", bare(404), WaitingForCluster, "HTTP 404", cluster),
+        Row::retried(
+            "throttled",
+            shaped(429, Shape::Gateway, "APIGW.0308"),
+            RateLimited,
+            "APIGW.0308",
+            "limits the rate of requests; trying again later",
+        ),
         Row::retried(
             "busy_409",
             shaped(409, Shape::ErrorCode, "DWS.0011"),

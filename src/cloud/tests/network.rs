@@ -69,7 +69,6 @@ fn head(status: &str, length: usize) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n")
 }
 
-/// A session whose calls end after half a second.
 /// The deadline of an impatient client's writes.
 const HASTY_WRITE: Duration = Duration::from_millis(200);
 /// That of its reads, so much longer that even a busy machine does not mistake one for the other.
@@ -288,4 +287,28 @@ async fn log_at_its_finest_tells_of_calls_without_their_secrets() {
     for secret in [PASSWORD, SECRET, ACCESS] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+/// A server whose queue of connections is full lets nobody in: the client gives up after the deadline for connecting, long before that of the
+/// call.
+#[tokio::test]
+async fn connecting_has_a_deadline_of_its_own() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(HASTY_WRITE, TcpStream::connect(address)).await {
+        queue.push(connected.unwrap());
+    }
+    let mut config = config(&format!("http://{address}"));
+    config.timeouts.connect = Duration::from_millis(100);
+    config.timeouts.read = Duration::from_mins(1);
+    let session = Session::connect(config).unwrap();
+    let failure = tokio::time::timeout(Duration::from_secs(30), list(&session))
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(failure.kind, TRANSIENT);
+    assert!(failure.message.contains("connect"), "{failure}");
 }

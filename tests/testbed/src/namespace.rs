@@ -8,7 +8,6 @@ use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
-use serde_json::json;
 
 use crate::audit::{AuditLog, Request};
 use crate::cleanup::clean;
@@ -122,19 +121,18 @@ impl<'p> TestNamespace<'p> {
         self.admin.clone()
     }
 
-    /// A client with the operator's rights, past the proxy.
+    /// A client with the operator's rights, through the proxy.
     ///
     /// # Panics
     /// If the control plane's kubeconfig cannot be used.
-    #[must_use]
-    pub fn operator_client(&self) -> Client {
+    pub async fn operator_client(&self) -> Client {
         self.try_operator_client()
+            .await
             .unwrap_or_else(|error| panic!("the operator's client: {error:#}"))
     }
 
-    fn try_operator_client(&self) -> Result<Client> {
-        let mut config = self.plane.config();
-        config.auth_info = serde_json::from_value(json!({"token": self.token}))?;
+    async fn try_operator_client(&self) -> Result<Client> {
+        let config = self.access(&self.proxy).config().await?;
         Ok(Client::try_from(config)?)
     }
 
@@ -226,7 +224,7 @@ impl<'p> TestNamespace<'p> {
     }
 
     async fn wait_for_rights(&self) -> Result<()> {
-        let operator = self.try_operator_client()?;
+        let operator = self.try_operator_client().await?;
         for (namespace, group, verb, resource, name) in [
             (&self.home, "coordination.k8s.io", "update", "leases", "dws-operator"),
             (&self.name, "dws.huaweicloud.com", "list", "dwsdatasources", ""),

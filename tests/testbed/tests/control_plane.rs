@@ -110,7 +110,7 @@ async fn the_operator_has_the_rights_that_it_needs_and_no_other() {
     let own = ControlPlane::start().await;
     let cluster_wide = TestNamespace::create_cluster_wide(&own, "rights").await;
     for ns in [&namespaced, &cluster_wide] {
-        let client = ns.operator_client();
+        let client = ns.operator_client().await;
         for (group, resource, verbs) in RIGHTS {
             // An operator for single namespaces has no use for these.
             let is_cluster_kind = resource.starts_with("cluster");
@@ -141,7 +141,7 @@ async fn the_operator_has_the_rights_that_it_needs_and_no_other() {
 async fn the_audit_log_counts_each_write_of_the_operator_once() {
     let ns = TestNamespace::create(ControlPlane::shared().await, "audit").await;
     let by_admin = data_sources(ns.admin(), ns.name());
-    let by_operator = data_sources(ns.operator_client(), ns.name());
+    let by_operator = data_sources(ns.operator_client().await, ns.name());
     by_admin
         .create(&PostParams::default(), &data_source("lake"))
         .await
