@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, Condition};
-use super::text::{SENTENCE_MAX, WORD_MAX};
+use super::text::{KEY_MAX, SENTENCE_MAX, WORD_MAX};
 
 /// What the operator knows of the data source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -221,7 +221,7 @@ pub struct Observed {
     pub fail_reason: Option<String>,
 }
 
-/// A version of a Secret.
+/// A version of a Secret, and which of its values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretVersion {
@@ -231,6 +231,9 @@ pub struct SecretVersion {
     /// The Secret's resourceVersion.
     #[schemars(length(max = WORD_MAX))]
     pub resource_version: String,
+    /// The key of the value.
+    #[schemars(length(max = KEY_MAX))]
+    pub key: String,
 }
 
 /// What kind of trouble is being retried.

@@ -8,9 +8,9 @@ pub use super::names::INTENT_ANNOTATION;
 use super::text::WORD_MAX;
 
 /// The most bytes of an annotation that is taken for an intent. The operator writes less than half of it.
-pub const INTENT_MAX_BYTES: usize = 4096;
+pub const INTENT_MAX_BYTES: usize = 8192;
 /// The most versions of Secrets in [`Intent::earlier_secrets`]; a list of that many may have lost some.
-pub const EARLIER_SECRETS_MAX: usize = 8;
+pub const EARLIER_SECRETS_MAX: usize = 4;
 
 /// What a create was about to do, so that a later process can find out what became of it.
 ///
@@ -48,10 +48,13 @@ pub struct Intent {
     /// The generation of the spec that the request is made from.
     #[serde(default)]
     pub generation: i64,
-    /// The version of the Secret whose password the request carries.
+    /// The first generation that a request was made from whose effect may still come, this one included.
+    #[serde(default)]
+    pub earliest_generation: i64,
+    /// The Secret's value that the request carries as its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretVersion>,
-    /// The other versions that earlier requests carried whose effects may still come, at most [`EARLIER_SECRETS_MAX`] of them.
+    /// The other values that earlier requests carried whose effects may still come, the latest first, at most [`EARLIER_SECRETS_MAX`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_secrets: Vec<SecretVersion>,
 }
@@ -120,6 +123,7 @@ mod tests {
             name: "sales_lake".into(),
             reboot: true,
             generation: 2,
+            earliest_generation: 1,
             secret: Some(secret(0)),
             earlier_secrets: vec![secret(1)],
         }
@@ -129,6 +133,7 @@ mod tests {
         SecretVersion {
             uid: "7b0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a".into(),
             resource_version: format!("{}", usize::MAX - number),
+            key: "k".repeat(253),
         }
     }
 

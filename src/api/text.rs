@@ -5,6 +5,9 @@ use crate::runtime::text;
 /// The most characters of an id, a code or a state of the cloud in a status.
 pub const WORD_MAX: u32 = 128;
 
+/// The most characters of a key of a Secret.
+pub const KEY_MAX: u32 = 253;
+
 /// The most characters of a sentence in a status.
 pub const SENTENCE_MAX: u32 = 1024;
 

@@ -184,10 +184,13 @@ impl Claim {
         let intent = intent::of(object);
         let last = status.last_attempt.as_ref();
         let is_open = |intent: &&Intent| last.is_none_or(|last| last.id != intent.attempt);
+        // Somebody may have taken the id away of what an attempt created.
+        let is_robbed = last.is_some_and(super::plan::LastAttempt::has_created);
         let held_at = if status.id.is_some() {
             status.cloud.clone()
         } else {
-            intent.as_ref().filter(is_open).map(super::decide::coordinates)
+            let may_exist = |intent: &&Intent| is_robbed || is_open(intent);
+            intent.as_ref().filter(may_exist).map(super::decide::coordinates)
         };
         let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
         // A request that was given up may still take effect for a while.

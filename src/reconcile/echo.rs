@@ -17,7 +17,7 @@ use crate::cloud::{Item, Job, JobState, credentials, without_secrets};
 /// What is told instead of words that may repeat a password.
 const WITHHELD: &str = "The cloud's words are withheld: they may repeat a password that was sent earlier and is not known any more. See the console.";
 
-/// A password, and the version of the Secret that held it.
+/// A password, and where it was read.
 #[derive(Clone)]
 pub struct KnownPassword {
     version: SecretVersion,
@@ -128,6 +128,7 @@ impl Pass {
         let version = SecretVersion {
             uid: secret.uid()?,
             resource_version: secret.resource_version()?,
+            key: key.to_owned(),
         };
         let password = credentials::value(&secret.data?, key).ok()?;
         Some(KnownPassword { version, password })

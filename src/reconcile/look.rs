@@ -105,6 +105,7 @@ impl Pass {
                 let version = SecretVersion {
                     uid: secret.uid().unwrap_or_default(),
                     resource_version: secret.resource_version().unwrap_or_default(),
+                    key: reference.key.clone(),
                 };
                 match credentials::value(&secret.data.unwrap_or_default(), &reference.key) {
                     Err(error) => Password::Invalid {

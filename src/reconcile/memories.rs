@@ -21,7 +21,11 @@ enum LetGo {
     #[default]
     No,
     /// It has, or is about to; the note is still to be told.
-    Untold(Option<Note>),
+    Untold {
+        note: Option<Note>,
+        /// Of the object as it was; the patch holds for no other.
+        resource_version: Option<String>,
+    },
     Told,
 }
 
@@ -40,13 +44,18 @@ pub struct Remembered {
 
 impl Slot {
     /// This process is about to take its finalizer off: nothing of the object is left but a note for its user.
-    pub fn let_go(&self, note: Option<Note>) {
-        *self.lock() = LetGo::Untold(note);
+    pub fn let_go(&self, note: Option<Note>, resource_version: Option<String>) {
+        *self.lock() = LetGo::Untold { note, resource_version };
     }
 
-    /// The object is there: this process did not take its finalizer off.
-    pub fn keep(&self) {
-        *self.lock() = LetGo::No;
+    /// The object is there, with its finalizer: this process did not take it off. Where it is the very object that the patch was for, the patch may
+    /// still be under way.
+    pub fn keep(&self, now: Option<&String>) {
+        let mut let_go = self.lock();
+        match &*let_go {
+            LetGo::Untold { resource_version, .. } if resource_version.as_ref() == now => {}
+            _ => *let_go = LetGo::No,
+        }
     }
 
     /// Whether this process took its finalizer off, and what is still to be told of that; it is given once.
@@ -57,7 +66,7 @@ impl Slot {
                 *let_go = LetGo::No;
                 None
             }
-            LetGo::Untold(note) => Some(note),
+            LetGo::Untold { note, .. } => Some(note),
             LetGo::Told => Some(None),
         }
     }

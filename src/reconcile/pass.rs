@@ -86,7 +86,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     let mut pass = pass;
     pass.sent_passwords.clone_from(&remembered.sent_passwords);
     if pass.observation.object.finalizer {
-        slot.keep();
+        slot.keep(pass.object.metadata.resource_version.as_ref());
     }
     let turns = AssertUnwindSafe(turns(ctx, &mut pass, slot, remembered.memory.clone()));
     let turned = Box::pin(panic_guard::guard(turns)).await;
@@ -189,7 +189,7 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
 
 async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Result<Option<Ended>, KubernetesError> {
     if let Step::DropFinalizer { note } = &step {
-        slot.let_go(note.clone());
+        slot.let_go(note.clone(), pass.object.resource_version());
     }
     match act::carry_out(ctx, pass, step).await? {
         Acted::Done => Ok(None),
@@ -200,7 +200,7 @@ async fn act_on(ctx: &Context, pass: &mut Pass, slot: &Slot, step: Step) -> Resu
             Ok(Some(Ended::Gone))
         }
         Acted::Stale => {
-            slot.keep();
+            slot.keep(None);
             let api = ctx.kubernetes.within::<DwsDataSource>(&pass.member.namespace);
             match ctx.kubernetes.call(api.get_opt(&pass.member.name)).await? {
                 Some(object) if object.metadata.uid.as_deref() == Some(&pass.member.uid) => {

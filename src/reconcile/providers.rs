@@ -179,11 +179,12 @@ impl Providers {
     pub async fn refresh(&self, id: &ProviderId) -> Refreshed {
         let slot = self.slot(id);
         let mut known = slot.lock().await;
+        let seen = known.standing.as_ref().map(Standing::version);
         self.read(id, &mut known).await;
         let standing = known.standing.clone().unwrap_or(Standing::Absent);
-        // An object may have read it since; the others have not heard of that.
+        // An object may have read it since it was told last; the others have not heard of that.
         let version = standing.version();
-        let before = known.told.replace(version.clone());
+        let before = known.told.replace(version.clone()).or(seen);
         known.unread = if standing.is_unread() {
             known.unread.saturating_add(1)
         } else {

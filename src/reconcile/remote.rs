@@ -140,6 +140,17 @@ pub enum Health {
     Unknown(String),
 }
 
+impl Health {
+    /// Whether the create has come to a good end, whatever was told of it before and whatever has happened since.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        match self {
+            Health::Healthy | Health::Updating | Health::RebootRequired | Health::Frozen | Health::Stopped => true,
+            Health::Creating | Health::Failed | Health::Leaving | Health::DeleteFailed | Health::Unknown(_) => false,
+        }
+    }
+}
+
 /// Judges an item. The list may leave either state out (for OBS it usually does): what is left out is no sign of trouble.
 #[must_use]
 pub fn health(item: &Item) -> Health {

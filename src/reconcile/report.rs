@@ -16,7 +16,7 @@ use crate::api::{Condition, ConditionType, DwsDataSource};
 pub enum Reported {
     /// The status holds it.
     Done,
-    /// The spec had changed: a verdict about the old one was not written.
+    /// The object had changed: nothing was written, and what is to be told is decided anew.
     Stale,
     /// The object is gone, or another one has its name.
     Gone,

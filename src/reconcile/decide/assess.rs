@@ -30,6 +30,10 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         if health == Health::Healthy {
             status.operation = None;
         }
+        if let Some(operation) = status.operation.as_mut().filter(|_| health.exists()) {
+            operation.failed_code = None;
+            operation.failed_detail = None;
+        }
     });
     if health != Health::Healthy {
         let (verdict, wait) = verdict::of_health(o, &health, item.fail_reason.as_deref());

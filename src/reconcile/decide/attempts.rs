@@ -152,8 +152,36 @@ impl Observation {
         LastAttempt {
             id: attempt.to_owned(),
             outcome,
-            late_until: late_until.max(self.late_until()),
+            late_until: late_until.max(self.late_until().filter(|_| self.late())),
         }
+    }
+
+    /// The first generation that a request was made from whose effect may still come, one for the present spec included.
+    pub(super) fn earliest_generation(&self) -> i64 {
+        let last = self.last_intent().filter(|_| self.late());
+        let earlier = last.map_or(i64::MAX, |last| last.generation.min(last.earliest_generation));
+        earlier.min(self.object.generation)
+    }
+
+    /// The generation that what is found of ours was made from; with several requests whose effects may still come, the first of them. Zero if
+    /// nothing tells.
+    pub(super) fn found_generation(&self, attempt: Option<&Intent>) -> i64 {
+        let intent = attempt.or_else(|| self.last_intent());
+        let generation = intent.map(|intent| {
+            if self.late() {
+                intent.generation.min(intent.earliest_generation)
+            } else {
+                intent.generation
+            }
+        });
+        generation.unwrap_or_default().max(0)
+    }
+
+    /// Whether what is found of ours may have been made from another spec or another password than those of today.
+    pub(super) fn may_be_outdated(&self, attempt: Option<&Intent>) -> bool {
+        let intent = attempt.or_else(|| self.last_intent());
+        let other_password = self.late() && intent.is_some_and(|intent| !intent.earlier_secrets.is_empty());
+        other_password || self.found_generation(attempt) != self.object.generation
     }
 
     /// The versions of Secrets other than `secret` that earlier requests carried whose effects may still come.

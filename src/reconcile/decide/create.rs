@@ -63,6 +63,7 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         name: o.object.spec.data_source_name.clone(),
         reboot,
         generation: o.object.generation,
+        earliest_generation: o.earliest_generation(),
         secret: secret.cloned(),
         earlier_secrets: o.earlier_secrets(secret),
     };
@@ -81,6 +82,7 @@ fn same_request(a: &Intent, b: &Intent) -> bool {
     let strip = |intent: &Intent| Intent {
         attempt: String::new(),
         time: jiff::Timestamp::UNIX_EPOCH,
+        earliest_generation: 0,
         earlier_secrets: Vec::new(),
         ..intent.clone()
     };
@@ -202,7 +204,7 @@ fn leaving(o: &Observation) -> Plan {
 
 /// Who has the name already, as a list of this pass shows: no try that is being waited for can come to anything.
 fn taken(o: &Observation) -> Option<&Item> {
-    let at = reach::for_create(o).ok()?;
+    let at = reach::ready(o).ok()?;
     match o.listed_since(o.started)? {
         View::Foreign { item } if o.marks() && o.rival.is_none() && same_place(o, at).is_ok() => Some(item),
         _ => None,

@@ -141,11 +141,13 @@ fn robbed(o: &Observation) -> Plan {
             // The list lags behind a create that was accepted just before.
             let proven = o.absence(Duration::ZERO, o.timings.list_lag, |lacks| lacks == Lacks::Everything);
             if let Err(due) = proven {
-                let due = due.max(o.timings.job_poll_min);
                 return Draft::new(o).reconciling(Reason::Deleting, ROBBED).wait(due);
             }
             None
         }
+        // What is known to have been created is asked for as long as anybody can be asked.
+        (Ok(_), Remote::Failed { failure, .. }) if o.attempt().is_some() => return trouble::unreadable(o, failure),
+        (Err(plan), _) if o.attempt().is_some() && !o.provider_is_gone() => return plan,
         (Ok(_), Remote::Failed { .. }) | (Err(_), _) => Some(orphaned(o)),
     };
     Plan::Act(Step::DropFinalizer { note })

@@ -30,6 +30,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What the report is about.
+    pub fn observation(&self) -> &'a Observation {
+        self.observation
+    }
+
     /// Changes fields of the status.
     pub fn edit(mut self, change: impl FnOnce(&mut DwsDataSourceStatus)) -> Self {
         change(&mut self.status);
@@ -173,6 +178,7 @@ fn bound(status: &mut DwsDataSourceStatus) {
         for part in [&mut secret.uid, &mut secret.resource_version] {
             *part = text::one_line(part, text::WORD_MAX);
         }
+        secret.key = text::one_line(&secret.key, text::KEY_MAX);
     }
     for said in words.into_iter().flatten() {
         *said = text::one_line(said, text::WORD_MAX);

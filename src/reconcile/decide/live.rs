@@ -104,9 +104,9 @@ fn ended(view: &View) -> bool {
 fn failed_job(o: &Observation, job: Job, view: &View) -> Result<Plan, Plan> {
     if let View::Ours { item, .. } = view
         && o.object.status.id.as_ref() == Some(&item.id)
-        && plan::health(item) == Health::Healthy
+        && plan::health(item).exists()
     {
-        // What the cloud has available is no failed create, whatever failed of its job.
+        // What exists in the cloud is no failed create, whatever failed of its job.
         return compare::evaluate(o, view);
     }
     let item = match view {
@@ -140,10 +140,9 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.job_id = None;
             status.cloud = Some(at);
             status.retry = None;
-            // What came of a request that nobody knows any more was made from nobody knows which spec: no generation has the number 0.
-            let (began, generation) =
-                attempt.map_or((o.now, 0), |attempt| (attempt.time.min(o.now), attempt.generation));
-            status.operation = Some(Operation::begun(OperationType::Create, began, generation.max(0)));
+            let began = attempt.map_or(o.now, |attempt| attempt.time.min(o.now));
+            let generation = o.found_generation(attempt);
+            status.operation = Some(Operation::begun(OperationType::Create, began, generation));
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
                 status.secret.clone_from(&attempt.secret);
@@ -159,6 +158,9 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
         );
     if o.object.deleting {
         draft.reconciling(Reason::Deleting, "Deleting the data source.").again()
+    } else if surplus.is_empty() && plan::health(item) == Health::Failed && o.may_be_outdated(attempt) {
+        // No verdict on what the object asks for today, which still has its try.
+        replace::begin(draft.edit(|status| status.observed = Some(plan::observed(item))))
     } else if surplus.is_empty() {
         let (draft, wait) = assess::listed(o, draft, item, surplus);
         draft.wait(wait)

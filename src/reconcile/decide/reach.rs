@@ -58,7 +58,8 @@ pub fn recorded(o: &Observation, at: &Coordinates) -> Result<(), Plan> {
         .wait(o.timings.stalled_recheck))
 }
 
-fn ready(o: &Observation) -> Result<&Coordinates, Plan> {
+/// What the provider resolves to, if it can be used.
+pub fn ready(o: &Observation) -> Result<&Coordinates, Plan> {
     let waiting = |reason, message| Verdict::Reconciling(reason, message);
     let verdict = match &o.provider {
         Provider::Ready { coordinates, .. } => return Ok(coordinates),

@@ -1,9 +1,7 @@
 //! A failed create leaves a record in the cloud. When the spec or the Secret changes, that record, and only that one, is
 //! removed; then the object is created anew.
 
-use super::super::plan::{
-    self, Health, Item, Look, Observation, Operation, OperationType, Password, Plan, Remote, View,
-};
+use super::super::plan::{self, Look, Observation, Operation, OperationType, Password, Plan, Remote, View};
 use super::draft::Draft;
 use super::removal::Removal;
 use super::{compare, reach, trouble};
@@ -40,30 +38,26 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
                 ..
             },
             Ok(_),
-        ) if exists(item) => return None,
+        ) if plan::health(item).exists() => return None,
         (Remote::Listed { .. }, Ok(_)) => {}
     }
-    Some(
-        Draft::new(o)
-            .edit(|status| {
-                status.operation = Some(Operation {
-                    old_id: status.id.clone(),
-                    ..Operation::begun(OperationType::Replace, o.now, o.object.generation)
-                });
-                status.job_id = None;
-                status.retry = None;
-            })
-            .reconciling(Reason::Replacing, MESSAGE)
-            .again(),
-    )
+    Some(begin(Draft::new(o)))
 }
 
-/// Whether the create has come to a good end, as the list has it, whatever was told of it before.
-fn exists(item: &Item) -> bool {
-    match plan::health(item) {
-        Health::Healthy | Health::Updating | Health::RebootRequired | Health::Frozen | Health::Stopped => true,
-        Health::Creating | Health::Failed | Health::Leaving | Health::DeleteFailed | Health::Unknown(_) => false,
-    }
+/// Records that the record goes, before anything is sent for that.
+pub fn begin(draft: Draft<'_>) -> Plan {
+    let o = draft.observation();
+    draft
+        .edit(|status| {
+            status.operation = Some(Operation {
+                old_id: status.id.clone(),
+                ..Operation::begun(OperationType::Replace, o.now, o.object.generation)
+            });
+            status.job_id = None;
+            status.retry = None;
+        })
+        .reconciling(Reason::Replacing, MESSAGE)
+        .again()
 }
 
 /// Removes the failed record, then lets the create begin.
@@ -75,7 +69,7 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         && o.object.status.id.as_ref() == Some(&item.id)
         && o.object.status.job_id.is_none()
         && !o.removed_lately(item)
-        && exists(item)
+        && plan::health(item).exists()
     {
         return compare::evaluate(o, view);
     }

@@ -65,6 +65,7 @@ pub fn intent(attempt: &str) -> Intent {
         name: "lake_0".to_owned(),
         reboot: false,
         generation: 1,
+        earliest_generation: 1,
         secret: None,
         earlier_secrets: Vec::new(),
     }

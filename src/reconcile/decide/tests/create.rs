@@ -139,6 +139,7 @@ fn the_password_stands_in_the_way() {
     let version = || SecretVersion {
         uid: "s".to_owned(),
         resource_version: "1".to_owned(),
+        key: "password".to_owned(),
     };
     let mrs = |password| {
         with(observation(), |o| {
@@ -258,6 +259,7 @@ fn a_list_that_fails_is_a_try_of_its_secret() {
     let version = SecretVersion {
         uid: "s".to_owned(),
         resource_version: "2".to_owned(),
+        key: "password".to_owned(),
     };
     let o = with(observation(), |o| {
         o.object.spec.user_pwd = Some(user_pwd());

@@ -52,6 +52,12 @@ fn an_id_that_was_taken_away_is_looked_for() {
         assert!(matches!(look(&o), Look::List { at, .. } if at == coordinates()));
         let found = told(&listing(o.clone(), &[ours("id")]));
         assert_eq!((found.status.id.as_deref(), found.wait), (Some("id"), None));
+        let outage = FailureKind::RetryAfter {
+            wait: RetryWait::Transient,
+            delay: None,
+        };
+        assert!(!lets_go(&unlisted(o.clone(), outage)), "it can be asked later");
+        assert!(lets_go(&absent_provider(o.clone())), "nobody can ask");
         let mut o = listing(o, &[]);
         assert_eq!(told(&o).reason, Some(Reason::Deleting), "the list may lag");
         while !lets_go(&o) {

@@ -101,9 +101,19 @@ fn an_edit_removes_nothing_that_is_available_by_now() {
 }
 
 #[test]
-fn what_is_available_is_no_failed_create_whatever_its_job_says() {
-    let told = told(&listing(job(creating(), JobState::Failed), &[ours("id")]));
-    assert_eq!(told.reason, Some(Reason::Available));
+fn what_exists_is_no_failed_create_whatever_its_job_says() {
+    let pending = || in_state(ours("id"), ConfigureStatus::PendingReboot);
+    for (item, reason) in [(ours("id"), Reason::Available), (pending(), Reason::RebootRequired)] {
+        let told = told(&listing(job(creating(), JobState::Failed), &[item]));
+        assert_eq!(told.reason, Some(reason));
+    }
+    // Nor when it was told as one before: an edit would not be what the cloud holds.
+    let told = told(&listing(later(failed(), seconds(600)), &[pending()]));
+    let operation = told.status.operation.expect("it may fail yet");
+    assert_eq!(
+        (told.reason, operation.failed_code),
+        (Some(Reason::RebootRequired), None)
+    );
 }
 
 #[test]
@@ -111,6 +121,7 @@ fn a_new_password_begins_it_but_nothing_about_the_provider() {
     let version = |version: &str| SecretVersion {
         uid: "s".to_owned(),
         resource_version: version.to_owned(),
+        key: "password".to_owned(),
     };
     let o = with(later(failed(), seconds(5)), |o| {
         o.object.spec.user_pwd = Some(user_pwd());

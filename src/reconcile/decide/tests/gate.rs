@@ -174,6 +174,7 @@ fn what_failed_is_tried_again_when_it_has_changed() {
     let version = |version: &str| SecretVersion {
         uid: "s".to_owned(),
         resource_version: version.to_owned(),
+        key: "password".to_owned(),
     };
     let sent = |class| {
         with(gated(class), |o| {

@@ -9,7 +9,7 @@ use crate::cloud::ConfigureStatus;
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
     AttemptOutcome, DataSourceType, DeletionPolicy, FailureKind, Item, LanePlace, LastAttempt, Look, Missing,
-    Observation, Plan, Provider, Rank, RetryWait, Step,
+    Observation, OperationType, Plan, Provider, Rank, RetryWait, SecretVersion, Step,
 };
 
 /// An earlier request may take effect for ten minutes more.
@@ -265,15 +265,36 @@ fn retain_tells_of_what_may_still_take_effect() {
     assert_eq!(step(&over), Step::DropFinalizer { note: None });
 }
 
-/// Nobody knows which spec a late record was made from, so the present one has its try.
+/// A late record of an earlier spec, or of an earlier password, is no verdict on those of today, which have their try.
 #[test]
-fn a_late_failure_is_no_verdict_on_the_spec_of_today() {
+fn a_late_failure_is_no_verdict_on_what_is_asked_for_today() {
     let failed = [in_state(ours("found"), ConfigureStatus::Failed)];
-    let o = with(late(observation()), |o| o.object.generation = 2);
-    let o = published(listing(o, &failed));
-    assert_eq!(o.object.status.conditions[0].reason, Reason::CreateFailed);
-    let o = listing(later(o, seconds(1)), &failed);
-    assert_eq!(told(&o).reason, Some(Reason::Replacing));
+    let edited = with(late(observation()), |o| o.object.generation = 2);
+    let other_password = with(late(observation()), |o| {
+        let intent = o.object.intent.as_mut().expect("there is one");
+        intent.earlier_secrets = vec![SecretVersion {
+            uid: "s".to_owned(),
+            resource_version: "1".to_owned(),
+            key: "password".to_owned(),
+        }];
+    });
+    for o in [edited, other_password] {
+        let told = told(&listing(o, &failed));
+        let operation = told.status.operation.expect("the record is removed");
+        assert_eq!(
+            (operation.type_, operation.old_id.as_deref(), told.reason),
+            (OperationType::Replace, Some("found"), Some(Reason::Replacing))
+        );
+    }
+    let mut o = published(listing(late(observation()), &failed));
+    for _ in 0..3 {
+        assert_eq!(
+            o.object.status.conditions[0].reason,
+            Reason::CreateFailed,
+            "of this very spec"
+        );
+        o = published(listing(later(o, seconds(600)), &failed));
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn version(number: usize) -> SecretVersion {
     SecretVersion {
         uid: "s".to_owned(),
         resource_version: number.to_string(),
+        key: "password".to_owned(),
     }
 }
 
@@ -60,6 +61,14 @@ fn an_intent_names_the_other_versions_whose_requests_may_still_take_effect() {
     assert_eq!(recorded(&o).earlier_secrets, versions([1, 0]));
     let same = with(again(), |o| o.password = Password::Present { version: version(1) });
     assert_eq!(recorded(&same).earlier_secrets, []);
+    let other_key = with(again(), |o| {
+        let version = SecretVersion {
+            key: "another".to_owned(),
+            ..version(1)
+        };
+        o.password = Password::Present { version };
+    });
+    assert_eq!(recorded(&other_key).earlier_secrets, versions([1]));
     let over = with(again(), |o| {
         o.object.status.last_attempt.as_mut().expect("there is one").late_until = None;
     });
@@ -97,4 +106,14 @@ fn a_full_list_may_have_lost_some() {
     });
     assert_eq!(o.carried_secrets(), None);
     assert_eq!(recorded(&o).earlier_secrets.len(), EARLIER_SECRETS_MAX);
+}
+
+#[test]
+fn an_intent_names_the_first_generation_whose_request_may_still_take_effect() {
+    let o = with(again(), |o| o.object.generation = 5);
+    assert_eq!(recorded(&o).earliest_generation, 1);
+    let over = with(o, |o| {
+        o.object.status.last_attempt.as_mut().expect("there is one").late_until = None;
+    });
+    assert_eq!(recorded(&over).earliest_generation, 5);
 }

@@ -8,7 +8,7 @@ use crate::api::Reason;
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    AttemptOutcome, FailureKind, Intent, LastAttempt, Look, Observation, Provider, Rank, Rejection, RetryClass,
+    AttemptOutcome, FailureKind, Grant, Intent, LastAttempt, Look, Observation, Provider, Rank, Rejection, RetryClass,
     SecretVersion, Step,
 };
 
@@ -250,16 +250,17 @@ fn what_is_found_keeps_the_generation_and_the_secret_of_its_request() {
     let secret = SecretVersion {
         uid: "s".to_owned(),
         resource_version: "1".to_owned(),
+        key: "password".to_owned(),
     };
     let request = Intent {
         secret: Some(secret.clone()),
         ..intent("a1")
     };
     let o = with(sent(request, SILENCE), |o| o.object.generation = 2);
-    let failed = in_state(ours("found"), ConfigureStatus::Failed);
-    let told = told(&listing(o, &[failed]));
-    let operation = told.status.operation.expect("failed");
-    assert_eq!((told.reason, operation.generation), (Some(Reason::CreateFailed), 1));
+    let creating = in_state(ours("found"), ConfigureStatus::Creating);
+    let told = told(&listing(o, &[creating]));
+    let operation = told.status.operation.expect("it is going on");
+    assert_eq!((told.reason, operation.generation), (Some(Reason::Creating), 1));
     assert_eq!(told.status.secret, Some(secret));
 }
 
@@ -295,10 +296,14 @@ fn ones_own_name_is_not_somebody_elses() {
     let o = later(published(listing(o, &[])), seconds(30));
     assert!(matches!(look(&o), Look::List { .. }));
     assert_eq!(told(&listing(o.clone(), &[])).reason, Some(Reason::Recovering));
-    assert_eq!(
-        told(&listing(o, &[foreign("theirs")])).reason,
-        Some(Reason::AlreadyExists)
-    );
+    let seen = listing(o, &[foreign("theirs")]);
+    assert_eq!(told(&seen).reason, Some(Reason::AlreadyExists));
+    let lent = with(seen, |o| {
+        if let Provider::Ready { grant, .. } = &mut o.provider {
+            *grant = Grant::Unasked;
+        }
+    });
+    assert_eq!(told(&lent).reason, Some(Reason::AlreadyExists), "whoever may create");
     assert_eq!(told(&listing(posted(exists), &[])).reason, Some(Reason::AlreadyExists));
 }
 
