@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{PASSWORD, SOON, World, mrs, on_cluster};
+use crate::world::{PASSWORD, SOON, World, mrs, on_cluster, secret};
 
 /// The password of a Secret that was changed after the request.
 const NEXT_PASSWORD: &str = "Mrs-Passw0rd-2";
@@ -170,6 +170,26 @@ async fn a_password_is_cut_out_however_late_its_request_shows() {
     world.create(&mrs("late")).await;
     posted(&world, 1).await;
     change_password(&world, NEXT_PASSWORD).await;
+    posted(&world, 2).await;
+    fail(&world, "late", PASSWORD);
+    assert!(removed_for(&world).await.contains("[redacted]"));
+}
+
+/// The same where both passwords are in one version of a Secret, under two keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_under_another_key_is_cut_out_too() {
+    let world = hiding("echo-key", Duration::from_secs(8)).await;
+    world
+        .put(secret(
+            "mrs-account",
+            &[("password", PASSWORD), ("next", NEXT_PASSWORD)],
+        ))
+        .await;
+    let _operator = world.operator_with(&["--list-lag=10s"]).start().await;
+    world.create(&mrs("late")).await;
+    posted(&world, 1).await;
+    let next = json!({"spec": {"userPwd": {"secretKeyRef": {"key": "next"}}}});
+    world.edit("late", next).await;
     posted(&world, 2).await;
     fail(&world, "late", PASSWORD);
     assert!(removed_for(&world).await.contains("[redacted]"));

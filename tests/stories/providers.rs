@@ -74,6 +74,17 @@ async fn a_provider_that_is_wrong_is_waited_for() {
     assert_eq!(world.calls(Call::Create).len(), rows.len());
 }
 
+/// Whoever waits for a provider goes on as soon as it is there, however seldom it is looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_comes_later_wakes_who_waits_for_it() {
+    let world = World::new("providers").await;
+    let _operator = world.operator_with(&["--secret-recheck=10m"]).start().await;
+    world.create(&obs("lake")).await;
+    world.reconciling("lake", Reason::WaitingForProvider).await;
+    world.with_provider().await;
+    world.ready("lake").await;
+}
+
 /// Without `projectID` the one project of the region's name is used; none or two are told until there is one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_project_is_looked_up_and_must_be_one() {
