@@ -12,7 +12,7 @@ use super::context::Context;
 use super::observe::Pass;
 use super::plan::{SecretVersion, View};
 use crate::api::intent::EARLIER_SECRETS_MAX;
-use crate::cloud::{Item, Job, JobState, credentials, without_secrets};
+use crate::cloud::{ConfigureStatus, Item, Job, JobState, SourceStatus, credentials, without_secrets};
 
 /// What is told instead of words that may repeat a password.
 const WITHHELD: &str = "The cloud's words are withheld: they may repeat a password that was sent earlier and is not known any more. See the console.";
@@ -64,39 +64,50 @@ impl Pass {
         self.sent_passwords.truncate(1 + EARLIER_SECRETS_MAX);
     }
 
-    /// Takes the password out of a job's code and detail, and out of a state that no document names.
+    /// Takes the password out of all that a job says in words of its own: a state that no document names, code, detail, and progress.
     pub(super) async fn cut_password_from_job(&self, ctx: &Context, job: &mut Job) {
-        let has_words = matches!(job.state, JobState::Other(_));
-        if !has_words && job.failed_code.is_none() && job.failed_detail.is_none() {
-            return;
-        }
-        let Some(known) = self.known(ctx).await else { return };
-        if let JobState::Other(state) = &mut job.state {
-            known.cut_from_code(state);
-        }
-        if let Some(code) = &mut job.failed_code {
-            known.cut_from_code(code);
-        }
-        if let Some(detail) = &mut job.failed_detail {
-            known.cut_from(detail);
-        }
+        let state = match &mut job.state {
+            JobState::Other(state) => Some(state),
+            JobState::Running | JobState::Succeeded | JobState::Failed => None,
+        };
+        let codes = state.into_iter().chain(&mut job.failed_code).collect();
+        let progress = job.progress.as_mut().filter(|progress| !is_number(progress));
+        self.cut_password(ctx, codes, progress.into_iter().chain(&mut job.failed_detail).collect())
+            .await;
     }
 
-    /// Takes the password out of what a list says about the object's data source.
+    /// Takes the password out of all that a list says in words of its own about the object's data source.
     pub(super) async fn cut_password_from_view(&self, ctx: &Context, view: &mut View) {
         let items: Vec<&mut Item> = match view {
             View::Absent => Vec::new(),
             View::Ours { item, surplus } => std::iter::once(item).chain(surplus).collect(),
             View::Foreign { item } | View::Leaving { item, .. } => vec![item],
         };
-        let reasons = items.into_iter().filter_map(|item| item.fail_reason.as_mut());
-        let reasons: Vec<&mut String> = reasons.filter(|reason| !reason.is_empty()).collect();
-        if reasons.is_empty() {
+        let (mut codes, mut texts) = (Vec::new(), Vec::new());
+        for item in items {
+            if let Some(SourceStatus::Other(state)) = &mut item.status {
+                codes.push(state);
+            }
+            if let Some(ConfigureStatus::Other(state)) = &mut item.configure_status {
+                codes.push(state);
+            }
+            texts.extend(&mut item.fail_reason);
+        }
+        self.cut_password(ctx, codes, texts).await;
+    }
+
+    async fn cut_password(&self, ctx: &Context, mut codes: Vec<&mut String>, mut texts: Vec<&mut String>) {
+        texts.retain(|text| !text.is_empty());
+        codes.retain(|code| !code.is_empty());
+        if codes.is_empty() && texts.is_empty() {
             return;
         }
         let Some(known) = self.known(ctx).await else { return };
-        for reason in reasons {
-            known.cut_from(reason);
+        for code in codes {
+            known.cut_from_code(code);
+        }
+        for text in texts {
+            known.cut_from(text);
         }
     }
 
@@ -133,6 +144,13 @@ impl Pass {
         let password = credentials::value(&secret.data?, key).ok()?;
         Some(KnownPassword { version, password })
     }
+}
+
+/// Whether a progress is what it should be, such as `40%`.
+fn is_number(progress: &str) -> bool {
+    progress
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '.' | '%' | ' '))
 }
 
 /// The end of a job's code that is one of the cloud's own codes: `DWS.0114` of `CreateExtDataSourceTask-fail:DWS.0114`.

@@ -73,7 +73,7 @@ pub fn full_data_source_status() -> Value {
             "status": "Available", "configureStatus": "Active", "userName": "dws_user",
             "created": "2026-11-24T08:00:00", "updated": "2026-11-24T08:00:00", "failReason": "none",
         },
-        "secret": {"uid": "u", "resourceVersion": "1"},
+        "secret": {"uid": "u", "resourceVersion": "1", "key": "password"},
         "retry": {
             "attempts": 1, "class": "Transient", "since": time, "nextRetryTime": time,
             "lastErrorCode": "DWS.0005", "lastRequestID": "r",

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{PASSWORD, SOON, World, mrs, on_cluster, secret};
+use crate::world::{CLUSTER, PASSWORD, SOON, World, id, mrs, on_cluster, secret};
 
 /// The password of a Secret that was changed after the request.
 const NEXT_PASSWORD: &str = "Mrs-Passw0rd-2";
@@ -119,6 +119,23 @@ async fn a_repeated_password_is_cut_out() {
     let (detail, reason, all) = told(&world, "twice").await;
     assert_eq!((detail.as_str(), reason.as_str()), (expected, expected));
     assert!(!all.contains(NEXT_PASSWORD), "{all}");
+}
+
+/// A state that no document names is in the cloud's own words too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_in_a_state_is_cut_out() {
+    let world = World::new("echo-state").await;
+    world.with_provider().await;
+    world.with_password().await;
+    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+    world.create(&mrs("lake")).await;
+    let id = id(&world.ready("lake").await).unwrap();
+    world.cloud.edit_source(CLUSTER, &id, |source| {
+        source.status = Some(format!("LOGIN_{PASSWORD}_FAILED"));
+    });
+    let object = world.reconciling("lake", Reason::Recovering).await;
+    let all = serde_json::to_string(&object).unwrap();
+    assert!(all.contains("LOGIN_[redacted]") && !all.contains(PASSWORD), "{all}");
 }
 
 /// Without a Secret to compare with, what the cloud says is withheld rather than shown with a password in it.
