@@ -102,6 +102,10 @@ impl<K: Clone + std::hash::Hash + Eq> Semaphores<K> {
                 semaphore
             }
         };
+        if let Ok(permit) = Arc::clone(&semaphore).try_acquire_owned() {
+            return Some(permit);
+        }
+        tracing::debug!(bound, "a call waits until fewer are under way");
         semaphore.acquire_owned().await.ok()
     }
 }

@@ -14,8 +14,16 @@ const FLOOR: SignedDuration = SignedDuration::from_secs(10);
 /// How many calls the operator has under way with one credential.
 const AT_ONCE: usize = 32;
 
-/// The waits: a lease that covers a write for a few seconds.
-const FLAGS: [&str; 3] = ["--lease=14s", "--write-deadline=9s", "--read-deadline=60s"];
+/// What the log says of a call that waits for others of its credential to end.
+const WAITS: &str = "a call waits until fewer are under way";
+
+/// The waits: a lease that covers a write for a few seconds; and a log that tells which calls wait.
+const FLAGS: [&str; 4] = [
+    "--lease=14s",
+    "--write-deadline=9s",
+    "--read-deadline=60s",
+    "--log-level=info,dws_operator::cloud::limits=debug",
+];
 
 /// Lets `held` go, which a write follows, when as many slow calls are under way as may be with one credential; `is_call` is whether `held` is
 /// one of them until then. The lease cannot be renewed, and the slow calls end when it does not cover the write any more.
@@ -30,6 +38,13 @@ async fn comes_too_late(world: &World<'_>, operator: &Operator, held: Hit, is_ca
     let beside = AT_ONCE - usize::from(is_call);
     for _ in 0..beside {
         slow.reached(SOON).await;
+    }
+    if is_call {
+        // One is next in line for the call that is held: the write comes after it.
+        wait::until(SOON, WAITS, async || {
+            operator.log().contains(WAITS).then_some(()).ok_or(())
+        })
+        .await;
     }
     held.release();
     for _ in beside..AT_ONCE {
