@@ -4,6 +4,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::data_source::{DwsDataSourceSpec, SecretVersion};
 use super::text;
 
 /// The API group.
@@ -15,9 +16,28 @@ pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
 /// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 
+/// Whether a name of an annotation is one of the operator's group.
+#[must_use]
+pub fn is_own(annotation: &str) -> bool {
+    annotation.split_once('/').is_some_and(|(group, _)| group == GROUP)
+}
+
+/// The annotation that asks for a look at the cloud at once. Like all requests it holds a token, any text; a new token is a new request.
+pub const RECONCILE_ANNOTATION: &str = "dws.huaweicloud.com/reconcile-requested-at";
+
+/// The annotation that asks for one restart of the DWS cluster.
+pub const REBOOT_ANNOTATION: &str = "dws.huaweicloud.com/reboot-requested-at";
+
+/// The annotation that asks to renew the credentials which the cloud took from the agency of an OBS source.
+pub const REFRESH_ANNOTATION: &str = "dws.huaweicloud.com/refresh-requested-at";
+
+/// The annotation that approves the plan whose id it holds.
+pub const APPROVE_ANNOTATION: &str = "dws.huaweicloud.com/approve";
+
 const MARKER_PREFIX: &str = "[k8s:";
 const MARKER_SUFFIX: &str = "]";
 const MARKER_BYTES: usize = 10;
+const PLAN_ID_BYTES: usize = 6;
 
 /// The ownership marker of the object with this uid: `[k8s:` and 20 hexadecimal digits of the uid's SHA-256 and `]`.
 ///
@@ -27,6 +47,27 @@ pub fn marker(uid: &str) -> String {
     let hash = digest(&SHA256, uid.as_bytes());
     let digits = text::hex(&hash.as_ref()[..MARKER_BYTES]);
     format!("{MARKER_PREFIX}{digits}{MARKER_SUFFIX}")
+}
+
+/// The id of the plan to replace the data source `id` by what this spec and this password ask for; the password is told by its HMAC, or by the
+/// version of its Secret. What only says what the operator may do does not count.
+///
+/// # Panics
+/// Never: a spec is always JSON.
+#[must_use]
+pub fn plan_id(id: &str, spec: &DwsDataSourceSpec, password: Option<&SecretVersion>) -> String {
+    let wanted = DwsDataSourceSpec {
+        reboot: None,
+        deletion_policy: None,
+        management_policy: None,
+        import: None,
+        replacement_policy: None,
+        resync_period: None,
+        ..spec.clone()
+    };
+    let password = password.map(|version| version.hmac.as_ref().unwrap_or(&version.resource_version));
+    let asked = serde_json::to_vec(&(id, wanted, password)).expect("texts are valid JSON");
+    text::hex(&digest(&SHA256, &asked).as_ref()[..PLAN_ID_BYTES])
 }
 
 /// The description with the marker of the object with this uid at its end: after a space, or alone if there is no

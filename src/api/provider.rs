@@ -97,6 +97,10 @@ pub struct Access {
     /// Whether the operator marks what it creates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_marker: Option<OwnershipMarker>,
+    /// Whether data sources that exist already may be taken over or observed through this provider. Unset means true for a `DwsProvider` and
+    /// false for a `ClusterDwsProvider`, through which one namespace could reach what is another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_import: Option<bool>,
 }
 
 /// Region, endpoint, project and credentials for the data sources of one namespace.

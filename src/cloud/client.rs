@@ -178,7 +178,7 @@ impl Dws for Session {
     async fn list(&self, cluster: &str, type_: DataSourceType) -> Result<Listing, Failure> {
         ids::check_cluster(cluster)?;
         let call = Call {
-            query: Some(("type", bodies::type_name(type_))),
+            query: Some(("type", type_.as_str())),
             ..Call::new(Operation::List, Target::DataSources { cluster })
         };
         let listing = self

@@ -162,6 +162,8 @@ impl Access {
             endpoint: endpoint.to_string(),
             project_id,
             marker: access.ownership_marker != Some(OwnershipMarker::None),
+            // Through a provider that is lent, one namespace could reach what is another's.
+            imports: access.allow_import.unwrap_or(given.grants.is_none()),
             grants: given.grants.clone(),
             version,
         }))

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{Coordinates, CreateRequest, Intent, Step};
+use super::plan::{Coordinates, CreateRequest, Intent, Reconfigure, Step};
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -36,6 +36,16 @@ pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Act
         Step::PutFinalizer => put_finalizer(ctx, pass).await,
         Step::Post { request, intent } => {
             post(ctx, pass, &request, intent).await;
+            Ok(Acted::Done)
+        }
+        Step::Update {
+            id,
+            at,
+            change,
+            refresh,
+        } => {
+            let result = update(ctx, pass, &id, &at, &change).await;
+            pass.observation.note_updated(change, refresh, result);
             Ok(Acted::Done)
         }
         Step::Delete { id, at } => {
@@ -132,6 +142,28 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
     pass.tick(ctx);
     tell(pass, "create", result.as_ref().err());
     pass.observation.note_posted(Posted { intent, begun, result });
+}
+
+async fn update(
+    ctx: &Context,
+    pass: &mut Pass,
+    id: &str,
+    at: &Coordinates,
+    change: &Reconfigure,
+) -> Result<String, Failure> {
+    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
+        (Some(session), Some(guard)) => {
+            tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, id,
+                cluster = at.cluster_id, agency = change.agency, reboot = change.reboot, "updating a data source");
+            let result = session.update(&at.cluster_id, id, change).await;
+            guard.finish();
+            result
+        }
+        _ => Err(fenced()),
+    };
+    pass.tick(ctx);
+    tell(pass, "update", result.as_ref().err());
+    result
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {

@@ -11,7 +11,7 @@ use kube::api::ObjectMeta;
 use super::context::{LaneKey, Member};
 use super::plan::Rival;
 use crate::api::DwsDataSource;
-use crate::api::data_source::{Coordinates, DeletionPolicy, ProviderRef};
+use crate::api::data_source::{Coordinates, DeletionPolicy, ManagementPolicy, ProviderRef};
 use crate::api::intent::{self, Intent};
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
@@ -23,6 +23,8 @@ struct Claim {
     name: Name,
     created: Option<jiff::Timestamp>,
     deleting: bool,
+    /// Whether its data source was taken over.
+    imported: bool,
     /// Where it holds the name, if it has an id or began a create.
     held_at: Option<Coordinates>,
     provider: Option<ProviderRef>,
@@ -152,11 +154,14 @@ impl Claims {
             uids.filter(|other| *other != uid)
                 .filter_map(|other| index.by_uid.get(other))
         };
+        // Of two that were taken over the older one holds it.
+        let is_first = |claim: &Claim| {
+            !(own.imported && claim.imported)
+                || (claim.created, &claim.member.uid) < (own.created, &own.member.uid)
+        };
         let holds = |claim: &&Claim| {
-            claim
-                .held_at
-                .as_ref()
-                .is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
+            let held = claim.held_at.as_ref();
+            is_first(claim) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
         };
         let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
         let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
@@ -186,13 +191,16 @@ impl Claim {
         let is_open = |intent: &&Intent| last.is_none_or(|last| last.id != intent.attempt);
         // Somebody may have taken the id away of what an attempt created.
         let is_robbed = last.is_some_and(super::plan::LastAttempt::has_created);
-        let held_at = if status.id.is_some() {
+        let observes = object.spec.management_policy == Some(ManagementPolicy::Observe);
+        let held_at = if observes {
+            None
+        } else if status.id.is_some() {
             status.cloud.clone()
         } else {
             let may_exist = |intent: &&Intent| is_robbed || is_open(intent);
             intent.as_ref().filter(may_exist).map(super::decide::coordinates)
         };
-        let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
+        let retained = observes || object.spec.deletion_policy == Some(DeletionPolicy::Retain);
         // A request that was given up may still take effect for a while.
         let until = last.and_then(|last| last.late_until).filter(|_| held_at.is_none());
         let late_at = || until.and(intent.as_ref()).map(super::decide::coordinates);
@@ -217,6 +225,10 @@ impl Claim {
             ),
             created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             deleting: object.metadata.deletion_timestamp.is_some(),
+            imported: status
+                .imported
+                .as_ref()
+                .is_some_and(|imported| imported.uid == member.uid && Some(&imported.id) == status.id.as_ref()),
             held_at,
             provider: object.spec.provider_ref.clone(),
             resource_version: object

@@ -10,6 +10,7 @@ use super::claims::Claims;
 use super::events::Events;
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
+use super::password_key::PasswordKey;
 use super::plan::{Observation, Plan};
 use super::providers::Providers;
 use super::snapshots::Snapshots;
@@ -79,6 +80,8 @@ pub struct Context {
     pub lanes: Lanes<LaneKey, Member>,
     /// Whose first pass is still to come to the lane, by the DWS cluster in its spec.
     pub arrivals: Arrivals<String, Member>,
+    /// Tells passwords apart.
+    pub password_key: PasswordKey,
     /// Who holds which name.
     pub claims: Claims,
     /// What is remembered of each object.

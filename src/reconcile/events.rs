@@ -24,13 +24,15 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// The reasons of events that are no reasons of a condition. Each has its row in `docs/troubleshooting.md`.
-const BEYOND_CONDITIONS: [&str; 10] = [
+const BEYOND_CONDITIONS: [&str; 12] = [
     "Created",
     "Deleted",
     "Retained",
     "Recovered",
+    "Updated",
+    "Imported",
+    "RequestRefused",
     "DuplicateRemoved",
-    "ExternallyDeleted",
     "Orphaned",
     "CreateUndone",
     "RestartNotRepeated",

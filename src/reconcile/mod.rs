@@ -28,6 +28,7 @@ mod look;
 pub mod memories;
 mod observe;
 mod pass;
+pub mod password_key;
 pub mod plan;
 mod provider_status;
 pub mod providers;

@@ -8,16 +8,18 @@ mod memory;
 mod observation;
 
 pub use memory::{Absence, AttemptMemory, AttemptState, Hold, Lacks, Memory, Outcome, Removed};
-pub use observation::{Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Rival};
+pub use observation::{Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Requests, Rival};
 
 pub use super::remote::{Health, View, health, observed};
 pub use crate::api::data_source::{
-    AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, LastAttempt, Observed, Operation, OperationType,
-    Retry, RetryClass, SecretVersion,
+    AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, Import, ImportPolicy, ImportRecord, LastAttempt,
+    ManagementPolicy, Observed, Operation, OperationType, PlanAction, PlannedChange, ReplacementPolicy, Retry,
+    RetryClass, SecretVersion,
 };
 pub use crate::api::{DwsDataSourceSpec, DwsDataSourceStatus, Intent};
 pub use crate::cloud::{
-    Accepted, CreateRequest, Failure, FailureKind, Item, Job, JobState, Missing, Rejection, Wait as RetryWait,
+    Accepted, CreateRequest, Failure, FailureKind, Item, Job, JobState, Missing, Reconfigure, Rejection,
+    Wait as RetryWait,
 };
 pub use crate::runtime::lanes::Rank;
 pub use crate::runtime::timings::Timings;
@@ -80,6 +82,17 @@ pub enum Step {
         request: CreateRequest,
         /// The intent it carries out.
         intent: Intent,
+    },
+    /// Send an update.
+    Update {
+        /// The id.
+        id: String,
+        /// Where it is.
+        at: Coordinates,
+        /// What to change.
+        change: Reconfigure,
+        /// The request to renew the agency's credentials that it answers.
+        refresh: Option<String>,
     },
     /// Send a delete.
     Delete {

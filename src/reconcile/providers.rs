@@ -228,6 +228,7 @@ impl Providers {
                 Some(_) => Grant::Unasked,
             },
             marker: connected.marker,
+            imports: connected.imports,
             version: connected.version,
         };
         Way {

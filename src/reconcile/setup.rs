@@ -16,6 +16,7 @@ use super::events::Events;
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
 use super::provider_status;
+use super::password_key::PasswordKey;
 use super::providers::Providers;
 use super::snapshots::Snapshots;
 use super::wakes::{Scope, Wakes};
@@ -179,6 +180,7 @@ pub async fn run(args: &RunArgs, process: Process) {
             process.metrics.clone(),
         ),
         tasks,
+        password_key: PasswordKey::new(kubernetes.clone(), process.namespace),
         kubernetes,
         identity: process.identity,
         leadership: process.leadership,

@@ -40,6 +40,8 @@ pub struct Connected {
     pub project_id: String,
     /// Whether creates carry the ownership marker.
     pub marker: bool,
+    /// Whether what exists already may be taken over or observed.
+    pub imports: bool,
     /// To whom it is lent; a provider of a namespace belongs to all of it.
     pub grants: Option<Grants>,
     /// Changes whenever the provider or one of its Secrets changes.

@@ -26,7 +26,7 @@ use super::undecodable::Undecodable;
 use super::wakes::{Scope, Woken};
 use super::{abandon, claims, pass};
 use crate::api::DwsDataSource;
-use crate::api::names::INTENT_ANNOTATION;
+use crate::api::names;
 
 /// Runs the data sources of one scope until the context's shutdown, and then until the passes that run have ended.
 pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
@@ -39,7 +39,7 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
     )
     .modify(|object| {
         object.metadata.managed_fields = None;
-        object.annotations_mut().retain(|key, _| key == INTENT_ANNOTATION);
+        object.annotations_mut().retain(|key, _| names::is_own(key));
     })
     .reflect(writer)
     .applied_objects()
@@ -90,13 +90,16 @@ where
     }
 }
 
-/// What a change of an object is about, for the operator: the spec, its end, its finalizers and the intent; never the status.
+/// What a change of an object is about, for the operator: the spec, its end, its finalizers, the intent and what annotations ask
+/// for; never the status.
 fn relevant(object: &DwsDataSource) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.metadata.generation.hash(&mut hasher);
     object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
     object.finalizers().hash(&mut hasher);
-    object.annotations().get(INTENT_ANNOTATION).hash(&mut hasher);
+    for annotation in object.annotations().iter().filter(|(key, _)| names::is_own(key)) {
+        annotation.hash(&mut hasher);
+    }
     hasher.finish()
 }
 

@@ -12,15 +12,19 @@ mod delete;
 mod draft;
 mod drift;
 mod facts;
+mod import;
 mod job;
 mod lane;
 mod live;
 mod outcome;
+mod proposal;
 mod reach;
 mod removal;
 mod replace;
+mod requests;
 mod settle;
 mod trouble;
+mod update;
 mod verdict;
 
 pub use attempts::coordinates;
@@ -35,6 +39,9 @@ pub fn decide(o: &Observation) -> Plan {
     }
     if let Some(step) = restore(o) {
         return Plan::Act(step);
+    }
+    if let Some(plan) = requests::acknowledge(o) {
+        return plan;
     }
     if o.object.deleting {
         delete::decide(o)
@@ -58,7 +65,7 @@ fn restore(o: &Observation) -> Option<Step> {
         return Some(Step::RecordIntent(open.intent.clone()));
     }
     let depends = attempt.is_some() || o.object.status.id.is_some() || o.late();
-    (depends && !o.object.finalizer).then_some(Step::PutFinalizer)
+    (depends && !o.object.finalizer && !o.observes()).then_some(Step::PutFinalizer)
 }
 
 #[cfg(test)]

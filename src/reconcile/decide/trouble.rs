@@ -13,7 +13,7 @@ pub fn retry(o: &Observation, failure: &Failure) -> Retry {
     let class = class(failure);
     let standing = o.object.status.retry.as_ref().filter(|_| o.generation_observed());
     // Another password is another try.
-    let attempts = standing.filter(|_| !o.password_changed());
+    let attempts = standing.filter(|_| !o.password_renewed());
     let attempts = attempts.map_or(0, |retry| retry.attempts);
     let since = standing
         .filter(|retry| retry.class == class)
@@ -134,7 +134,7 @@ pub fn closed(o: &Observation) -> Option<Duration> {
     if wait.is_zero() || wait > longest(o) {
         return None;
     }
-    let changed = o.credentials_changed() || (o.password_changed() && !o.object.deleting);
+    let changed = o.reconcile_requested() || o.credentials_changed() || (o.password_renewed() && !o.object.deleting);
     if heeds_secrets(retry) && changed {
         return None;
     }

@@ -26,7 +26,7 @@ pub struct Observation {
     pub jitter: u32,
     /// How long to wait for what.
     pub timings: Timings,
-    /// How often the cloud is compared with the spec; zero is never.
+    /// How often the cloud is compared with the spec, by the spec itself or else by the operator's settings; zero is never.
     pub resync_period: Duration,
     /// The object.
     pub object: Object,
@@ -65,6 +65,21 @@ pub struct Object {
     pub status: DwsDataSourceStatus,
     /// The intent annotation, if it is one of this object's.
     pub intent: Option<Intent>,
+    /// What its annotations ask for.
+    pub requests: Requests,
+}
+
+/// What annotations ask for: each holds a token, and a new token is a new request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Requests {
+    /// `dws.huaweicloud.com/reconcile-requested-at`
+    pub reconcile: Option<String>,
+    /// `dws.huaweicloud.com/reboot-requested-at`
+    pub reboot: Option<String>,
+    /// `dws.huaweicloud.com/refresh-requested-at`
+    pub refresh: Option<String>,
+    /// `dws.huaweicloud.com/approve`: the id of a plan.
+    pub approve: Option<String>,
 }
 
 /// The provider that the object names.
@@ -99,6 +114,8 @@ pub enum Provider {
         grant: Grant,
         /// Whether creates carry the ownership marker.
         marker: bool,
+        /// Whether what exists already may be taken over or observed through it.
+        imports: bool,
         /// Changes whenever the provider or its Secret changes.
         version: String,
     },

@@ -12,7 +12,7 @@ use crate::cloud::{Accepted, ConfigureStatus};
 use crate::reconcile::plan::{
     Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
     Failure, FailureKind, Grant, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
-    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, RetryWait, Rival,
+    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Requests, Remote, RetryWait, Rival,
     Timings, View,
 };
 
@@ -134,6 +134,8 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
             started_at: now(),
             generation: 1,
             progress: None,
+            plan_id: None,
+            reboot: false,
             old_id: (type_ == OperationType::Replace).then(|| ID.to_owned()),
             failed_code: is_failed.then(|| "Task-fail:DWS.0114".to_owned()),
             failed_detail: None,
@@ -173,6 +175,7 @@ fn objects() -> impl Strategy<Value = Object> {
             },
             status,
             intent: has_intent.then(|| intent("a1")),
+            requests: Requests::default(),
         },
     )
 }
@@ -185,6 +188,7 @@ fn providers() -> impl Strategy<Value = Provider> {
         },
         grant,
         marker,
+        imports: true,
         version: "1".to_owned(),
     };
     prop_oneof![

@@ -11,7 +11,7 @@ use crate::cloud::ConfigureStatus;
 use crate::reconcile::plan::{
     AttemptOutcome, Coordinates, DataSourceType, DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job,
     JobState, JobView, LanePlace, LastAttempt, Memory, Object, Observation, Operation, OperationType, Password,
-    Provider, Rank, Remote, Timings,
+    Provider, Rank, Remote, Requests, Timings,
 };
 
 /// The object's uid.
@@ -46,6 +46,10 @@ pub fn spec() -> DwsDataSourceSpec {
         reboot: None,
         provider_ref: None,
         deletion_policy: None,
+        management_policy: None,
+        import: None,
+        replacement_policy: None,
+        resync_period: None,
     }
 }
 
@@ -85,6 +89,7 @@ pub fn object() -> Object {
             ..DwsDataSourceStatus::default()
         },
         intent: None,
+        requests: Requests::default(),
     }
 }
 
@@ -105,6 +110,7 @@ pub fn observation() -> Observation {
             coordinates: coordinates(),
             grant: Grant::Given,
             marker: true,
+            imports: true,
             version: "1".to_owned(),
         },
         password: Password::Unknown,

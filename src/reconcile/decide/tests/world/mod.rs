@@ -11,6 +11,7 @@ mod oracle;
 mod process;
 pub mod schedule;
 mod source;
+mod updates;
 
 use std::time::Duration;
 
@@ -120,6 +121,11 @@ impl World {
                 if let Some(id) = self.kubernetes.recorded_id() {
                     self.cloud
                         .begin_leaving(&id, self.now, self.now + Duration::from_secs(5));
+                }
+            }
+            Event::DriftInCloud => {
+                if let Some(id) = self.kubernetes.recorded_id() {
+                    self.cloud.drift(&id);
                 }
             }
             Event::Occupy => {

@@ -106,6 +106,7 @@ impl World {
             },
             grant: Grant::Unasked,
             marker: self.schedule.marker,
+            imports: true,
             version: "1".to_owned(),
         }
     }
@@ -182,6 +183,18 @@ impl World {
                 pass.o.note_posted(Posted { intent, begun, result });
                 None
             }
+            Step::Update {
+                id,
+                at,
+                change,
+                refresh,
+            } => {
+                self.check_delete(&id, &at.cluster_id);
+                let (result, took) = self.cloud.update(&id, &change, self.now);
+                self.spend(pass, took);
+                pass.o.note_updated(change, refresh, result);
+                None
+            }
             Step::Delete { id, at } => {
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.delete(&id, self.now);
@@ -215,7 +228,8 @@ impl World {
     }
 
     fn report(&mut self, pass: &mut Pass, report: &Report) -> Result<Option<Ended>, Death> {
-        let news = report.status.is_news(&pass.o.object.status);
+        let before = pass.o.object.status.clone();
+        let news = report.status.is_news(&before);
         if news {
             let crash = self.write();
             if crash == Some(false) {
@@ -234,7 +248,7 @@ impl World {
                 return Ok(ended);
             }
         }
-        pass.o.note_reported(news);
+        pass.o.note_reported(news.then_some(&before));
         Ok(match report.then {
             Then::Again => None,
             Then::Wait { at_most, firm, .. } => {
