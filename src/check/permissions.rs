@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::inventory::{Inventory, NamedSecret};
 use crate::api::GROUP;
 use crate::reconcile::kubernetes::{Kubernetes, KubernetesError};
+use crate::reconcile::password_key;
 use crate::reconcile::wakes::Scope;
 use crate::runtime::lease;
 
@@ -53,9 +54,9 @@ const fn permission(
     }
 }
 
-/// Everything that the operator does with the Kubernetes API, but for reading Secrets. A permission on a Lease is needed only with
+/// Everything that the operator does with the Kubernetes API, but for reading the Secrets that objects name. A permission on a Lease is needed only with
 /// `--leader-elect`, which is the default.
-pub const PERMISSIONS: [Permission; 10] = [
+pub const PERMISSIONS: [Permission; 12] = [
     permission(
         GROUP,
         "dwsdatasources",
@@ -73,6 +74,11 @@ pub const PERMISSIONS: [Permission; 10] = [
     Permission {
         name: Some(lease::NAME),
         ..permission("coordination.k8s.io", "leases", &["get", "update"], Place::Own)
+    },
+    permission("", "secrets", &["create"], Place::Own),
+    Permission {
+        name: Some(password_key::SECRET),
+        ..permission("", "secrets", &["get"], Place::Own)
     },
 ];
 

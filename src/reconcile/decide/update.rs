@@ -276,12 +276,7 @@ pub fn standing_failure(o: &Observation) -> Option<Verdict> {
 
 /// The restart that was recorded was not granted: it may be asked for again.
 fn given_back<'a>(o: &Observation, draft: Draft<'a>) -> Draft<'a> {
-    let recorded = o.object.status.operation.as_ref();
-    let is_recorded = recorded.is_some_and(|operation| operation.type_ == OperationType::Update && operation.reboot);
     draft.edit(|status| {
-        if !is_recorded {
-            return;
-        }
         status.operation = None;
         if status.last_handled_reboot_at.is_some() && status.last_handled_reboot_at == o.object.requests.reboot {
             status.last_handled_reboot_at = None;
@@ -289,6 +284,15 @@ fn given_back<'a>(o: &Observation, draft: Draft<'a>) -> Draft<'a> {
             status.reboot_generation = Some(o.object.generation - 1);
         }
     })
+}
+
+/// After an update that had no effect, or may be sent again. The operation in the status may be an earlier one.
+fn refused<'a>(o: &'a Observation, change: &Reconfigure) -> Draft<'a> {
+    if change.reboot {
+        given_back(o, Draft::new(o))
+    } else {
+        Draft::new(o)
+    }
 }
 
 /// The answer to an update that was sent.
@@ -318,11 +322,11 @@ pub fn answered(
                 "The cloud refuses to change the data source: {}. Correct the spec; it is tried again later.",
                 failure.message.trim_end_matches('.')
             );
-            let (draft, wait) = trouble::report(o, given_back(o, Draft::new(o)), failure);
+            let (draft, wait) = trouble::report(o, refused(o, change), failure);
             draft.stalled(Reason::UpdateFailed, message).wait(wait)
         }
         _ => {
-            let (draft, wait) = trouble::report(o, given_back(o, Draft::new(o)), failure);
+            let (draft, wait) = trouble::report(o, refused(o, change), failure);
             draft.wait(wait)
         }
     }

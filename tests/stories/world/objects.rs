@@ -98,6 +98,7 @@ fn access(endpoint: &str, auth: Auth) -> Access {
         ca_bundle_secret_ref: None,
         auth,
         ownership_marker: None,
+        allow_import: None,
     }
 }
 
@@ -117,6 +118,10 @@ pub fn obs(name: &str) -> DwsDataSource {
             reboot: None,
             provider_ref: None,
             deletion_policy: None,
+            management_policy: None,
+            import: None,
+            replacement_policy: None,
+            resync_period: None,
         },
     )
 }

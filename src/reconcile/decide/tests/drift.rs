@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::builder::*;
 use super::tell::{look, published, told};
-use crate::api::Reason;
+use crate::api::{Reason, names};
 use crate::cloud::{ConfigureStatus, SourceStatus};
 use crate::reconcile::plan::{FailureKind, Item, Look, Missing, Observation, Provider, RetryWait};
 
@@ -172,13 +172,15 @@ fn each_state_has_its_verdict() {
 #[test]
 fn what_differs_is_named_and_what_is_left_out_is_no_drift() {
     let changed = Item {
-        user_name: Some("other".to_owned()),
         connect_info: Some("postgres".to_owned()),
+        description: Some(names::mark(Some("lake"), UID)),
         ..ours("id")
     };
     let drifted = told(&listing(later(ready(), seconds(3600)), &[changed]));
     assert_eq!(drifted.reason, Some(Reason::Drifted));
-    assert!(drifted.status.conditions[0].message.contains("userName, connectInfo"));
+    let message = &drifted.status.conditions[0].message;
+    let named = r#"connectInfo ("postgres" in the cloud, "gaussdb" in the spec), description ("lake" in the cloud, "" in the spec)"#;
+    assert!(message.contains(named), "{message}");
     let bare = Item {
         user_name: None,
         connect_info: None,

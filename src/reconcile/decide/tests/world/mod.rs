@@ -48,6 +48,8 @@ pub struct World {
     provider_unread: Duration,
     /// The finalizer went with the word that something may stay behind.
     is_orphaned: bool,
+    /// It went with the word that something stays on purpose.
+    is_retained: bool,
     writes: usize,
     last_write: Duration,
     /// How often the process died.
@@ -71,6 +73,7 @@ impl World {
             provider_down: Duration::ZERO,
             provider_unread: Duration::ZERO,
             is_orphaned: false,
+            is_retained: false,
             writes: 0,
             last_write: Duration::ZERO,
             deaths: 0,

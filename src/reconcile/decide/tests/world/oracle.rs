@@ -13,6 +13,7 @@
 //! | P11 | at most one request to restart a generation ends other than in a definite rejection |
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use dws_testbed::flux_violations;
 use serde_json::json;
@@ -21,7 +22,10 @@ use super::super::tell::too_long;
 use super::World;
 use super::source::Source;
 use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object};
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, ManagementPolicy, Object};
+
+/// Longer than a pass takes from its read of the object to a write.
+const JUST: Duration = Duration::from_secs(5);
 
 /// What was seen so far.
 #[derive(Debug, Default)]
@@ -61,7 +65,12 @@ impl World {
             assert!(ours.is_empty() || self.is_excused(), "P2: left behind: {ours:#?}");
             return;
         };
-        assert!(ours.len() <= 1 || self.is_robbed(), "P1: more than one: {ours:#?}");
+        // Who may write nothing to the cloud removes no surplus.
+        let observes = object.spec.management_policy == Some(ManagementPolicy::Observe);
+        assert!(
+            ours.len() <= 1 || observes || self.is_robbed(),
+            "P1: more than one: {ours:#?}"
+        );
         let status = &object.status;
         let ready = status
             .conditions
@@ -126,6 +135,14 @@ impl World {
         (self.schedule.tampers() && self.deaths > 0) || self.schedule.has(super::Event::WipeStatus)
     }
 
+    /// Who only observes writes nothing; the object may have been edited since the pass read it.
+    pub fn check_write(&self) {
+        let observes = |object: &&Object| object.spec.management_policy == Some(ManagementPolicy::Observe);
+        let object = self.kubernetes.object().filter(observes);
+        let is_new = self.schedule.events.iter().any(|(at, _)| *at + JUST > self.now && *at <= self.now);
+        assert!(object.is_none() || is_new, "a write to the cloud by who only observes");
+    }
+
     /// P4: nothing is deleted that somebody else made, and without the marker nothing but the recorded one.
     pub fn check_delete(&self, id: &str, cluster: &str) {
         let source = self
@@ -148,7 +165,7 @@ impl World {
 
     /// Whether something may stay behind because nobody can know of it.
     pub fn is_excused(&self) -> bool {
-        self.schedule.tampers() || self.is_orphaned
+        self.schedule.tampers() || self.is_orphaned || self.is_retained
     }
 
     /// How many restarts the spec and the annotations may have asked for so far.

@@ -171,6 +171,7 @@ impl World {
                 self.renew(pass, &written)
             }
             Step::Post { request, intent } => {
+                self.check_write();
                 self.check_post(&intent);
                 let begun = pass.o.uptime;
                 let deadline = pass.o.timings.write_deadline;
@@ -189,6 +190,7 @@ impl World {
                 change,
                 refresh,
             } => {
+                self.check_write();
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.update(&id, &change, self.now);
                 self.spend(pass, took);
@@ -196,6 +198,7 @@ impl World {
                 None
             }
             Step::Delete { id, at } => {
+                self.check_write();
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.delete(&id, self.now);
                 self.spend(pass, took);
@@ -203,7 +206,9 @@ impl World {
                 None
             }
             Step::DropFinalizer { note } => {
-                self.is_orphaned = note.is_some_and(|note| note.reason == "Orphaned");
+                let is_told = |reason| note.as_ref().is_some_and(|note| note.reason == reason);
+                self.is_orphaned = is_told("Orphaned");
+                self.is_retained = is_told("Retained");
                 assert!(
                     !self.is_orphaned
                         || self.now < self.provider_down.max(self.provider_unread)
