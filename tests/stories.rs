@@ -101,6 +101,8 @@ mod projects;
 mod providers;
 #[path = "stories/rbac.rs"]
 mod rbac;
+#[path = "stories/reboot.rs"]
+mod reboot;
 #[path = "stories/replace.rs"]
 mod replace;
 #[path = "stories/retry.rs"]
@@ -119,5 +121,7 @@ mod undecodable;
 mod unknown;
 #[path = "stories/unknown_late.rs"]
 mod unknown_late;
+#[path = "stories/update.rs"]
+mod update;
 #[path = "stories/verdicts.rs"]
 mod verdicts;

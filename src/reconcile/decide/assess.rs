@@ -27,14 +27,11 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         }
     });
     let health = plan::health(item);
-    let of_create = |operation: &Operation| {
-        operation.type_ == OperationType::Create
-            || (operation.type_ == OperationType::Replace && operation.plan_id.is_none())
-    };
-    if health == Health::Failed && draft.status().operation.as_ref().is_some_and(of_create) {
+    if health == Health::Failed && is_of_create(draft.status().operation.as_ref()) {
         return failed_create(o, draft);
     }
-    let standing_failure = update::standing_failure(o).filter(|_| update::differs(o, item));
+    let standing_failure =
+        update::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
     let draft = draft.edit(|status| {
         // Up to the first time that it is healthy, the create may still fail.
         if health == Health::Healthy && standing_failure.is_none() {
@@ -54,6 +51,9 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         status.plan = proposal::of(o, item);
         remember_password(o, status);
     });
+    if let Some(verdict) = standing_failure.as_ref().filter(|_| health == Health::Failed) {
+        return (draft.verdict(verdict), o.timings.stalled_recheck);
+    }
     if health != Health::Healthy {
         let (verdict, wait) = verdict::of_health(o, &health, item.fail_reason.as_deref());
         return (draft.verdict(&verdict), wait);
@@ -106,6 +106,15 @@ fn remember_password(o: &Observation, status: &mut DwsDataSourceStatus) {
     if version.hmac.is_some() && !o.observes() && !status.secret.as_ref().is_some_and(is_comparable) {
         status.secret = Some(version.clone());
     }
+}
+
+/// Whether an operation is a create, or the removal of one that failed.
+pub fn is_of_create(operation: Option<&Operation>) -> bool {
+    operation.is_some_and(|operation| match operation.type_ {
+        OperationType::Create => true,
+        OperationType::Replace => operation.plan_id.is_none(),
+        OperationType::Delete | OperationType::Update => false,
+    })
 }
 
 /// Whether a listed data source is all that the spec asks for.

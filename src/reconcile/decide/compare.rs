@@ -165,7 +165,13 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
 
 /// What is done about a listed data source that is not as it shall be, or with which somebody asked for something; `Ok` if nothing is.
 fn change(o: &Observation, item: &Item) -> Result<(), Plan> {
-    let may_change = matches!(plan::health(item), Health::Healthy | Health::RebootRequired);
+    let health = plan::health(item);
+    // What has failed since it was available is mended by an update, too; the record of a failed create is not.
+    let may_change = match health {
+        Health::Healthy | Health::RebootRequired => true,
+        Health::Failed => !assess::is_of_create(o.object.status.operation.as_ref()),
+        _ => false,
+    };
     if o.observes() || !may_change || trouble::closed(o).is_some() {
         return Ok(());
     }

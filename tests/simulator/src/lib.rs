@@ -66,7 +66,9 @@ pub use error_body::{Refusal, Shape};
 pub use fault::{Fault, FaultId};
 pub use job::JobOutcome;
 pub use log::{LogEntry, Timeout};
-pub use settings::{Busy, Count, DuplicateNames, JobStates, NameSettings, Settings, StateNotation, UnknownClusters};
+pub use settings::{
+    Busy, Count, DuplicateNames, JobStates, NameSettings, Settings, StateNotation, UnknownClusters, UpdateEffect,
+};
 pub use source::{Source, SourceSeed, TYPES};
 
 use cloud::Cloud;

@@ -28,6 +28,8 @@ pub struct Settings {
     pub update_outcome: JobOutcome,
     /// How jobs of deletes end.
     pub delete_outcome: JobOutcome,
+    /// What an update does whose job succeeds.
+    pub update_effect: UpdateEffect,
     /// Exceptions from the four settings above, by the exact name of the data source.
     pub by_name: BTreeMap<String, NameSettings>,
     /// Which states a job shows that is under way.
@@ -68,6 +70,7 @@ impl Default for Settings {
             create_outcome: JobOutcome::Success,
             update_outcome: JobOutcome::Success,
             delete_outcome: JobOutcome::Success,
+            update_effect: UpdateEffect::Applied,
             by_name: BTreeMap::new(),
             job_states: JobStates::Two,
             busy: Busy::Forbidden,
@@ -123,6 +126,16 @@ pub struct NameSettings {
     pub update_outcome: Option<JobOutcome>,
     /// Instead of [`Settings::delete_outcome`].
     pub delete_outcome: Option<JobOutcome>,
+}
+
+/// What an update does whose job succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateEffect {
+    /// The agency changes.
+    Applied,
+    /// Nothing changes, as it was seen of the real API.
+    Ignored,
 }
 
 /// Which states a job shows that is under way.
