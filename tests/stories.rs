@@ -71,6 +71,8 @@ mod isolation;
 mod jobs;
 #[path = "stories/kill.rs"]
 mod kill;
+#[path = "stories/kill_changes.rs"]
+mod kill_changes;
 #[path = "stories/kubectl.rs"]
 mod kubectl;
 #[path = "stories/lanes.rs"]
@@ -105,8 +107,14 @@ mod rbac;
 mod reboot;
 #[path = "stories/replace.rs"]
 mod replace;
+#[path = "stories/replacement.rs"]
+mod replacement;
+#[path = "stories/requests.rs"]
+mod requests;
 #[path = "stories/retry.rs"]
 mod retry;
+#[path = "stories/rotation.rs"]
+mod rotation;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
 #[path = "stories/stale_writes.rs"]

@@ -54,7 +54,10 @@ pub fn fixed_while_it_exists() -> Rule {
         .into_iter()
         .chain(FIXED_OPTIONAL.map(|field| same_or_absent(&format!("spec.{field}"))))
         .collect();
-    let agency = format!("(self.spec.type == 'OBS' || {})", same(&format!("spec.{FIXED_BUT_OBS}")));
+    let agency = format!(
+        "(self.spec.type == 'OBS' || {})",
+        same(&format!("spec.{FIXED_BUT_OBS}"))
+    );
     refuse(
         format!(
             "!has(oldSelf.status) || !has(oldSelf.status.id) || \
@@ -279,6 +282,9 @@ mod tests {
             .collect();
         let set = |fields: &[&'static str]| -> BTreeSet<&str> { fields.iter().copied().collect() };
         assert_eq!(&set(&FIXED_REQUIRED) | &set(&[FIXED_BUT_OBS]), required);
-        assert_eq!(&(&set(&FIXED_OPTIONAL) | &set(&FREE)) | &set(&["providerRef"]), optional);
+        assert_eq!(
+            &(&set(&FIXED_OPTIONAL) | &set(&FREE)) | &set(&["providerRef"]),
+            optional
+        );
     }
 }

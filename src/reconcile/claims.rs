@@ -156,8 +156,7 @@ impl Claims {
         };
         // Of two that were taken over the older one holds it.
         let is_first = |claim: &Claim| {
-            !(own.imported && claim.imported)
-                || (claim.created, &claim.member.uid) < (own.created, &own.member.uid)
+            !(own.imported && claim.imported) || (claim.created, &claim.member.uid) < (own.created, &own.member.uid)
         };
         let holds = |claim: &&Claim| {
             let held = claim.held_at.as_ref();

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::plan::{
-    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind, Grant,
-    Hold, Intent, Job, JobState, JobView, Lacks, Memory, Missing, Object, Observation, OperationType, Outcome, Password,
-    Provider, Reconfigure, Remote, Removed, View,
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind,
+    Grant, Hold, Intent, Job, JobState, JobView, Lacks, Memory, Missing, Object, Observation, OperationType, Outcome,
+    Password, Provider, Reconfigure, Remote, Removed, View,
 };
 use super::remote::Identity;
 

@@ -169,7 +169,8 @@ fn jitter() -> u32 {
 /// How often the object is compared with the cloud. The API server takes no period that cannot be read.
 fn resync_period(ctx: &Context, object: &DwsDataSource) -> Duration {
     let own = object.spec.resync_period.as_deref();
-    own.and_then(|text| duration::parse(text).ok()).unwrap_or(ctx.resync_period)
+    own.and_then(|text| duration::parse(text).ok())
+        .unwrap_or(ctx.resync_period)
 }
 
 /// What the annotations ask for. Anybody may write them who may edit the object; what is read of them fits into the status.

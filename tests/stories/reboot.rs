@@ -86,7 +86,11 @@ async fn the_spec_asks_once_for_each_generation_and_never_for_repairs() {
             .edit_source(CLUSTER, id, |source| "Somebodys".clone_into(&mut source.user_name))
     };
     drift(&known);
-    world.cloud.wait_log(SOON, |log| log.iter().any(|entry| entry.call == Call::Update)).await.unwrap();
+    world
+        .cloud
+        .wait_log(SOON, |log| log.iter().any(|entry| entry.call == Call::Update))
+        .await
+        .unwrap();
     world.ready("lake").await;
     assert_eq!(bodies(&world), [json!({"reconfigure": {"agency": "DWSAccessOBS"}})]);
     assert_eq!(world.cloud.restarts(CLUSTER), 1, "not with a repair");
@@ -97,7 +101,10 @@ async fn the_spec_asks_once_for_each_generation_and_never_for_repairs() {
     })
     .await;
     world.ready("lake").await;
-    assert_eq!(bodies(&world)[1], json!({"reconfigure": {"reboot": true, "agency": "Second"}}));
+    assert_eq!(
+        bodies(&world)[1],
+        json!({"reconfigure": {"reboot": true, "agency": "Second"}})
+    );
     assert_eq!(world.cloud.restarts(CLUSTER), 2, "with the update of an edit");
     world.edit("lake", json!({"spec": {"deletionPolicy": "Delete"}})).await;
     world
@@ -106,11 +113,21 @@ async fn the_spec_asks_once_for_each_generation_and_never_for_repairs() {
         })
         .await;
     drift(&known);
-    world.cloud.wait_log(SOON, |log| log.iter().filter(|entry| entry.call == Call::Update).count() == 3).await.unwrap();
+    world
+        .cloud
+        .wait_log(SOON, |log| {
+            log.iter().filter(|entry| entry.call == Call::Update).count() == 3
+        })
+        .await
+        .unwrap();
     world.ready("lake").await;
     assert!(world.cloud.remove_source(CLUSTER, &known));
     world.ready_anew("lake", &known).await;
-    assert_eq!(world.cloud.restarts(CLUSTER), 2, "neither with a repair in a later generation nor with a new create");
+    assert_eq!(
+        world.cloud.restarts(CLUSTER),
+        2,
+        "neither with a repair in a later generation nor with a new create"
+    );
 }
 
 /// A definite refusal gives the request back; an answer that is lost does not, and the user is told.
@@ -126,7 +143,11 @@ async fn a_refused_restart_is_asked_for_again_and_an_unanswered_one_is_not() {
     assert_eq!(world.calls(Call::Update).len(), 3);
     assert_eq!(world.cloud.restarts(CLUSTER), 1);
 
-    world.cloud.add_fault(Fault::on(Call::Update, Answer::Drop(Disconnect::Reset)).applied().times(1));
+    world.cloud.add_fault(
+        Fault::on(Call::Update, Answer::Drop(Disconnect::Reset))
+            .applied()
+            .times(1),
+    );
     request(&world, "lake", "reboot-requested-at", "second").await;
     let told = world.event("lake", "RestartNotRepeated").await;
     assert!(told.contains("reboot-requested-at"), "{told}");
@@ -143,9 +164,12 @@ async fn a_request_that_an_object_comes_with_is_noted_and_not_carried_out() {
     world.with_provider().await;
     let mut lake = obs("lake");
     lake.metadata.annotations = Some(
-        [("dws.huaweicloud.com/reboot-requested-at", "old"), ("dws.huaweicloud.com/refresh-requested-at", "old")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        [
+            ("dws.huaweicloud.com/reboot-requested-at", "old"),
+            ("dws.huaweicloud.com/refresh-requested-at", "old"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
     );
     world.create(&lake).await;
     let _operator = world.operator().args([RESYNC]).start().await;
@@ -164,7 +188,11 @@ async fn a_refresh_is_one_update_with_the_same_agency() {
     request(&world, "lake", "refresh-requested-at", "1").await;
     world
         .until("lake", "the request is handled", |object| {
-            object.status.as_ref().and_then(|status| status.last_handled_refresh_at.as_deref()) == Some("1")
+            object
+                .status
+                .as_ref()
+                .and_then(|status| status.last_handled_refresh_at.as_deref())
+                == Some("1")
         })
         .await;
     world.ready("lake").await;
@@ -182,7 +210,9 @@ async fn a_refresh_is_one_update_with_the_same_agency() {
     .await;
     world.ready("lake").await;
     // What has failed since it was available may come back by a renewal.
-    world.cloud.edit_source(CLUSTER, &known, |source| "300".clone_into(&mut source.configure_status));
+    world
+        .cloud
+        .edit_source(CLUSTER, &known, |source| "300".clone_into(&mut source.configure_status));
     let told = message(&world.stalled("lake", Reason::Drifted).await);
     assert!(told.contains("refresh-requested-at"), "{told}");
     request(&world, "lake", "refresh-requested-at", "2").await;

@@ -47,7 +47,10 @@ async fn an_edit_of_the_agency_is_one_update_in_place() {
     assert_eq!(observed.user_name.as_deref(), Some("OtherAgency"));
     assert_eq!(bodies(&world), [json!({"reconfigure": {"agency": "OtherAgency"}})]);
     assert_eq!(world.cloud.sources(CLUSTER)[0].user_name, "OtherAgency");
-    assert_eq!((world.calls(Call::Create).len(), world.calls(Call::Delete).len()), (1, 0));
+    assert_eq!(
+        (world.calls(Call::Create).len(), world.calls(Call::Delete).len()),
+        (1, 0)
+    );
     assert_eq!(world.cloud.restarts(CLUSTER), 0);
     let told = world.event("lake", "Updated").await;
     assert!(told.contains("userName"), "{told}");
@@ -63,7 +66,10 @@ async fn an_update_that_changes_nothing_is_told_and_not_repeated() {
     effect(UpdateEffect::Ignored);
     world.edit("lake", json!({"spec": {"userName": "OtherAgency"}})).await;
     let told = message(&world.stalled("lake", Reason::UpdateFailed).await);
-    assert!(told.contains("changed nothing") && told.contains("reconcile-requested-at"), "{told}");
+    assert!(
+        told.contains("changed nothing") && told.contains("reconcile-requested-at"),
+        "{told}"
+    );
     world.lists_later(5).await;
     assert_eq!(bodies(&world).len(), 1, "no loop of updates");
     effect(UpdateEffect::Applied);
@@ -78,7 +84,11 @@ async fn a_failed_update_is_told_and_its_correction_tried_at_once() {
     let world = with_lake("update-fails").await;
     let _operator = world.operator().args([RESYNC]).start().await;
     let before = id(&world.ready("lake").await);
-    let outcome = |outcome| world.cloud.update_settings(|settings| settings.update_outcome = outcome);
+    let outcome = |outcome| {
+        world
+            .cloud
+            .update_settings(|settings| settings.update_outcome = outcome)
+    };
     outcome(JobOutcome::Fail {
         code: "UpdateTask-fail:DWS.5130".to_owned(),
         detail: "no such agency".to_owned(),
@@ -116,7 +126,10 @@ async fn an_agency_that_drifts_is_put_right_once_and_then_told() {
     world.ready("lake").await;
     drift();
     let told = message(&world.stalled("lake", Reason::Drifted).await);
-    assert!(told.contains(r#"userName ("Somebodys" in the cloud, "DWSAccessOBS" in the spec)"#), "{told}");
+    assert!(
+        told.contains(r#"userName ("Somebodys" in the cloud, "DWSAccessOBS" in the spec)"#),
+        "{told}"
+    );
     world.lists_later(5).await;
     assert_eq!(bodies(&world).len(), 1);
     request(&world, "lake", "reconcile-requested-at", "again").await;

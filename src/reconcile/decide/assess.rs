@@ -30,8 +30,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     if health == Health::Failed && is_of_create(draft.status().operation.as_ref()) {
         return failed_create(o, draft);
     }
-    let standing_failure =
-        update::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
+    let standing_failure = update::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
     let draft = draft.edit(|status| {
         // Up to the first time that it is healthy, the create may still fail.
         if health == Health::Healthy && standing_failure.is_none() {
@@ -101,7 +100,9 @@ fn differs_again<'a>(o: &Observation, draft: Draft<'a>, item: &Item) -> (Draft<'
 
 /// A password that cannot be compared with what was sent is what later ones are compared with.
 fn remember_password(o: &Observation, status: &mut DwsDataSourceStatus) {
-    let Password::Present { version } = &o.password else { return };
+    let Password::Present { version } = &o.password else {
+        return;
+    };
     let is_comparable = |then: &SecretVersion| version.told_apart(then).is_some();
     if version.hmac.is_some() && !o.observes() && !status.secret.as_ref().is_some_and(is_comparable) {
         status.secret = Some(version.clone());

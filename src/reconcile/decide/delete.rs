@@ -55,9 +55,7 @@ fn retain(o: &Observation) -> Plan {
         (Some(id), _) if is_sent => Some(format!(
             "A delete of data source {id} may have reached the cloud before deletionPolicy became Retain; see in the console whether it is still there."
         )),
-        (Some(id), _) => Some(format!(
-            "Data source {id} stays in the cloud, as {} asks.", policy(o)
-        )),
+        (Some(id), _) => Some(format!("Data source {id} stays in the cloud, as {} asks.", policy(o))),
         (
             None,
             Some(AttemptMemory {
@@ -181,7 +179,10 @@ fn orphaned(o: &Observation) -> Note {
 
 fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {
     if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported()) {
-        let text = format!("Data source {id} stays in the cloud: DwsDataSource {} holds it too.", rival.name);
+        let text = format!(
+            "Data source {id} stays in the cloud: DwsDataSource {} holds it too.",
+            rival.name
+        );
         return Ok(Plan::Act(Step::DropFinalizer {
             note: Some(Note {
                 warning: true,

@@ -36,7 +36,10 @@ impl Observation {
     /// Whether the recorded data source was imported for this very object.
     pub(in super::super) fn is_imported(&self) -> bool {
         let status = &self.object.status;
-        let imported = status.imported.as_ref().filter(|imported| imported.uid == self.object.uid);
+        let imported = status
+            .imported
+            .as_ref()
+            .filter(|imported| imported.uid == self.object.uid);
         imported.is_some_and(|imported| Some(&imported.id) == status.id.as_ref())
     }
 

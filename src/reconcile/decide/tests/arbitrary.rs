@@ -12,8 +12,8 @@ use crate::cloud::{Accepted, ConfigureStatus};
 use crate::reconcile::plan::{
     Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
     Failure, FailureKind, Grant, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
-    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Requests, Remote, RetryWait, Rival,
-    Timings, View,
+    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, Requests, RetryWait,
+    Rival, Timings, View,
 };
 
 /// The id that is recorded, if one is.

@@ -148,13 +148,22 @@ async fn an_update_changes_the_agency_unless_it_is_ignored_and_a_restart_ends_th
     assert_eq!(admin.sources(CLUSTER)[0].user_name, "other");
     admin.update_settings(|settings| settings.update_effect = UpdateEffect::Ignored);
     let job = success(client.update(CLUSTER, &id, &update("third", false)).await).await["job_id"].clone();
-    assert_eq!(success(client.job(job.as_str().unwrap()).await).await["status"], "SUCCESS");
+    assert_eq!(
+        success(client.job(job.as_str().unwrap()).await).await["status"],
+        "SUCCESS"
+    );
     assert_eq!(admin.sources(CLUSTER)[0].user_name, "other");
 
     let (waiting, _) = client.created(CLUSTER, &obs("b")).await;
-    admin.edit_source(CLUSTER, &waiting, |source| "600".clone_into(&mut source.configure_status));
+    admin.edit_source(CLUSTER, &waiting, |source| {
+        "600".clone_into(&mut source.configure_status)
+    });
     success(client.update(CLUSTER, &id, &update("other", true)).await).await;
     assert_eq!(admin.restarts(CLUSTER), 1);
-    let states: Vec<_> = admin.sources(CLUSTER).into_iter().map(|source| source.configure_status).collect();
+    let states: Vec<_> = admin
+        .sources(CLUSTER)
+        .into_iter()
+        .map(|source| source.configure_status)
+        .collect();
     assert_eq!(states, ["200", "200"]);
 }
