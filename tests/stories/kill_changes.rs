@@ -16,6 +16,10 @@ use crate::world::{CLUSTER, SOON, World, id, mrs, obs, verdict};
 
 /// More writes than any of these ways has.
 const WRITES_MAX: u64 = 16;
+/// How many operators are killed side by side.
+const AT_ONCE: u64 = 2;
+/// A machine that has much to do takes no lease away; a killed operator takes its own one over at once.
+const LEASE: &str = "--lease=1m";
 
 /// A way in which a data source changes.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +106,7 @@ async fn carried_out(change: Change, kill: Option<(Stage, u64)>) -> Option<End> 
     world.with_provider().await;
     world.with_password().await;
     world.create(&change.object()).await;
-    let mut operator = world.operator().args([RESYNC, "--late-effects=4s"]).start().await;
+    let mut operator = world.operator_with(&[RESYNC, LEASE, "--late-effects=4s"]).start().await;
     let before = id(&world.ready("lake").await);
     let hit = kill.map(|(stage, nth)| {
         world
@@ -162,7 +166,8 @@ async fn survives(change: Change, stage: Stage) {
     let whole = carried_out(change, None).await.expect("nothing is killed");
     let mut nth = 1;
     loop {
-        let ends = join_all((nth..nth + 4).map(async |nth| (nth, carried_out(change, Some((stage, nth))).await))).await;
+        let ends =
+            join_all((nth..nth + AT_ONCE).map(async |nth| (nth, carried_out(change, Some((stage, nth))).await))).await;
         for (nth, end) in &ends {
             let Some(end) = end else { continue };
             match change {
@@ -179,7 +184,7 @@ async fn survives(change: Change, stage: Stage) {
         if ends.iter().any(|(_, end)| end.is_none()) {
             return;
         }
-        nth += 4;
+        nth += AT_ONCE;
         assert!(nth < WRITES_MAX, "{change:?} never comes to its end");
     }
 }
