@@ -12,6 +12,9 @@ pub const GROUP: &str = "dws.huaweicloud.com";
 /// The finalizer that keeps an object until the cloud is clean.
 pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
 
+/// The finalizer that keeps a Secret while data sources use a provider that names it (`--guard-secrets`).
+pub const SECRET_FINALIZER: &str = "dws.huaweicloud.com/secret-in-use";
+
 /// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 

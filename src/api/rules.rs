@@ -11,13 +11,14 @@ const FIXED_REQUIRED: [&str; 4] = ["clusterID", "type", "dataSourceName", "userN
 
 /// The optional ones: all of the rest but `deletionPolicy`. The cloud knows no update for them, and a restart or another
 /// provider would be asked for in vain.
-const FIXED_OPTIONAL: [&str; 6] = [
+const FIXED_OPTIONAL: [&str; 7] = [
     "dataSourceID",
     "userPwd",
     "connectInfo",
     "description",
     "reboot",
     "providerRef",
+    "projectID",
 ];
 
 /// The expression that a required field is as it was.
@@ -82,6 +83,20 @@ pub fn provider_fixed_after_attempt() -> Rule {
         Reason::FieldValueForbidden,
     )
     .field_path(".spec.providerRef")
+}
+
+/// On the root of a data source: what an attempt left behind can only be found in the same project.
+pub fn project_fixed_after_attempt() -> Rule {
+    refuse(
+        format!(
+            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {}",
+            same_or_absent("spec.projectID")
+        ),
+        "projectID is fixed once a create was attempted: \
+         to use another project, delete this object and create it again",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".spec.projectID")
 }
 
 /// On the spec of a data source.

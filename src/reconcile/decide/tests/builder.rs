@@ -46,6 +46,7 @@ pub fn spec() -> DwsDataSourceSpec {
         reboot: None,
         provider_ref: None,
         deletion_policy: None,
+        project_id: None,
     }
 }
 
@@ -103,7 +104,7 @@ pub fn observation() -> Observation {
         object: object(),
         provider: Provider::Ready {
             coordinates: coordinates(),
-            grant: Grant::Given,
+            grant: Grant::Held,
             marker: true,
             version: "1".to_owned(),
         },
