@@ -63,6 +63,8 @@ mod endpoints;
 mod fence;
 #[path = "stories/hostile_answers.rs"]
 mod hostile_answers;
+#[path = "stories/in_use.rs"]
+mod in_use;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]
@@ -121,3 +123,5 @@ mod unknown;
 mod unknown_late;
 #[path = "stories/verdicts.rs"]
 mod verdicts;
+#[path = "stories/watch_secrets.rs"]
+mod watch_secrets;
