@@ -61,6 +61,8 @@ mod echo;
 mod endpoints;
 #[path = "stories/fence.rs"]
 mod fence;
+#[path = "stories/guard_secrets.rs"]
+mod guard_secrets;
 #[path = "stories/hostile_answers.rs"]
 mod hostile_answers;
 #[path = "stories/in_use.rs"]
@@ -81,6 +83,8 @@ mod lanes;
 mod lease;
 #[path = "stories/metrics.rs"]
 mod metrics;
+#[path = "stories/namespace_end.rs"]
+mod namespace_end;
 #[path = "stories/namespaces.rs"]
 mod namespaces;
 #[path = "stories/observability.rs"]

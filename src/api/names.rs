@@ -15,6 +15,9 @@ pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
 /// The finalizer that keeps a Secret while data sources use a provider that names it (`--guard-secrets`).
 pub const SECRET_FINALIZER: &str = "dws.huaweicloud.com/secret-in-use";
 
+/// The annotation of a provider that names the Secrets which may carry [`SECRET_FINALIZER`] because of it, separated by commas.
+pub const GUARDED_ANNOTATION: &str = "dws.huaweicloud.com/guarded-secrets";
+
 /// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 

@@ -272,14 +272,6 @@ pub struct ProviderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub users: Option<i64>,
-    /// The Secrets that carry the operator's finalizer for this provider (`--guard-secrets`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        inner(length(max = 253), regex(pattern = patterns::OBJECT_NAME)),
-        extend("x-kubernetes-list-type" = "set")
-    )]
-    pub guarded_secrets: Vec<String>,
     /// Ready, and Reconciling or Stalled while they hold.
     #[serde(
         default,

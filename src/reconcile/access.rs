@@ -19,7 +19,7 @@ use super::providers::ProviderId;
 use super::secrets::SecretName;
 use super::standing::{Connected, Opened, Standing};
 use crate::api::data_source::ProviderKind;
-use crate::api::provider::{Access as AccessSpec, OwnershipMarker, ProviderStatus};
+use crate::api::provider::{Access as AccessSpec, OwnershipMarker};
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
 use crate::cloud::{
     Credentials, Endpoint, EndpointPolicy, Failure, Fence, Limits, Observer, Session, SessionConfig, Timeouts,
@@ -96,18 +96,16 @@ impl Access {
     }
 
     async fn given(&self, id: &ProviderId) -> Result<Option<Given>, Standing> {
-        let found =
-            |metadata: &ObjectMeta, access: &AccessSpec, status: Option<ProviderStatus>, namespace: &str| Found {
-                metadata: ObjectMeta {
-                    managed_fields: None,
-                    ..metadata.clone()
-                },
-                secrets: access
-                    .secret_names()
-                    .map(|name| SecretName::new(namespace, name))
-                    .collect(),
-                guarded: status.unwrap_or_default().guarded_secrets,
-            };
+        let found = |metadata: &ObjectMeta, access: &AccessSpec, namespace: &str| Found {
+            metadata: ObjectMeta {
+                managed_fields: None,
+                ..metadata.clone()
+            },
+            secrets: access
+                .secret_names()
+                .map(|name| SecretName::new(namespace, name))
+                .collect(),
+        };
         let version = |object: &dyn Fn() -> (Option<String>, Option<i64>)| {
             let (uid, generation) = object();
             format!("{}/{}", uid.unwrap_or_default(), generation.unwrap_or_default())
@@ -122,7 +120,7 @@ impl Access {
                 };
                 Ok(Some(Given {
                     version: version(&|| (object.uid(), object.metadata.generation)),
-                    found: found(&object.metadata, &object.spec.access, object.status, &id.namespace),
+                    found: found(&object.metadata, &object.spec.access, &id.namespace),
                     access: object.spec.access,
                     grants: None,
                     namespace: id.namespace.clone(),
@@ -140,7 +138,7 @@ impl Access {
                     .map_err(|error| invalid(format!("namespaceSelector cannot be read: {error}")))?;
                 Ok(Some(Given {
                     version: version(&|| (object.uid(), object.metadata.generation)),
-                    found: found(&object.metadata, &object.spec.access, object.status, &self.namespace),
+                    found: found(&object.metadata, &object.spec.access, &self.namespace),
                     access: object.spec.access,
                     grants: Some(Grants {
                         provider: id.to_string(),

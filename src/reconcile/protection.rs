@@ -1,29 +1,32 @@
 //! Keeps a provider, and with `--guard-secrets` the Secrets that it names, for as long as data sources use it.
 //!
 //! Takes a provider as it was read; puts the operator's finalizer on it and takes it off, and does the same to its Secrets. It touches nothing but
-//! its own finalizers and the record of them in the provider's status, and each patch holds only for the object as it was read. Who the users
+//! its own finalizers and the record of them in an annotation of the provider, and each patch holds only for the object as it was read. Who the users
 //! are is not its business.
 //!
 //! The order is what makes it safe to die at any point: provider, record, Secret; and backwards. So there is no guarded Secret that no provider
 //! tells of, and no provider with such a record goes before its Secrets are free.
 
+use std::collections::BTreeSet;
+
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation, TestOperation};
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::providers::ProviderId;
 use super::secrets::SecretName;
 use crate::api::data_source::ProviderKind;
-use crate::api::names::SECRET_FINALIZER;
-use crate::api::provider::ProviderStatus;
+use crate::api::names::{GUARDED_ANNOTATION, SECRET_FINALIZER};
 use crate::api::{ClusterDwsProvider, DwsProvider, FINALIZER};
 
 /// How often a patch is tried that somebody else's write gets in the way of.
 const TRIES: usize = 4;
+/// How many recorded Secrets are heeded; a provider names a few.
+const RECORDED_MAX: usize = 32;
 
 /// A provider object as it was read, as far as its end is concerned.
 #[derive(Clone, Debug)]
@@ -32,8 +35,6 @@ pub struct Found {
     pub metadata: ObjectMeta,
     /// The Secrets that it names.
     pub secrets: Vec<SecretName>,
-    /// The names of the Secrets that may carry the operator's finalizer because of it.
-    pub guarded: Vec<String>,
 }
 
 impl Found {
@@ -48,6 +49,31 @@ impl Found {
     pub fn is_held(&self) -> bool {
         has(&self.metadata, FINALIZER)
     }
+}
+
+/// The names of the Secrets that may carry the operator's finalizer because of a provider. Whoever may edit the provider may write them: what is no
+/// name, and could lead a request elsewhere, is passed over.
+fn guarded(metadata: &ObjectMeta) -> Vec<String> {
+    let annotation = metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(GUARDED_ANNOTATION));
+    let names = annotation.into_iter().flat_map(|names| names.split(','));
+    names
+        .filter(|name| is_object_name(name))
+        .map(str::to_owned)
+        .take(RECORDED_MAX)
+        .collect()
+}
+
+/// Whether the text can be the name of a Secret: a DNS subdomain.
+fn is_object_name(text: &str) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= 253
+        && bytes.iter().all(|byte| is_end(byte) || matches!(byte, b'-' | b'.'))
+        && bytes.first().is_some_and(is_end)
+        && bytes.last().is_some_and(is_end)
 }
 
 /// Why a provider could not be held or let go.
@@ -95,73 +121,38 @@ impl Protection {
         }
     }
 
-    /// Puts the finalizer on a provider that does not carry it yet. One that is being deleted takes none any more.
+    /// Puts the finalizer on a provider that is used and, if they are guarded, on the Secrets that it names; takes it off those that it does not
+    /// name any more. A provider that is being deleted takes no new finalizer.
     ///
     /// # Errors
-    /// If it is gone or cannot be patched.
+    /// If it is gone, or it or a Secret cannot be patched.
     pub async fn hold(&self, id: &ProviderId, found: &mut Found) -> Result<(), Unprotected> {
-        if !found.is_held() && !found.is_leaving() {
-            let with = |metadata: &ObjectMeta| {
-                let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-                finalizers.push(FINALIZER.to_owned());
-                (!has(metadata, FINALIZER)).then_some(finalizers)
-            };
-            self.set_finalizers(id, found, with).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts the finalizer on the Secrets that a held provider names, and takes it off those that it does not name any more.
-    ///
-    /// # Errors
-    /// If a Secret or the provider's record of them cannot be patched.
-    pub async fn guard(&self, id: &ProviderId, found: &mut Found) -> Result<(), Unprotected> {
+        let recorded = guarded(&found.metadata);
         let wanted: Vec<SecretName> = if self.guards { found.secrets.clone() } else { Vec::new() };
-        let names = |secrets: &[SecretName]| secrets.iter().map(|secret| secret.name.clone()).collect::<Vec<_>>();
-        let mut all = names(&wanted);
-        all.extend(found.guarded.iter().cloned());
-        all.sort();
-        all.dedup();
-        if !wanted.is_empty() {
-            self.record(id, found, all).await?;
-        }
+        let names: Vec<String> = wanted.iter().map(|secret| secret.name.clone()).collect();
+        self.set(id, found, true, &[recorded.as_slice(), &names].concat())
+            .await?;
         for secret in &wanted {
             let _turn = self.turn.lock().await;
             self.change_secret(secret, true).await?;
         }
-        self.unguard(id, found, &names(&wanted)).await
+        let superfluous = recorded.iter().filter(|name| !names.contains(name));
+        self.unguard(id, superfluous).await?;
+        self.set(id, found, true, &names).await
     }
 
-    /// Takes the finalizers off: first those of the Secrets, then that of the provider.
+    /// Takes the finalizers off a provider that is not used: first those of its Secrets.
     ///
     /// # Errors
     /// If one of them cannot be patched; the provider keeps its finalizer until its Secrets are free.
     pub async fn release(&self, id: &ProviderId, found: &mut Found) -> Result<(), Unprotected> {
-        self.unguard(id, found, &[]).await?;
-        if found.is_held() {
-            let without = |metadata: &ObjectMeta| {
-                let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-                finalizers.retain(|finalizer| finalizer != FINALIZER);
-                has(metadata, FINALIZER).then_some(finalizers)
-            };
-            self.set_finalizers(id, found, without).await?;
-        }
-        Ok(())
+        self.unguard(id, guarded(&found.metadata).iter()).await?;
+        self.set(id, found, false, &[]).await
     }
 
-    /// Takes the finalizer off the Secrets that are recorded, but for these.
-    async fn unguard(&self, id: &ProviderId, found: &mut Found, keep: &[String]) -> Result<(), Unprotected> {
-        let superfluous: Vec<_> = found
-            .guarded
-            .iter()
-            .filter(|name| !keep.contains(name))
-            .cloned()
-            .collect();
-        for name in superfluous {
-            let secret = SecretName {
-                namespace: self.secrets_of(id).to_owned(),
-                name,
-            };
+    async fn unguard(&self, id: &ProviderId, names: impl Iterator<Item = &String>) -> Result<(), Unprotected> {
+        for name in names {
+            let secret = SecretName::new(self.secrets_of(id), name);
             let _turn = self.turn.lock().await;
             if !self
                 .is_guarded_for_another(id, &secret)
@@ -171,7 +162,7 @@ impl Protection {
                 self.change_secret(&secret, false).await?;
             }
         }
-        self.record(id, found, keep.to_vec()).await
+        Ok(())
     }
 
     /// Where the Secrets of a provider are.
@@ -182,79 +173,43 @@ impl Protection {
         }
     }
 
-    /// Whether another provider records the Secret too.
+    /// Whether another provider that is held records the Secret too.
     async fn is_guarded_for_another(&self, id: &ProviderId, secret: &SecretName) -> Result<bool, KubernetesError> {
-        let records = |status: Option<&ProviderStatus>| {
-            status.is_some_and(|status| status.guarded_secrets.contains(&secret.name))
+        let guards = |kind, other: &ObjectMeta| {
+            let is_self = id.kind == kind && other.name.as_ref() == Some(&id.name);
+            !is_self && has(other, FINALIZER) && guarded(other).contains(&secret.name)
         };
         let all = ListParams::default();
         let own = self.kubernetes.within::<DwsProvider>(&secret.namespace);
-        let own = self.kubernetes.call(own.list(&all)).await?;
-        let is_self = |kind, name: &str| id.kind == kind && id.name == name;
+        let own = self.kubernetes.call(own.list_metadata(&all)).await?;
         if own
             .iter()
-            .any(|other| records(other.status.as_ref()) && !is_self(ProviderKind::DwsProvider, &other.name_any()))
+            .any(|other| guards(ProviderKind::DwsProvider, &other.metadata))
         {
             return Ok(true);
         }
         if !self.cluster_kind || secret.namespace != self.namespace {
             return Ok(false);
         }
-        let lent = self
-            .kubernetes
-            .call(self.kubernetes.all::<ClusterDwsProvider>().list(&all))
-            .await?;
-        Ok(lent.iter().any(|other| {
-            records(other.status.as_ref()) && !is_self(ProviderKind::ClusterDwsProvider, &other.name_any())
-        }))
+        let lent = self.kubernetes.all::<ClusterDwsProvider>();
+        let lent = self.kubernetes.call(lent.list_metadata(&all)).await?;
+        Ok(lent
+            .iter()
+            .any(|other| guards(ProviderKind::ClusterDwsProvider, &other.metadata)))
     }
 
-    /// Writes into the status which Secrets may carry the finalizer, if that differs.
-    async fn record(&self, id: &ProviderId, found: &mut Found, mut names: Vec<String>) -> Result<(), Unprotected> {
-        names.sort();
-        names.dedup();
-        found.guarded.sort();
-        if found.guarded == names {
+    /// Makes the provider carry the finalizer or not, and record these Secrets.
+    async fn set(&self, id: &ProviderId, found: &mut Found, held: bool, secrets: &[String]) -> Result<(), Unprotected> {
+        if metadata_patch(&found.metadata, held, secrets).is_none() {
             return Ok(());
         }
-        let status = json!({"guardedSecrets": if names.is_empty() { Value::Null } else { json!(names) }});
         let mut tries = 1..TRIES;
         found.metadata = loop {
             let current = self.current(id, found).await?;
-            let patch = Patch::Merge(json!({
-                "metadata": {"uid": current.uid, "resourceVersion": current.resource_version}, "status": status,
-            }));
-            let (api, parameters) = (self.api(id), PatchParams::default());
-            match self
-                .kubernetes
-                .call(api.patch_status(&id.name, &parameters, &patch))
-                .await
-            {
-                Ok(object) => break object.metadata,
-                Err(error) => provider_failed(error, tries.next())?,
-            }
-        };
-        found.guarded = names;
-        Ok(())
-    }
-
-    /// Sets the finalizers of a provider, unless they are right already.
-    async fn set_finalizers(
-        &self,
-        id: &ProviderId,
-        found: &mut Found,
-        wanted: impl Fn(&ObjectMeta) -> Option<Vec<String>> + Send,
-    ) -> Result<(), Unprotected> {
-        let mut tries = 1..TRIES;
-        found.metadata = loop {
-            let current = self.current(id, found).await?;
-            let Some(finalizers) = wanted(&current) else {
+            let Some(patch) = metadata_patch(&current, held, secrets) else {
                 break current;
             };
-            let patch = Patch::Merge(json!({"metadata": {
-                "uid": current.uid, "resourceVersion": current.resource_version, "finalizers": finalizers,
-            }}));
-            let (api, parameters) = (self.api(id), PatchParams::default());
+            let (api, patch, parameters) = (self.api(id), Patch::Merge(patch), PatchParams::default());
             match self
                 .kubernetes
                 .call(api.patch_metadata(&id.name, &parameters, &patch))
@@ -338,6 +293,32 @@ fn has(metadata: &ObjectMeta, finalizer: &str) -> bool {
     metadata.finalizers.iter().flatten().any(|found| found == finalizer)
 }
 
+/// A patch of a provider's finalizers and record, for the object as it was read; none if there is nothing to do.
+fn metadata_patch(metadata: &ObjectMeta, held: bool, secrets: &[String]) -> Option<Value> {
+    let before = metadata.finalizers.clone().unwrap_or_default();
+    let mut finalizers = before.clone();
+    if !held {
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+    } else if !has(metadata, FINALIZER) && metadata.deletion_timestamp.is_none() {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let record: BTreeSet<String> = secrets.iter().cloned().collect();
+    let is_recorded = guarded(metadata).into_iter().collect::<BTreeSet<_>>() == record;
+    if finalizers == before && is_recorded {
+        return None;
+    }
+    let mut changes = json!({"uid": metadata.uid, "resourceVersion": metadata.resource_version});
+    if finalizers != before {
+        changes["finalizers"] = json!(finalizers);
+    }
+    if !is_recorded {
+        let names = record.into_iter().collect::<Vec<_>>().join(",");
+        let names = if names.is_empty() { Value::Null } else { json!(names) };
+        changes["annotations"] = json!({ GUARDED_ANNOTATION: names });
+    }
+    Some(json!({ "metadata": changes }))
+}
+
 /// A patch that adds or removes the one finalizer, for the Secret as it was read; none if there is nothing to do.
 fn finalizer_patch(metadata: &ObjectMeta, guarded: bool) -> Option<json_patch::Patch> {
     if has(metadata, SECRET_FINALIZER) == guarded || (guarded && metadata.deletion_timestamp.is_some()) {
@@ -377,6 +358,8 @@ fn finalizer_patch(metadata: &ObjectMeta, guarded: bool) -> Option<json_patch::P
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn secret(finalizers: &[&str]) -> Value {
@@ -410,6 +393,48 @@ mod tests {
             assert_eq!(freed, free);
             assert_eq!(changed(&free, false), None);
         }
+    }
+
+    #[test]
+    fn of_a_provider_only_the_finalizer_and_the_record_change() {
+        let metadata = |value: Value| serde_json::from_value::<ObjectMeta>(value).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let free = metadata(json!({"uid": "u", "resourceVersion": "7", "finalizers": ["a.example/x"]}));
+        assert_eq!(metadata_patch(&free, false, &[]), None);
+        assert_eq!(
+            metadata_patch(&free, true, &names(&["key", "ca", "key"])),
+            Some(json!({"metadata": {
+                "uid": "u", "resourceVersion": "7", "finalizers": ["a.example/x", FINALIZER],
+                "annotations": {GUARDED_ANNOTATION: "ca,key"},
+            }}))
+        );
+        let held = metadata(json!({
+            "uid": "u", "resourceVersion": "8", "finalizers": [FINALIZER, "a.example/x"],
+            "annotations": {"other": "b", GUARDED_ANNOTATION: "ca,key"},
+        }));
+        assert_eq!(metadata_patch(&held, true, &names(&["key", "ca"])), None);
+        assert_eq!(
+            metadata_patch(&held, false, &[]),
+            Some(json!({"metadata": {
+                "uid": "u", "resourceVersion": "8", "finalizers": ["a.example/x"], "annotations": {GUARDED_ANNOTATION: null},
+            }}))
+        );
+        let leaving = ObjectMeta {
+            deletion_timestamp: serde_json::from_value(json!("2026-11-24T08:00:00Z")).unwrap(),
+            ..free
+        };
+        assert_eq!(metadata_patch(&leaving, true, &[]), None, "it takes no new finalizer");
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_secret_is_passed_over() {
+        let record = "key,,../../../v1/nodes/a,a/b,%2e,.., key,.a,a.,K,ca.bundle-1";
+        let annotations = BTreeMap::from([(GUARDED_ANNOTATION.to_owned(), record.to_owned())]);
+        let metadata = ObjectMeta {
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(guarded(&metadata), ["key", "ca.bundle-1"]);
     }
 
     #[test]

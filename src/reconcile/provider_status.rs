@@ -223,7 +223,7 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, refreshed: &Refresh
     let before = current.status().cloned().unwrap_or_default();
     let generation = current.meta().generation.unwrap_or_default();
     let is_leaving = current.meta().deletion_timestamp.is_some();
-    let verdict = leaving(refreshed, is_leaving).unwrap_or_else(|| verdict(standing));
+    let verdict = leaving(refreshed, is_leaving).unwrap_or_else(|| verdict(refreshed));
     let (endpoint, project_id) = match standing {
         Standing::Connected(connected) => (Some(connected.endpoint.clone()), Some(connected.project_id.clone())),
         Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => {
@@ -239,7 +239,6 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, refreshed: &Refresh
             .users
             .as_ref()
             .map_or(before.users, |users| i64::try_from(users.len()).ok()),
-        guarded_secrets: before.guarded_secrets.clone(),
     };
     if before == after {
         return Ok(());
@@ -294,14 +293,23 @@ fn leaving(refreshed: &Refreshed, is_leaving: bool) -> Option<Verdict> {
     Some(Verdict::new(Reason::Deleting, message))
 }
 
-fn verdict(standing: &Standing) -> Verdict {
+fn verdict(refreshed: &Refreshed) -> Verdict {
+    let standing = &refreshed.standing;
     match standing.trouble() {
         Some((Reason::CredentialsRejected, _)) => refused(),
         Some((reason, message)) => Verdict::new(reason, message.to_owned()),
         None => match standing {
             Standing::Connected(connected) if connected.refused() => refused(),
             Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
-            _ => Verdict::new(Reason::Available, "The provider can be used."),
+            _ => Verdict::new(
+                Reason::Available,
+                match &refreshed.unprotected {
+                    Some(error @ Unprotected::Secret { .. }) => {
+                        format!("The provider can be used, but its Secrets are not guarded: {error}.")
+                    }
+                    _ => "The provider can be used.".to_owned(),
+                },
+            ),
         },
     }
 }

@@ -233,11 +233,11 @@ impl Providers {
     }
 
     async fn protect(&self, id: &ProviderId, found: &mut Found, is_used: bool) -> Result<(), Unprotected> {
-        if !is_used {
-            return self.protection.release(id, found).await;
+        if is_used {
+            self.protection.hold(id, found).await
+        } else {
+            self.protection.release(id, found).await
         }
-        self.protection.hold(id, found).await?;
-        self.protection.guard(id, found).await
     }
 
     /// Holds a provider for an object that is about to create through it. Nobody lets it go before the object's pass has ended.

@@ -122,7 +122,6 @@ pub fn full_provider_status() -> Value {
         "endpoint": "https://dws.eu-west-101.myhuaweicloud.eu",
         "projectID": "89cd04f168b84af6be287f71730fdb4b",
         "users": 1,
-        "guardedSecrets": ["dws-access-key"],
         "conditions": [ready()],
     })
 }

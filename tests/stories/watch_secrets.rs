@@ -16,7 +16,7 @@ use crate::world::{
 /// Waits that nobody lives to see the end of: what happens in these stories is not by looking now and then.
 const NEVER: [&str; 2] = ["--secret-recheck=30m", "--stalled-recheck=30m"];
 
-async fn watching<'w>(world: &'w World<'_>) -> Operator {
+async fn watching(world: &World<'_>) -> Operator {
     world.namespace.grant("watch-secrets", "watch").await;
     world.operator_with(&NEVER).args(["--watch-secrets"]).start().await
 }
@@ -134,13 +134,7 @@ async fn without_the_right_nothing_else_suffers() {
         .await;
     let calls = proxy.calls();
     let first = calls.iter().find(is_watch).unwrap().started;
-    let span = calls
-        .iter()
-        .filter(is_watch)
-        .next_back()
-        .unwrap()
-        .started
-        .duration_since(first);
+    let span = calls.iter().rfind(is_watch).unwrap().started.duration_since(first);
     let most = 2 + usize::try_from(span.as_millis() / 400).unwrap();
     assert!(refused(&calls) <= most, "{} in {span}", refused(&calls));
 }
