@@ -61,8 +61,12 @@ mod echo;
 mod endpoints;
 #[path = "stories/fence.rs"]
 mod fence;
+#[path = "stories/guard_secrets.rs"]
+mod guard_secrets;
 #[path = "stories/hostile_answers.rs"]
 mod hostile_answers;
+#[path = "stories/in_use.rs"]
+mod in_use;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]
@@ -81,6 +85,8 @@ mod lanes;
 mod lease;
 #[path = "stories/metrics.rs"]
 mod metrics;
+#[path = "stories/namespace_end.rs"]
+mod namespace_end;
 #[path = "stories/namespaces.rs"]
 mod namespaces;
 #[path = "stories/observability.rs"]
@@ -133,3 +139,5 @@ mod unknown_late;
 mod update;
 #[path = "stories/verdicts.rs"]
 mod verdicts;
+#[path = "stories/watch_secrets.rs"]
+mod watch_secrets;

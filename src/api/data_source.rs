@@ -247,7 +247,8 @@ impl FromStr for ProviderRef {
     selectable = ".spec.dataSourceName",
     validation = rules::name_fits(),
     validation = rules::fixed_while_it_exists(),
-    validation = rules::provider_fixed_after_attempt()
+    validation = rules::provider_fixed_after_attempt(),
+    validation = rules::project_fixed_after_attempt()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -319,6 +320,11 @@ pub struct DwsDataSourceSpec {
     #[schemars(length(max = 32), regex(pattern = patterns::DURATION))]
     #[x_kube(validation = rules::resync_is_off_or_slow())]
     pub resync_period: Option<String>,
+    /// The id of the project that the DWS cluster is in. Unset means the provider's own; another one must be among the provider's `projects`.
+    /// It cannot change once a create was attempted.
+    #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = patterns::PROJECT_ID))]
+    pub project_id: Option<String>,
 }
 
 #[cfg(test)]

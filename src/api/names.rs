@@ -13,6 +13,12 @@ pub const GROUP: &str = "dws.huaweicloud.com";
 /// The finalizer that keeps an object until the cloud is clean.
 pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
 
+/// The finalizer that keeps a Secret while data sources use a provider that names it (`--guard-secrets`).
+pub const SECRET_FINALIZER: &str = "dws.huaweicloud.com/secret-in-use";
+
+/// The annotation of a provider that names the Secrets which may carry [`SECRET_FINALIZER`] because of it, separated by commas.
+pub const GUARDED_ANNOTATION: &str = "dws.huaweicloud.com/guarded-secrets";
+
 /// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 

@@ -79,6 +79,15 @@ pub struct Access {
     #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = patterns::PROJECT_ID))]
     pub project_id: Option<String>,
+    /// The ids of other projects that data sources may be in, by their own `projectID` (at most 64). What exists in a project that is taken
+    /// off the list is still observed and deleted; nothing new is created there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(max = 64), regex(pattern = patterns::PROJECT_ID)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub projects: Option<Vec<String>>,
     /// The base URL of DWS; unset means the region's. Its domain must be one that the operator allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
@@ -101,6 +110,16 @@ pub struct Access {
     /// false for a `ClusterDwsProvider`, through which one namespace could reach what is another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_import: Option<bool>,
+}
+
+impl Access {
+    /// The names of the Secrets that it is made of.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        let key = self.auth.access_key.iter().map(|auth| &auth.secret_ref);
+        let password = self.auth.password.iter().map(|auth| &auth.secret_ref);
+        let references = key.chain(password).chain(&self.ca_bundle_secret_ref);
+        references.map(|reference| reference.name.as_str())
+    }
 }
 
 /// Region, endpoint, project and credentials for the data sources of one namespace.
@@ -133,6 +152,12 @@ pub struct Access {
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         description = "Why it is Ready or not, in one word"
+    ),
+    printcolumn(
+        name = "Users",
+        type_ = "integer",
+        json_path = ".status.users",
+        description = "How many data sources use it"
     ),
     printcolumn(
         name = "Project",
@@ -189,6 +214,12 @@ pub struct DwsProviderSpec {
         description = "Why it is Ready or not, in one word"
     ),
     printcolumn(
+        name = "Users",
+        type_ = "integer",
+        json_path = ".status.users",
+        description = "How many data sources use it"
+    ),
+    printcolumn(
         name = "Project",
         type_ = "string",
         json_path = ".status.projectID",
@@ -240,6 +271,11 @@ pub struct ProviderStatus {
     #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub project_id: Option<String>,
+    /// How many data sources use the provider: those that hold something in the cloud through it, or may do so. It is kept as long as there is
+    /// one. The number follows within about half a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub users: Option<i64>,
     /// Ready, and Reconciling or Stalled while they hold.
     #[serde(
         default,

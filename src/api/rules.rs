@@ -89,6 +89,20 @@ pub fn provider_fixed_after_attempt() -> Rule {
     .field_path(".spec.providerRef")
 }
 
+/// On the root of a data source: what an attempt left behind can only be found in the same project.
+pub fn project_fixed_after_attempt() -> Rule {
+    refuse(
+        format!(
+            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {}",
+            same_or_absent("spec.projectID")
+        ),
+        "projectID is fixed once a create was attempted: \
+         to use another project, delete this object and create it again",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".spec.projectID")
+}
+
 /// On the spec of a data source.
 pub fn mrs_needs_data_source_id() -> Rule {
     refuse(

@@ -6,12 +6,14 @@ use kube::api::PostParams;
 
 use super::CONCURRENCY;
 use super::finding::Finding;
-use super::inventory::{Inventory, NamedSecret};
+use super::inventory::Inventory;
 use crate::api::GROUP;
 use crate::reconcile::kubernetes::{Kubernetes, KubernetesError};
 use crate::reconcile::password_key;
+use crate::reconcile::secrets::SecretName;
 use crate::reconcile::wakes::Scope;
 use crate::runtime::lease;
+use crate::runtime::settings::ClusterArgs;
 
 /// Where a permission is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +66,19 @@ pub const PERMISSIONS: [Permission; 12] = [
         Place::Watched,
     ),
     permission(GROUP, "dwsdatasources/status", &["patch"], Place::Watched),
-    permission(GROUP, "dwsproviders", &["get", "list", "watch"], Place::Watched),
+    permission(
+        GROUP,
+        "dwsproviders",
+        &["get", "list", "watch", "patch"],
+        Place::Watched,
+    ),
     permission(GROUP, "dwsproviders/status", &["patch"], Place::Watched),
-    permission(GROUP, "clusterdwsproviders", &["get", "list", "watch"], Place::Cluster),
+    permission(
+        GROUP,
+        "clusterdwsproviders",
+        &["get", "list", "watch", "patch"],
+        Place::Cluster,
+    ),
     permission(GROUP, "clusterdwsproviders/status", &["patch"], Place::Cluster),
     permission("", "namespaces", &["get"], Place::Cluster),
     permission("events.k8s.io", "events", &["create", "patch"], Place::Watched),
@@ -82,6 +94,12 @@ pub const PERMISSIONS: [Permission; 12] = [
     },
 ];
 
+/// What `--watch-secrets` needs besides.
+pub const WATCH_SECRETS: Permission = permission("", "secrets", &["list", "watch"], Place::Watched);
+
+/// What `--guard-secrets` needs besides.
+pub const GUARD_SECRETS: Permission = permission("", "secrets", &["patch"], Place::Watched);
+
 /// One question: may I do this to that resource there?
 #[derive(Clone, Debug)]
 struct Question {
@@ -94,9 +112,17 @@ struct Question {
 }
 
 /// The findings: one for each permission and place.
-pub async fn findings(kubernetes: &Kubernetes, scopes: &[Scope], own: &str, inventory: &Inventory) -> Vec<Finding> {
+pub async fn findings(
+    args: &ClusterArgs,
+    kubernetes: &Kubernetes,
+    scopes: &[Scope],
+    own: &str,
+    inventory: &Inventory,
+) -> Vec<Finding> {
     let wanted = PERMISSIONS
         .iter()
+        .chain(args.secrets.watch_secrets.then_some(&WATCH_SECRETS))
+        .chain(args.secrets.guard_secrets.then_some(&GUARD_SECRETS))
         .flat_map(|permission| places(permission.place, scopes, own).map(move |place| (permission, place)));
     let mut findings: Vec<Finding> = stream::iter(wanted)
         .map(|(permission, place)| async move { one(kubernetes, permission, place).await })
@@ -147,7 +173,7 @@ async fn one(kubernetes: &Kubernetes, permission: &Permission, namespace: Option
             subject,
             format!(
                 "not allowed: {verbs}. {}",
-                advice(permission.place, namespace.as_deref())
+                extra(permission).unwrap_or_else(|| advice(permission.place, namespace.as_deref()))
             ),
         )
     }
@@ -160,7 +186,7 @@ async fn secrets(kubernetes: &Kubernetes, scope: &Scope, inventory: &Inventory) 
         Scope::Namespace(namespace) => Some(namespace.clone()),
     };
     let subject = subject("secrets", None, namespace.as_deref());
-    let question = |secret: Option<&NamedSecret>| Question {
+    let question = |secret: Option<&SecretName>| Question {
         group: "",
         resource: "secrets",
         name: secret.map(|secret| secret.name.clone()),
@@ -172,7 +198,7 @@ async fn secrets(kubernetes: &Kubernetes, scope: &Scope, inventory: &Inventory) 
         Ok(false) => {}
         Err(error) => return unanswered(subject, &error),
     }
-    let within = |secret: &NamedSecret| {
+    let within = |secret: &SecretName| {
         namespace
             .as_ref()
             .is_none_or(|namespace| *namespace == secret.namespace)
@@ -249,6 +275,16 @@ fn subject(resource: &str, name: Option<&str>, namespace: Option<&str>) -> Strin
         Some(namespace) => format!("permission on {resource}{name} in namespace {namespace}"),
         None => format!("permission on {resource}{name} in the whole cluster"),
     }
+}
+
+/// What to do about a right that only a flag needs.
+fn extra(permission: &Permission) -> Option<String> {
+    let name = [(&WATCH_SECRETS, "watch-secrets"), (&GUARD_SECRETS, "guard-secrets")]
+        .into_iter()
+        .find_map(|(known, name)| (known == permission).then_some(name))?;
+    Some(format!(
+        "Apply deploy/rbac/{name}, or run the operator without --{name}"
+    ))
 }
 
 fn advice(place: Place, namespace: Option<&str>) -> String {

@@ -136,7 +136,7 @@ async fn one(access: &Access, id: &ProviderId, probe: &Probe) -> Option<Finding>
         ProviderKind::DwsProvider => format!("DwsProvider {}/{}", id.namespace, id.name),
         ProviderKind::ClusterDwsProvider => format!("ClusterDwsProvider {}", id.name),
     };
-    let text = match access.stand(id, &mut None).await {
+    let text = match access.stand(id, &mut None).await.standing {
         Standing::Absent => return None,
         Standing::Connected(connected) => {
             let listed = connected.session.list(&probe.cluster_id, probe.type_).await;

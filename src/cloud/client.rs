@@ -48,6 +48,7 @@ pub trait Fence: Send + Sync {
 }
 
 /// What a session is made of.
+#[derive(Clone)]
 pub struct SessionConfig {
     /// The endpoint of DWS.
     pub endpoint: Endpoint,
@@ -142,6 +143,17 @@ impl Session {
             Some(project) => Ok(project.clone()),
             None => self.prepared_project().await,
         }
+    }
+
+    /// A session in another project, with the same credential.
+    ///
+    /// # Errors
+    /// If the project's id is none.
+    pub fn within(&self, project_id: &str) -> Result<Self, ConnectError> {
+        Self::connect(SessionConfig {
+            project_id: Some(project_id.to_owned()),
+            ..self.config.clone()
+        })
     }
 
     /// What is known of the session's credential.

@@ -1,6 +1,6 @@
 //! From a provider object and its Secrets to a session.
 //!
-//! Takes the name of a provider and returns how it stands. What cannot be read now is told apart from what is wrong: it is no news about
+//! Takes the name of a provider and returns how it stands, and what was found of it. What cannot be read now is told apart from what is wrong: it is no news about
 //! the provider.
 
 use std::collections::BTreeMap;
@@ -8,12 +8,15 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::ObjectMeta;
 use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::grants::Grants;
 use super::kubernetes::{Kubernetes, KubernetesError};
+use super::protection::Found;
 use super::providers::ProviderId;
+use super::secrets::SecretName;
 use super::standing::{Connected, Opened, Standing};
 use crate::api::data_source::ProviderKind;
 use crate::api::provider::{Access as AccessSpec, OwnershipMarker};
@@ -45,8 +48,17 @@ pub struct Access {
     pub observer: Arc<dyn Observer>,
 }
 
+/// What reading a provider brought.
+pub struct Stood {
+    /// How it stands.
+    pub standing: Standing,
+    /// What was found of the object itself; none if it does not exist or could not be read.
+    pub found: Option<Found>,
+}
+
 /// A provider object, whichever its kind.
 struct Given {
+    found: Found,
     access: AccessSpec,
     grants: Option<Grants>,
     /// Where its Secrets are.
@@ -56,12 +68,16 @@ struct Given {
 
 impl Access {
     /// How a provider stands now. The session that was opened last is used on if it was made of the same versions, and replaced if not.
-    pub async fn stand(&self, id: &ProviderId, opened: &mut Option<Opened>) -> Standing {
-        match self.given(id).await {
-            Ok(Some(given)) => self.connect(&given, opened).await.unwrap_or_else(|standing| standing),
-            Ok(None) => Standing::Absent,
-            Err(standing) => standing,
-        }
+    pub async fn stand(&self, id: &ProviderId, opened: &mut Option<Opened>) -> Stood {
+        let (standing, found) = match self.given(id).await {
+            Ok(Some(given)) => {
+                let standing = self.connect(&given, opened).await;
+                (standing.unwrap_or_else(|standing| standing), Some(given.found))
+            }
+            Ok(None) => (Standing::Absent, None),
+            Err(standing) => (standing, None),
+        };
+        Stood { standing, found }
     }
 
     /// The labels of a namespace.
@@ -80,6 +96,16 @@ impl Access {
     }
 
     async fn given(&self, id: &ProviderId) -> Result<Option<Given>, Standing> {
+        let found = |metadata: &ObjectMeta, access: &AccessSpec, namespace: &str| Found {
+            metadata: ObjectMeta {
+                managed_fields: None,
+                ..metadata.clone()
+            },
+            secrets: access
+                .secret_names()
+                .map(|name| SecretName::new(namespace, name))
+                .collect(),
+        };
         let version = |object: &dyn Fn() -> (Option<String>, Option<i64>)| {
             let (uid, generation) = object();
             format!("{}/{}", uid.unwrap_or_default(), generation.unwrap_or_default())
@@ -94,6 +120,7 @@ impl Access {
                 };
                 Ok(Some(Given {
                     version: version(&|| (object.uid(), object.metadata.generation)),
+                    found: found(&object.metadata, &object.spec.access, &id.namespace),
                     access: object.spec.access,
                     grants: None,
                     namespace: id.namespace.clone(),
@@ -111,6 +138,7 @@ impl Access {
                     .map_err(|error| invalid(format!("namespaceSelector cannot be read: {error}")))?;
                 Ok(Some(Given {
                     version: version(&|| (object.uid(), object.metadata.generation)),
+                    found: found(&object.metadata, &object.spec.access, &self.namespace),
                     access: object.spec.access,
                     grants: Some(Grants {
                         provider: id.to_string(),
@@ -166,6 +194,8 @@ impl Access {
             imports: access.allow_import.unwrap_or(given.grants.is_none()),
             grants: given.grants.clone(),
             version,
+            projects: access.projects.clone().unwrap_or_default(),
+            elsewhere: opened.elsewhere(),
         }))
     }
 

@@ -1,4 +1,4 @@
-//! Carries out exactly one step: the only writer to the object's metadata, and to the cloud for as long as the object exists.
+//! Carries out exactly one step: the only writer to the object's metadata and, with the provider's own pass, to the provider's, and to the cloud for as long as the object exists.
 //!
 //! It never decides. A write to the cloud starts only while the lease covers it, and what it brought is kept in the object's memory until the
 //! status holds it.
@@ -11,7 +11,9 @@ use super::context::Context;
 use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{Coordinates, CreateRequest, Intent, Reconfigure, Step};
+use super::plan::{Coordinates, CreateRequest, Grant, Intent, Provider, Reconfigure, Step};
+use super::providers::ProviderId;
+use crate::api::data_source::ProviderRef;
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -32,6 +34,10 @@ pub enum Acted {
 /// If Kubernetes fails; the cloud's failures are an outcome, not an error.
 pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Acted, KubernetesError> {
     match step {
+        Step::HoldProvider => {
+            hold_provider(ctx, pass).await;
+            Ok(Acted::Done)
+        }
         Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
         Step::PutFinalizer => put_finalizer(ctx, pass).await,
         Step::Post { request, intent } => {
@@ -54,6 +60,20 @@ pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Act
         }
         Step::DropFinalizer { .. } => drop_finalizer(ctx, pass).await,
     }
+}
+
+async fn hold_provider(ctx: &Context, pass: &mut Pass) {
+    let Provider::Ready { coordinates, .. } = &pass.observation.provider else {
+        return;
+    };
+    let grant = match coordinates.provider.parse::<ProviderRef>() {
+        Ok(reference) => {
+            let id = ProviderId::of(&reference, &pass.member.namespace);
+            ctx.providers.hold(&id, &ctx.claims, &pass.member).await
+        }
+        Err(error) => Grant::Unreadable(error.to_string()),
+    };
+    pass.observation.note_grant(grant);
 }
 
 async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result<Acted, KubernetesError> {

@@ -14,7 +14,7 @@ use super::password_key::PasswordKey;
 use super::plan::{Observation, Plan};
 use super::providers::Providers;
 use super::snapshots::Snapshots;
-use super::wakes::Wakes;
+use super::wakes::{ProviderWakes, Wakes};
 use crate::api::data_source::Coordinates;
 use crate::runtime::arrivals::Arrivals;
 use crate::runtime::clock::Clock;
@@ -92,6 +92,8 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// Wakes objects.
     pub wakes: Wakes,
+    /// Wakes providers.
+    pub provider_wakes: ProviderWakes,
     /// Metrics.
     pub metrics: Metrics,
     /// Readiness.

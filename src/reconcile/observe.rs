@@ -117,6 +117,8 @@ impl Pass {
             (None, Some(attempt)) => Some(attempt.intent.provider.clone()),
             (None, None) => None,
         };
+        // Before the provider is known, only what is recorded counts.
+        let place = o.place();
         let Way {
             provider,
             session,
@@ -127,6 +129,8 @@ impl Pass {
                 namespace: &self.member.namespace,
                 reference: o.object.spec.provider_ref.as_ref(),
                 recorded: recorded.as_deref(),
+                project_id: o.object.spec.project_id.as_deref(),
+                recorded_project: place.as_ref().map(|at| at.project_id.as_str()),
                 cluster_id: &o.object.spec.cluster_id,
                 deleting: o.object.deleting,
             })

@@ -29,7 +29,7 @@ pub use crate::runtime::timings::Timings;
 pub enum Plan {
     /// Read something, then decide again.
     Look(Look),
-    /// Write once to the cloud or to the object's metadata, then decide again.
+    /// Write once to the cloud or to metadata, then decide again.
     Act(Step),
     /// Patch the status if it differs, tell of what happened, then go on or wait.
     Report(Report),
@@ -72,6 +72,8 @@ pub enum Look {
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// Keep the provider from going before the object, which is about to create through it.
+    HoldProvider,
     /// Write the intent and the finalizer, guarded by resourceVersion.
     RecordIntent(Intent),
     /// Put back the finalizer that somebody took away.

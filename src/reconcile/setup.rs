@@ -18,8 +18,9 @@ use super::memories::Memories;
 use super::password_key::PasswordKey;
 use super::provider_status;
 use super::providers::Providers;
+use super::secrets;
 use super::snapshots::Snapshots;
-use super::wakes::{Scope, Wakes};
+use super::wakes::{ProviderWakes, Scope, Wakes};
 use super::watch;
 use crate::api::{ClusterDwsProvider, DwsProvider};
 use crate::cloud::{Bounds, BreakerTimings, CallRecord, EndpointPolicy, Fence, Limits, Observer, Timeouts};
@@ -139,13 +140,26 @@ pub fn scopes(args: &ClusterArgs) -> Vec<Scope> {
     named.into_iter().map(Scope::Namespace).collect()
 }
 
+/// The namespaces whose Secrets are watched with `--watch-secrets`; none stands for all of them. Those of providers of the cluster are in the
+/// operator's namespace, which is among all.
+#[must_use]
+pub fn watched_secrets(args: &ClusterArgs) -> Vec<Option<String>> {
+    let namespace = |scope| match scope {
+        Scope::All => None,
+        Scope::Namespace(namespace) => Some(namespace),
+    };
+    scopes(args).into_iter().map(namespace).collect()
+}
+
 /// Reconciles until the shutdown, and then until the passes that run have ended and their events are published.
 pub async fn run(args: &RunArgs, process: Process) {
     let kubernetes = Kubernetes::new(process.client, args.concurrency);
     // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
     let cluster_kind = args.cluster.watch_namespace.is_empty();
     let (wakes, woken) = Wakes::new(scopes(&args.cluster));
+    let (provider_wakes, mut providers_woken) = ProviderWakes::new(scopes(&args.cluster));
     let (lanes, turns) = Lanes::new();
+    let (claims, stirred) = Claims::new();
     let around = Surroundings {
         kubernetes: kubernetes.clone(),
         namespace: process.namespace.clone(),
@@ -167,11 +181,17 @@ pub async fn run(args: &RunArgs, process: Process) {
         clock: process.clock,
         timings: args.timings,
         resync_period: args.resync_period,
-        providers: Arc::new(Providers::new(access, process.clock, args.timings, cluster_kind)),
+        providers: Arc::new(Providers::new(
+            access,
+            process.clock,
+            args.timings,
+            cluster_kind,
+            args.cluster.secrets.guard_secrets,
+        )),
         snapshots: Snapshots::new(process.clock, process.metrics.clone()),
         lanes,
         arrivals: Arrivals::default(),
-        claims: Claims::default(),
+        claims,
         memories: Memories::default(),
         events: Events::new(
             kubernetes.clone(),
@@ -186,6 +206,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         leadership: process.leadership,
         decide: process.decide,
         wakes,
+        provider_wakes,
         metrics: process.metrics,
         health: process.health,
         shutdown: process.shutdown,
@@ -194,12 +215,20 @@ pub async fn run(args: &RunArgs, process: Process) {
         let ctx = Arc::clone(&ctx);
         async move { ctx.wakes.wake_all(turns).await }
     });
+    let provider_turns = tokio::spawn({
+        let ctx = Arc::clone(&ctx);
+        async move { ctx.provider_wakes.wake_all(stirred).await }
+    });
     let pulse = tokio::spawn(pulse(Arc::clone(&ctx)));
     let mut streams: Vec<futures::future::BoxFuture<'static, ()>> = Vec::new();
     for (scope, woken) in woken {
         streams.push(Box::pin(provider_status::providers::<DwsProvider>(
             Arc::clone(&ctx),
             watch::api_of(&ctx, &scope),
+            providers_woken
+                .namespaced
+                .remove(&scope)
+                .unwrap_or_else(|| futures::stream::empty().boxed()),
         )));
         streams.push(Box::pin(watch::data_sources(Arc::clone(&ctx), scope, woken)));
     }
@@ -208,7 +237,13 @@ pub async fn run(args: &RunArgs, process: Process) {
         streams.push(Box::pin(provider_status::providers::<ClusterDwsProvider>(
             Arc::clone(&ctx),
             all,
+            providers_woken.cluster,
         )));
+    }
+    if args.cluster.secrets.watch_secrets {
+        for namespace in watched_secrets(&args.cluster) {
+            streams.push(Box::pin(secrets::watched(Arc::clone(&ctx), namespace)));
+        }
     }
     futures::stream::iter(streams)
         .for_each_concurrent(None, |stream| stream)
@@ -216,6 +251,7 @@ pub async fn run(args: &RunArgs, process: Process) {
     ctx.tasks.close();
     ctx.tasks.wait().await;
     lane_turns.abort();
+    provider_turns.abort();
     pulse.abort();
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::grants::Grants;
+use super::project_sessions::ProjectSessions;
 use crate::api::Reason;
 use crate::cloud::{BreakerState, Failure, FailureKind, Rejection, Session};
 
@@ -46,6 +47,10 @@ pub struct Connected {
     pub grants: Option<Grants>,
     /// Changes whenever the provider or one of its Secrets changes.
     pub version: String,
+    /// The other projects that data sources may ask for.
+    pub projects: Vec<String>,
+    /// The sessions in other projects.
+    pub elsewhere: ProjectSessions,
 }
 
 /// The session that was made of a provider last. It outlives trouble with the look-up of its project: another one for the same Secret would
@@ -56,6 +61,7 @@ pub struct Opened {
     version: String,
     /// What the cloud said when it refused the credentials; until it is asked again, that is the answer.
     refusal: Option<Failure>,
+    elsewhere: ProjectSessions,
 }
 
 impl Opened {
@@ -66,7 +72,14 @@ impl Opened {
             session: Arc::new(session),
             version,
             refusal: None,
+            elsewhere: ProjectSessions::default(),
         }
+    }
+
+    /// The sessions with the same credentials in other projects.
+    #[must_use]
+    pub fn elsewhere(&self) -> ProjectSessions {
+        self.elsewhere.clone()
     }
 
     /// Whether it was made of this version.
@@ -84,7 +97,7 @@ impl Opened {
     /// Whether the cloud refused the credentials the last time they were used.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.session.breaker() == BreakerState::Rejected
+        self.session.breaker() == BreakerState::Rejected || self.elsewhere.any_refused()
     }
 
     /// The project, asked for if it is not known.
@@ -168,6 +181,6 @@ impl Connected {
     /// Whether the cloud refused the credentials the last time they were used.
     #[must_use]
     pub fn refused(&self) -> bool {
-        self.session.breaker() == BreakerState::Rejected
+        self.session.breaker() == BreakerState::Rejected || self.elsewhere.any_refused()
     }
 }

@@ -222,6 +222,7 @@ impl Roll {
                         self.ctx.wakes.wake(&member);
                     }
                 }
+                self.ctx.claims.listed(&self.scope);
                 self.ctx.health.ready("watch of data sources", true);
             }
             Noted::Event(Event::Apply(object)) => {

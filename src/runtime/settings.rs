@@ -72,6 +72,20 @@ pub struct ClusterArgs {
     /// Reach the cloud through the proxy that `HTTPS_PROXY` and `NO_PROXY` name.
     #[arg(long, env = "DWS_OPERATOR_USE_PROXY_ENV", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub use_proxy_env: bool,
+    /// What is done with Secrets besides reading them by name.
+    #[command(flatten)]
+    pub secrets: SecretArgs,
+}
+
+/// The flags about Secrets.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SecretArgs {
+    /// Watch the metadata of Secrets, so that a new or changed one acts at once; needs the rights in deploy/rbac/watch-secrets.
+    #[arg(long, env = "DWS_OPERATOR_WATCH_SECRETS", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub watch_secrets: bool,
+    /// Keep the Secrets of providers, by a finalizer, while data sources use them; needs the rights in deploy/rbac/guard-secrets.
+    #[arg(long, env = "DWS_OPERATOR_GUARD_SECRETS", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub guard_secrets: bool,
 }
 
 /// The flags of `run`.

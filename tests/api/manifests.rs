@@ -47,6 +47,7 @@ pub fn full_data_source(name: &str) -> Value {
         "reboot": false,
         "providerRef": {"kind": "DwsProvider", "name": "default"},
         "deletionPolicy": "Delete",
+        "projectID": "89cd04f168b84af6be287f71730fdb4b",
     }});
     merged(&mrs(name), &rest)
 }
@@ -89,6 +90,7 @@ pub fn full_provider(kind: &str, name: &str) -> Value {
     let mut provider = provider(kind, name);
     let spec = &mut provider["spec"];
     spec["projectID"] = json!("89cd04f168b84af6be287f71730fdb4b");
+    spec["projects"] = json!(["0a1b2c3d4e5f60718293a4b5c6d7e8f9"]);
     spec["endpoint"] = json!("https://dws.eu-west-101.myhuaweicloud.eu");
     spec["iamEndpoint"] = json!("https://iam.eu-west-101.myhuaweicloud.eu");
     spec["caBundleSecretRef"] = json!({"name": "ca"});
@@ -119,6 +121,7 @@ pub fn full_provider_status() -> Value {
         "observedGeneration": 1,
         "endpoint": "https://dws.eu-west-101.myhuaweicloud.eu",
         "projectID": "89cd04f168b84af6be287f71730fdb4b",
+        "users": 1,
         "conditions": [ready()],
     })
 }

@@ -97,6 +97,12 @@ pub fn provider_rows(kind: &str) -> Vec<Row> {
             ["89cd04f168b84af6be287f71730fdb4b", "P1"],
             ["", "a-b", "a/b", "..", "%2f", "a@b", "a\r\nb", "a?b"],
         ),
+        pattern(
+            &base,
+            "spec.projects[]",
+            ["89cd04f168b84af6be287f71730fdb4b", "P1"],
+            ["", "a-b", "a/b", "..", "%2f", "a@b", "a\r\nb", "a?b"],
+        ),
         pattern(&base, "spec.caBundleSecretRef.name", ["ca", "ca.bundle-1"], BAD_NAMES),
         pattern(&base, "spec.auth.accessKey.secretRef.name", ["key", "key.1"], BAD_NAMES),
         pattern(&base, "spec.auth.password.secretRef.name", ["key", "key.1"], BAD_NAMES),

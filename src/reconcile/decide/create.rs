@@ -1,6 +1,6 @@
 //! No id is recorded: the way to the one POST.
 //!
-//! lane → fresh list (absent) → intent → POST. Whatever stands in the way becomes the verdict.
+//! lane → fresh list (absent) → hold on the provider → intent → POST. Whatever stands in the way becomes the verdict.
 
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
             request: request(o, reboot),
             intent: recorded,
         },
+        // The first user comes after the hold, so that no attempt can outlive its provider.
+        _ if !reach::is_held(o) => Step::HoldProvider,
         // A recorded intent that was not sent and no longer fits is simply written over.
         _ => Step::RecordIntent(intent),
     }))

@@ -129,6 +129,9 @@ fn take(o: &Observation, item: &Item) -> Plan {
         if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
             return Plan::Look(Look::Password);
         }
+        if !reach::is_held(o) {
+            return Plan::Act(Step::HoldProvider);
+        }
         if !o.object.finalizer {
             return Plan::Act(Step::PutFinalizer);
         }

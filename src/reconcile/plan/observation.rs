@@ -128,6 +128,10 @@ pub enum Grant {
     Unasked,
     /// It may.
     Given,
+    /// It may, and the provider is kept for as long as the object uses it.
+    Held,
+    /// The provider is being deleted: it serves what exists, and nothing new.
+    Leaving,
     /// It may not, and why.
     Refused(String),
     /// That could not be found out, and why.

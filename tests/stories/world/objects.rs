@@ -93,6 +93,7 @@ fn access(endpoint: &str, auth: Auth) -> Access {
     Access {
         region: "eu-west-101".to_owned(),
         project_id: Some(PROJECT.to_owned()),
+        projects: None,
         endpoint: Some(endpoint.to_owned()),
         iam_endpoint: Some(endpoint.to_owned()),
         ca_bundle_secret_ref: None,
@@ -122,6 +123,7 @@ pub fn obs(name: &str) -> DwsDataSource {
             import: None,
             replacement_policy: None,
             resync_period: None,
+            project_id: None,
         },
     )
 }

@@ -192,7 +192,9 @@ fn providers() -> impl Strategy<Value = Provider> {
         version: "1".to_owned(),
     };
     prop_oneof![
-        6 => Just(ready("https://dws.example", Grant::Given, true)),
+        6 => Just(ready("https://dws.example", Grant::Held, true)),
+        1 => Just(ready("https://dws.example", Grant::Given, true)),
+        1 => Just(ready("https://dws.example", Grant::Leaving, true)),
         1 => Just(ready("https://elsewhere.example", Grant::Given, true)),
         1 => Just(ready("https://dws.example", Grant::Unasked, true)),
         1 => Just(ready("https://dws.example", Grant::Refused("not lent".to_owned()), true)),

@@ -50,6 +50,7 @@ pub fn spec() -> DwsDataSourceSpec {
         import: None,
         replacement_policy: None,
         resync_period: None,
+        project_id: None,
     }
 }
 
@@ -108,7 +109,7 @@ pub fn observation() -> Observation {
         object: object(),
         provider: Provider::Ready {
             coordinates: coordinates(),
-            grant: Grant::Given,
+            grant: Grant::Held,
             marker: true,
             imports: true,
             version: "1".to_owned(),

@@ -7,6 +7,7 @@ mod delete;
 mod drift;
 mod failed;
 mod gate;
+mod hold;
 mod job;
 mod late;
 mod observations;

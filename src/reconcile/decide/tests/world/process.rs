@@ -153,6 +153,10 @@ impl World {
             return Err(Death);
         }
         let ended = match step {
+            Step::HoldProvider => {
+                pass.o.note_grant(Grant::Held);
+                None
+            }
             Step::RecordIntent(intent) => {
                 let recorded = intent.clone();
                 let written = self.kubernetes.write_metadata(pass.version, move |object| {
