@@ -25,7 +25,7 @@ pub enum DataSourceType {
     LakeFormation,
 }
 
-/// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
+/// What happens to the cloud's data source when this object is deleted: Delete or Retain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Delete it (the default).
@@ -33,6 +33,15 @@ pub enum DeletionPolicy {
     Delete,
     /// Keep it.
     Retain,
+}
+
+impl fmt::Display for DeletionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Delete => "Delete",
+            Self::Retain => "Retain",
+        })
+    }
 }
 
 /// A key of a Secret in the object's own namespace.
@@ -235,7 +244,8 @@ pub struct DwsDataSourceSpec {
     /// `ClusterDwsProvider/default`. It cannot change once a create was attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_ref: Option<ProviderRef>,
-    /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
+    /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means what the annotation
+    /// `dws.huaweicloud.com/deletion-policy` of the Namespace says or, if there is none, the operator's `--deletion-policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }

@@ -62,6 +62,10 @@ pub enum Reason {
     Frozen,
     /// A bug in the operator; the log has the details.
     InternalError,
+
+    // Paused: beside any verdict.
+    /// Somebody asked the operator to leave the object alone.
+    Paused,
 }
 
 /// What a reason says about the object.
@@ -73,11 +77,13 @@ pub enum ReasonClass {
     Reconciling,
     /// Somebody has to change something.
     Stalled,
+    /// Somebody asked for a pause.
+    Paused,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Available,
         Self::Creating,
         Self::Deleting,
@@ -103,6 +109,7 @@ impl Reason {
         Self::Drifted,
         Self::Frozen,
         Self::InternalError,
+        Self::Paused,
     ];
 
     /// The word in the condition.
@@ -134,6 +141,7 @@ impl Reason {
             Self::Drifted => "Drifted",
             Self::Frozen => "Frozen",
             Self::InternalError => "InternalError",
+            Self::Paused => "Paused",
         }
     }
 
@@ -166,6 +174,7 @@ impl Reason {
             | Self::Drifted
             | Self::Frozen
             | Self::InternalError => ReasonClass::Stalled,
+            Self::Paused => ReasonClass::Paused,
         }
     }
 }

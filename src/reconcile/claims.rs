@@ -42,6 +42,8 @@ pub struct Leftover {
     pub at: Coordinates,
     /// Until when a lost request may still take effect, if nothing else may be there.
     pub until: Option<jiff::Timestamp>,
+    /// The install that works on the object.
+    pub controller: Option<String>,
 }
 
 /// What follows from an object being gone.
@@ -208,6 +210,10 @@ impl Claim {
                     .clone(),
                 at,
                 until,
+                controller: status
+                    .controller
+                    .clone()
+                    .or_else(|| Some(intent.as_ref()?.controller.clone())),
             });
         Some(Claim {
             leaves,

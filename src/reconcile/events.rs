@@ -24,7 +24,7 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// The reasons of events that are no reasons of a condition. Each has its row in `docs/troubleshooting.md`.
-const BEYOND_CONDITIONS: [&str; 10] = [
+const BEYOND_CONDITIONS: [&str; 14] = [
     "Created",
     "Deleted",
     "Retained",
@@ -35,6 +35,10 @@ const BEYOND_CONDITIONS: [&str; 10] = [
     "CreateUndone",
     "RestartNotRepeated",
     "Undecodable",
+    "ForceDeleted",
+    "ForceDeleteIgnored",
+    "DefinitionRemoved",
+    "TakenOver",
 ];
 
 /// Publishes events; clones share the work.
@@ -72,7 +76,8 @@ impl Events {
         match reason {
             "Recovered" => self.metrics.recovered(),
             "DuplicateRemoved" => self.metrics.duplicate_removed(),
-            "Orphaned" => self.metrics.orphaned(),
+            "Orphaned" | "DefinitionRemoved" => self.metrics.orphaned(),
+            "ForceDeleted" => self.metrics.force_deleted(),
             _ => {}
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {

@@ -38,6 +38,9 @@ impl Observation {
 
     /// Takes a newer state of the object. What was read for a place, name or type that no longer counts is dropped.
     pub fn renew(&mut self, object: Object) {
+        if self.object.status.controller != object.status.controller {
+            self.around.claimer = None;
+        }
         let before = self.target();
         let password_of = |spec: &DwsDataSourceSpec| spec.user_pwd.clone();
         if password_of(&self.object.spec) != password_of(&object.spec) {
@@ -254,6 +257,7 @@ impl Observation {
             self.memory.patched = Some(self.uptime);
         }
         self.memory.outcome = None;
+        self.memory.hinted = self.object.deleting && self.object.annotations.force_delete.as_deref() == Some("");
     }
 
     /// Notes that the pass ends with a wait.

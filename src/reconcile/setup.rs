@@ -12,9 +12,13 @@ use tokio_util::task::TaskTracker;
 use super::access::Access;
 use super::claims::Claims;
 use super::context::{Context, Decide};
+use super::definition::Definition;
 use super::events::Events;
+use super::installs::{self, Installs};
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
+use super::namespaces::{self, Namespaces};
+use super::plan::{DeletionPolicy, OperatorPolicy};
 use super::provider_status;
 use super::providers::Providers;
 use super::snapshots::Snapshots;
@@ -28,7 +32,7 @@ use crate::runtime::health::Health;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::settings::{ClusterArgs, RunArgs};
+use crate::runtime::settings::{ClusterArgs, OnDeletion, RunArgs};
 use crate::runtime::timings::Timings;
 
 /// How many rejections of a key are risked within the breaker's window; by Huawei's guide to API signing the
@@ -179,7 +183,6 @@ pub async fn run(args: &RunArgs, process: Process) {
             process.metrics.clone(),
         ),
         tasks,
-        kubernetes,
         identity: process.identity,
         leadership: process.leadership,
         decide: process.decide,
@@ -187,6 +190,18 @@ pub async fn run(args: &RunArgs, process: Process) {
         metrics: process.metrics,
         health: process.health,
         shutdown: process.shutdown,
+        install: installs::name(&process.namespace),
+        operator: OperatorPolicy {
+            paused: args.paused,
+            deletion_policy: match args.deletion_policy {
+                OnDeletion::Delete => DeletionPolicy::Delete,
+                OnDeletion::Retain => DeletionPolicy::Retain,
+            },
+        },
+        namespaces: Namespaces::new(kubernetes.clone(), process.clock),
+        definition: Definition::new(kubernetes.clone(), process.clock, cluster_kind),
+        installs: Installs::default(),
+        kubernetes,
     });
     let lane_turns = tokio::spawn({
         let ctx = Arc::clone(&ctx);
@@ -199,6 +214,7 @@ pub async fn run(args: &RunArgs, process: Process) {
             Arc::clone(&ctx),
             watch::api_of(&ctx, &scope),
         )));
+        streams.push(Box::pin(namespaces::notice(Arc::clone(&ctx), scope.clone())));
         streams.push(Box::pin(watch::data_sources(Arc::clone(&ctx), scope, woken)));
     }
     if cluster_kind {

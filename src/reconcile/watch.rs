@@ -26,7 +26,7 @@ use super::undecodable::Undecodable;
 use super::wakes::{Scope, Woken};
 use super::{abandon, claims, pass};
 use crate::api::DwsDataSource;
-use crate::api::names::INTENT_ANNOTATION;
+use crate::api::names::{FORCE_DELETE_ANNOTATION, INTENT_ANNOTATION, PAUSED_ANNOTATION};
 
 /// Runs the data sources of one scope until the context's shutdown, and then until the passes that run have ended.
 pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
@@ -39,7 +39,9 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
     )
     .modify(|object| {
         object.metadata.managed_fields = None;
-        object.annotations_mut().retain(|key, _| key == INTENT_ANNOTATION);
+        object
+            .annotations_mut()
+            .retain(|key, _| RELEVANT_ANNOTATIONS.contains(&key.as_str()));
     })
     .reflect(writer)
     .applied_objects()
@@ -90,13 +92,19 @@ where
     }
 }
 
-/// What a change of an object is about, for the operator: the spec, its end, its finalizers and the intent; never the status.
+/// The annotations that matter.
+const RELEVANT_ANNOTATIONS: [&str; 3] = [INTENT_ANNOTATION, PAUSED_ANNOTATION, FORCE_DELETE_ANNOTATION];
+
+/// What a change of an object is about, for the operator: the spec, its end, its finalizers, the intent, a pause and a deletion by force;
+/// never the status.
 fn relevant(object: &DwsDataSource) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.metadata.generation.hash(&mut hasher);
     object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
     object.finalizers().hash(&mut hasher);
-    object.annotations().get(INTENT_ANNOTATION).hash(&mut hasher);
+    RELEVANT_ANNOTATIONS
+        .map(|annotation| object.annotations().get(annotation))
+        .hash(&mut hasher);
     hasher.finish()
 }
 
@@ -260,6 +268,7 @@ impl Roll {
         let forgotten = self.ctx.claims.forget(&member.uid);
         self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
+        self.ctx.installs.forget(&self.ctx, member);
         for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }

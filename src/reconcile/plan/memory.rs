@@ -38,6 +38,8 @@ pub struct Memory {
     pub patched: Option<Duration>,
     /// The provider's version when a call through it last failed.
     pub tried_version: Option<String>,
+    /// Whether the user was told that a force-delete needs a reason.
+    pub hinted: bool,
 }
 
 impl Memory {

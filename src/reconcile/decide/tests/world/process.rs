@@ -8,7 +8,7 @@ use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Coordinates, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step, Then,
+    Coordinates, DefinitionView, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step, Then,
 };
 
 /// The most turns of a pass, as in the operator.
@@ -62,6 +62,7 @@ impl World {
             provider: self.provider(&object.spec.cluster_id),
             ..builder::observation()
         };
+        o.around.definition = DefinitionView::Unasked;
         let generation = object.generation;
         o.object = object;
         o.recall(self.process.memory.clone());
@@ -170,6 +171,7 @@ impl World {
                 self.renew(pass, &written)
             }
             Step::Post { request, intent } => {
+                assert!(!pass.o.object.annotations.paused, "a create during a pause");
                 self.check_post(&intent);
                 let begun = pass.o.uptime;
                 let deadline = pass.o.timings.write_deadline;
@@ -183,6 +185,12 @@ impl World {
                 None
             }
             Step::Delete { id, at } => {
+                assert!(!pass.o.object.annotations.paused, "a delete during a pause");
+                assert_eq!(
+                    self.definition,
+                    DefinitionView::Stays,
+                    "the definition goes, and a data source with it"
+                );
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.delete(&id, self.now);
                 self.spend(pass, took);
@@ -190,7 +198,9 @@ impl World {
                 None
             }
             Step::DropFinalizer { note } => {
-                self.is_orphaned = note.is_some_and(|note| note.reason == "Orphaned");
+                let reason = note.map(|note| note.reason);
+                self.is_left = matches!(reason, Some("ForceDeleted" | "DefinitionRemoved"));
+                self.is_orphaned = reason == Some("Orphaned");
                 assert!(
                     !self.is_orphaned
                         || self.now < self.provider_down.max(self.provider_unread)
