@@ -13,7 +13,7 @@ use super::claims::Leftover;
 use super::context::{Context, Member};
 use super::memories::Slot;
 use super::observe::Pass;
-use super::plan::{AttemptState, DefinitionView, FailureKind, Intent, Memory, Outcome, View};
+use super::plan::{AttemptState, DefinitionView, FailureKind, Intent, Memory, Observation, Outcome, View};
 use super::remote::Identity;
 use super::report;
 use jiff::Timestamp;
@@ -24,8 +24,8 @@ use crate::runtime::backoff;
 /// A data source that the cloud agreed to create and that no status holds yet.
 pub struct Unrecorded {
     member: Member,
-    /// Why it stays, if it must not be deleted.
-    kept: Option<String>,
+    /// What the pass knew last; it tells whether the data source may be deleted.
+    observation: Box<Observation>,
     session: Option<Arc<Session>>,
     marker: bool,
     intent: Intent,
@@ -51,7 +51,7 @@ impl Unrecorded {
         };
         Some(Unrecorded {
             member: pass.member.clone(),
-            kept: pass.observation.kept(),
+            observation: Box::new(pass.observation.clone()),
             session,
             marker,
             intent: intent.clone(),
@@ -60,7 +60,7 @@ impl Unrecorded {
     }
 
     fn abandon(self, ctx: &Arc<Context>) {
-        if let Some(why) = &self.kept {
+        if let Some(why) = self.observation.kept() {
             return self.stays(ctx, &format!("it stays, {why}"));
         }
         match self.session.clone() {
@@ -73,9 +73,14 @@ impl Unrecorded {
         }
     }
 
-    /// Deletes it, unless the definition of the kind is being deleted. What is not proven to be gone, when the time is over or this process is to end, may stay.
-    async fn undo(self, ctx: &Context, session: &Session) {
-        if ctx.definition.view(ctx.clock.uptime()).await != DefinitionView::Stays {
+    /// Deletes it, unless the definition of the kind is being deleted, or the Namespace wants it to stay by now. What is not proven to be gone, when the time is over or this process is to end, may stay.
+    async fn undo(mut self, ctx: &Context, session: &Session) {
+        let now = ctx.clock.uptime();
+        self.observation.around.namespace = ctx.namespaces.view(&self.member.namespace, now).await;
+        if let Some(why) = self.observation.kept() {
+            return self.stays(ctx, &format!("it stays, {why}"));
+        }
+        if ctx.definition.view(now).await != DefinitionView::Stays {
             return self.stays(
                 ctx,
                 "it stays, since the definition of the kind is being deleted, or may be",
