@@ -8,12 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 
 use super::context::{Context, Member};
-use super::kubernetes::KubernetesError;
 use super::plan::ClaimerView;
 use crate::runtime::lease::{self, LastChange, LeaseView, Step};
 
@@ -30,31 +28,42 @@ pub fn namespace(install: &str) -> Option<&str> {
     (name == lease::NAME && !namespace.is_empty()).then_some(namespace)
 }
 
-/// The other installs that live, each with the objects that wait for its end.
+/// What is known of the other installs.
 #[derive(Default)]
-pub struct Installs(Mutex<HashMap<String, HashSet<Member>>>);
+pub struct Installs(Mutex<HashMap<String, Known>>);
+
+/// What is known of one.
+#[derive(Default)]
+struct Known {
+    /// When its Lease last changed; kept after its end, or the end would not be known again.
+    last: LastChange,
+    /// Whether its end is looked for.
+    is_watched: bool,
+    /// The objects that wait for that.
+    waiting: HashSet<Member>,
+}
 
 impl Installs {
     /// An object waits for nobody, or is gone.
     pub fn forget(&self, ctx: &Context, member: &Member) {
-        let mut waiting = self.lock();
-        if waiting.is_empty() {
+        let mut known = self.lock();
+        if known.is_empty() {
             return;
         }
-        for members in waiting.values_mut() {
-            members.remove(member);
+        for install in known.values_mut() {
+            install.waiting.remove(member);
         }
-        tell(ctx, &waiting);
+        tell(ctx, &known);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, HashSet<Member>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(ctx: &Context, waiting: &HashMap<String, HashSet<Member>>) {
+fn tell(ctx: &Context, known: &HashMap<String, Known>) {
     ctx.metrics
-        .set_claimed_elsewhere(waiting.values().map(HashSet::len).sum());
+        .set_claimed_elsewhere(known.values().map(|install| install.waiting.len()).sum());
 }
 
 /// Whether an install lives that claims an object; while it does, the object waits for its end.
@@ -63,98 +72,96 @@ pub async fn view(ctx: &Arc<Context>, install: &str, member: &Member) -> Claimer
         // Nobody has that name: somebody else wrote it.
         return ClaimerView::Ended;
     };
-    if wait(ctx, install, member, false) {
-        return ClaimerView::Lives;
-    }
-    let mut watched = Watched {
-        namespace: namespace.to_owned(),
-        last: LastChange::default(),
+    let wait = |known: &mut HashMap<String, Known>| {
+        let found = known.entry(install.to_owned()).or_default();
+        found.waiting.insert(member.clone());
+        let begins = !std::mem::replace(&mut found.is_watched, true);
+        tell(ctx, known);
+        begins
     };
-    if watched.has_ended(ctx).await {
+    {
+        let mut known = ctx.installs.lock();
+        if known.get(install).is_some_and(|known| known.is_watched) {
+            wait(&mut known);
+            return ClaimerView::Lives;
+        }
+    }
+    let has_ended = look(ctx, install, namespace).await;
+    if has_ended {
         return ClaimerView::Ended;
     }
-    if !wait(ctx, install, member, true) {
+    let begins = wait(&mut ctx.installs.lock());
+    if begins {
         tracing::warn!(
             install,
             namespace = member.namespace,
             object = member.name,
             "another install of the operator works on an object that this one watches too; this one leaves all of them alone while its Lease lasts"
         );
-        let (ctx, install) = (Arc::clone(ctx), install.to_owned());
-        tokio::spawn(async move { watched.until_end(&ctx, &install).await });
+        let (ctx, install, namespace) = (Arc::clone(ctx), install.to_owned(), namespace.to_owned());
+        tokio::spawn(async move { until_end(&ctx, &install, &namespace).await });
     }
     ClaimerView::Lives
 }
 
-/// Lets an object wait for the end of an install. Returns whether others wait already; where none does it only waits if it is to begin.
-fn wait(ctx: &Context, install: &str, member: &Member, begin: bool) -> bool {
-    let mut waiting = ctx.installs.lock();
-    let is_known = waiting.contains_key(install);
-    if is_known || begin {
-        waiting.entry(install.to_owned()).or_default().insert(member.clone());
-        tell(ctx, &waiting);
-    }
-    is_known
-}
-
-/// The Lease of another install.
-struct Watched {
-    namespace: String,
-    last: LastChange,
-}
-
-impl Watched {
-    /// Looks until the Lease has ended or nobody waits for that any more, then wakes those who waited.
-    async fn until_end(mut self, ctx: &Context, install: &str) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(ctx.timings.lease_renew) => {}
-                () = ctx.shutdown.cancelled() => return,
-            }
-            let is_over = self.has_ended(ctx).await;
-            let mut waiting = ctx.installs.lock();
-            let is_idle = waiting.get(install).is_none_or(HashSet::is_empty);
-            if !is_over && !is_idle {
-                continue;
-            }
-            let members = waiting.remove(install).unwrap_or_default();
-            tell(ctx, &waiting);
-            drop(waiting);
-            if is_over {
-                tracing::info!(
-                    install,
-                    objects = members.len(),
-                    "the Lease of another install has ended; taking its objects over"
-                );
-            }
-            for member in members {
-                ctx.wakes.wake(&member);
-            }
-            return;
+/// Looks until the Lease has ended or nobody waits for that any more, then wakes those who waited.
+async fn until_end(ctx: &Context, install: &str, namespace: &str) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(ctx.timings.lease_renew) => {}
+            () = ctx.shutdown.cancelled() => return,
         }
+        let has_ended = look(ctx, install, namespace).await;
+        let mut known = ctx.installs.lock();
+        let Some(found) = known.get_mut(install) else { return };
+        if !has_ended && !found.waiting.is_empty() {
+            continue;
+        }
+        found.is_watched = false;
+        let members = std::mem::take(&mut found.waiting);
+        tell(ctx, &known);
+        drop(known);
+        if has_ended {
+            tracing::info!(
+                install,
+                objects = members.len(),
+                "the Lease of another install has ended; taking its objects over"
+            );
+        }
+        for member in members {
+            ctx.wakes.wake(&member);
+        }
+        return;
     }
+}
 
-    async fn has_ended(&mut self, ctx: &Context) -> bool {
-        let read: Result<Option<Lease>, KubernetesError> = {
-            let leases = ctx.kubernetes.within::<Lease>(&self.namespace);
-            ctx.kubernetes.call(leases.get_opt(lease::NAME)).await
-        };
-        let found = match read {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::debug!(namespace = self.namespace, %error, "the Lease of another install cannot be read");
-                return false;
-            }
-        };
-        let view = found.as_ref().map(LeaseView::from);
-        let now = ctx.clock.uptime();
-        let seen_at: Duration = self.last.note(view.as_ref(), now);
-        // Nobody has an empty identity: whoever holds it is another one.
-        !matches!(
-            lease::evaluate(view.as_ref(), "", seen_at, now, &ctx.timings),
-            Step::Wait { .. }
-        )
+/// Reads the Lease of another install; returns whether it has ended. What cannot be read has not.
+async fn look(ctx: &Context, install: &str, namespace: &str) -> bool {
+    let leases = ctx.kubernetes.within::<Lease>(namespace);
+    let found = match ctx.kubernetes.call(leases.get_opt(lease::NAME)).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::debug!(install, %error, "the Lease of another install cannot be read");
+            return false;
+        }
+    };
+    let view = found.as_ref().map(LeaseView::from);
+    let now = ctx.clock.uptime();
+    let mut known = ctx.installs.lock();
+    if found.is_none() && known.get(install).is_some_and(|known| !known.is_watched) {
+        known.remove(install);
+        return true;
     }
+    let seen_at = known
+        .entry(install.to_owned())
+        .or_default()
+        .last
+        .note(view.as_ref(), now);
+    // Nobody has an empty identity: whoever holds it is another one.
+    !matches!(
+        lease::evaluate(view.as_ref(), "", seen_at, now, &ctx.timings),
+        Step::Wait { .. }
+    )
 }
 
 #[cfg(test)]
