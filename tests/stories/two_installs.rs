@@ -157,6 +157,8 @@ async fn a_moved_install_goes_on_where_the_old_one_was_killed() {
             let watch = format!("--watch-namespace={}", old.namespace.name());
             let _second = new.operator().args([watch.as_str(), "--late-effects=4s"]).start().await;
             if !*is_delete {
+                let is_taken = |object: &DwsDataSource| controller(object) == Some(install(&new).as_str());
+                old.until("lake", "taken over", is_taken).await;
                 let object = old.ready("lake").await;
                 assert_eq!(controller(&object), Some(install(&new).as_str()), "{what} {stage:?}");
                 assert_eq!(old.effective(Call::Create), 1, "{what} {stage:?}");

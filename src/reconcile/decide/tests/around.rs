@@ -27,6 +27,17 @@ fn open() -> Observation {
     })
 }
 
+/// One that was settled as absent, and may still show an effect.
+fn late() -> Observation {
+    with(open(), |o| {
+        o.object.status.last_attempt = Some(LastAttempt {
+            id: "a1".to_owned(),
+            outcome: AttemptOutcome::Absent,
+            late_until: Some(o.now + jiff::SignedDuration::from_mins(5)),
+        });
+    })
+}
+
 /// What is told when the object is let go.
 fn note(o: &Observation) -> Note {
     match step(o) {
@@ -121,7 +132,7 @@ fn a_policy_that_cannot_be_read_is_never_guessed() {
         // Where nothing can be in the cloud it makes no difference.
         assert_eq!(step(&around(rejected())), Step::DropFinalizer { note: None });
         let own = with(around(deleting(ready())), |o| {
-            o.object.spec.deletion_policy = Some(Retain)
+            o.object.spec.deletion_policy = Some(Retain);
         });
         assert_eq!(note(&own).reason, "Retained");
     }
@@ -253,7 +264,7 @@ fn a_deletion_waits_for_the_end_of_a_pause_unless_nothing_is_deleted() {
     }
     assert_eq!(step(&paused(rejected())), Step::DropFinalizer { note: None });
     let retained = with(paused(deleting(ready())), |o| {
-        o.object.spec.deletion_policy = Some(Retain)
+        o.object.spec.deletion_policy = Some(Retain);
     });
     assert_eq!(note(&retained).reason, "Retained");
     // What somebody made unknown is looked for after the pause.
@@ -265,29 +276,25 @@ fn a_deletion_waits_for_the_end_of_a_pause_unless_nothing_is_deleted() {
 
 #[test]
 fn a_deletion_by_force_names_what_it_leaves_and_sends_nothing() {
-    let late = with(open(), |o| {
-        o.object.status.last_attempt = Some(LastAttempt {
-            id: "a1".to_owned(),
-            outcome: AttemptOutcome::Absent,
-            late_until: Some(o.now + jiff::SignedDuration::from_mins(5)),
-        });
-    });
-    for (o, words) in [
+    type Case = (fn() -> Observation, [&'static str; 2]);
+    let cases: [Case; 5] = [
         (
-            ready(),
+            ready,
             [
                 "data source id (lake_0)",
                 "cluster-0 at https://dws.example, project project",
             ],
         ),
-        (creating(), ["data source id (lake_0)", "cluster-0"]),
-        (open(), ["create attempt a1", "lake_0 in DWS cluster cluster-0"]),
+        (creating, ["data source id (lake_0)", "cluster-0"]),
+        (open, ["create attempt a1", "lake_0 in DWS cluster cluster-0"]),
         (late, ["create attempt a1", "lake_0 in DWS cluster cluster-0"]),
         (
-            rejected(),
+            rejected,
             ["Nothing of it is known to be in the cloud", "nothing was sent"],
         ),
-    ] {
+    ];
+    for (make, words) in cases {
+        let o = make();
         for o in [deleting(o.clone()), paused(deleting(o))] {
             let o = forced(with(o, |o| o.object.foreign_finalizer = true), "no way out");
             assert!(!o.needs_way());
@@ -341,17 +348,19 @@ fn whoever_deletes_the_definition_deletes_no_data_source() {
 fn what_another_install_claims_is_left_alone_until_that_has_ended() {
     let other = |o| {
         with(o, |o: &mut Observation| {
-            o.around.install = "new/dws-operator".to_owned()
+            o.around.install = "new/dws-operator".to_owned();
         })
     };
     let claimer = |o, view| with(o, |o: &mut Observation| o.around.claimer = Some(view));
-    for o in [
-        ready(),
-        creating(),
-        open(),
-        deleting(ready()),
-        forced(deleting(ready()), "no way out"),
-    ] {
+    let cases: [fn() -> Observation; 5] = [
+        ready,
+        creating,
+        open,
+        || deleting(ready()),
+        || forced(deleting(ready()), "no way out"),
+    ];
+    for make in cases {
+        let o = make();
         let o = other(o);
         assert_eq!(look(&o), Look::Claimer(INSTALL.to_owned()));
         assert!(!o.needs_way());
