@@ -39,6 +39,8 @@ mod cluster_providers;
 mod counts;
 #[path = "stories/counts_idle.rs"]
 mod counts_idle;
+#[path = "stories/crd_removal.rs"]
+mod crd_removal;
 #[path = "stories/create.rs"]
 mod create;
 #[path = "stories/credentials.rs"]
@@ -49,6 +51,8 @@ mod delete;
 mod delete_proof;
 #[path = "stories/delete_waits.rs"]
 mod delete_waits;
+#[path = "stories/deletion_policy.rs"]
+mod deletion_policy;
 #[path = "stories/drift.rs"]
 mod drift;
 #[path = "stories/drift_lists.rs"]
@@ -61,6 +65,8 @@ mod echo;
 mod endpoints;
 #[path = "stories/fence.rs"]
 mod fence;
+#[path = "stories/force_delete.rs"]
+mod force_delete;
 #[path = "stories/guard_secrets.rs"]
 mod guard_secrets;
 #[path = "stories/hostile_answers.rs"]
@@ -103,6 +109,8 @@ mod panics;
 mod partial_lists;
 #[path = "stories/passwords.rs"]
 mod passwords;
+#[path = "stories/pause.rs"]
+mod pause;
 #[path = "stories/projects.rs"]
 mod projects;
 #[path = "stories/providers.rs"]
@@ -127,6 +135,8 @@ mod shutdown;
 mod stale_writes;
 #[path = "stories/tampering.rs"]
 mod tampering;
+#[path = "stories/two_installs.rs"]
+mod two_installs;
 #[path = "stories/two_operators.rs"]
 mod two_operators;
 #[path = "stories/undecodable.rs"]

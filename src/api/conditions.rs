@@ -1,6 +1,7 @@
 //! Status conditions as kstatus and Flux read them.
 //!
-//! `Ready` is always present and True or False; `Reconciling` and `Stalled` are present only while True and never both.
+//! `Ready` is always present and True or False; `Reconciling` and `Stalled` are present only while True and never both. `Paused` is present only
+//! while True, beside any of them.
 //! [`conditions`] takes the old conditions and a [`Verdict`] and returns the new ones; it reads no clock.
 
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ pub enum ConditionType {
     Reconciling,
     /// The operator cannot go on until something changes outside it.
     Stalled,
+    /// Somebody asked the operator to leave the object alone; the verdict beside it is that from before.
+    Paused,
 }
 
 /// The status of a condition; `Unknown` is never written.
@@ -40,7 +43,7 @@ pub enum ConditionStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What the condition is about: Ready, Reconciling or Stalled.
+    /// What the condition is about: Ready, Reconciling, Stalled or Paused.
     #[serde(rename = "type")]
     #[schemars(with = "String", length(min = 1, max = 64), regex(pattern = patterns::CONDITION_WORD))]
     pub type_: ConditionType,
@@ -68,6 +71,8 @@ pub enum Verdict {
     Reconciling(Reason, String),
     /// Somebody has to change something.
     Stalled(Reason, String),
+    /// Nobody has looked at this generation, since somebody asked for a pause.
+    Paused(String),
 }
 
 impl Verdict {
@@ -78,6 +83,7 @@ impl Verdict {
             ReasonClass::Ready => Self::Ready(reason, message.into()),
             ReasonClass::Reconciling => Self::Reconciling(reason, message.into()),
             ReasonClass::Stalled => Self::Stalled(reason, message.into()),
+            ReasonClass::Paused => Self::Paused(message.into()),
         }
     }
 }
@@ -98,6 +104,7 @@ pub fn conditions(previous: &[Condition], verdict: &Verdict, generation: i64, no
             message,
         ),
         Verdict::Stalled(reason, message) => (ConditionStatus::False, Some(ConditionType::Stalled), *reason, message),
+        Verdict::Paused(message) => (ConditionStatus::False, None, Reason::Paused, message),
     };
     let message = text::one_line(message, SENTENCE_MAX);
     let condition = |type_, status| Condition {
@@ -116,13 +123,40 @@ pub fn conditions(previous: &[Condition], verdict: &Verdict, generation: i64, no
         .collect()
 }
 
+/// The conditions with `Paused` beside the verdict while somebody asks for a `pause`, with who and how to go on; without it when nobody does.
+/// It is about the same generation as the verdict that it stands beside, so that a Ready object stays Ready to Flux; it never stands alone.
+#[must_use]
+pub fn with_pause(
+    mut conditions: Vec<Condition>,
+    previous: &[Condition],
+    pause: Option<&str>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    conditions.retain(|condition| condition.type_ != ConditionType::Paused);
+    let ready = conditions.iter().find(|c| c.type_ == ConditionType::Ready);
+    if let (Some(message), Some(ready)) = (pause, ready) {
+        let since = previous
+            .iter()
+            .find(|old| old.type_ == ConditionType::Paused && old.status == ConditionStatus::True);
+        conditions.push(Condition {
+            type_: ConditionType::Paused,
+            status: ConditionStatus::True,
+            observed_generation: ready.observed_generation,
+            last_transition_time: since.map_or_else(|| whole_seconds(now), |old| old.last_transition_time),
+            reason: Reason::Paused,
+            message: text::one_line(message, SENTENCE_MAX),
+        });
+    }
+    conditions
+}
+
 /// The root `observedGeneration` that goes with a verdict: it moves to a new generation only with a final verdict on it, so that nobody takes
 /// work that is under way for the end of it (Flux's FAIL0010). The conditions' own `observedGeneration` tells what the verdict is about.
 #[must_use]
 pub fn observed_generation(previous: Option<i64>, verdict: &Verdict, generation: i64) -> Option<i64> {
     match verdict {
         Verdict::Ready(..) | Verdict::Stalled(..) => Some(generation),
-        Verdict::Reconciling(..) => previous,
+        Verdict::Reconciling(..) | Verdict::Paused(_) => previous,
     }
 }
 
@@ -165,12 +199,18 @@ mod tests {
             (reasons(), message).prop_map(|(reason, message)| Verdict::Ready(reason, message)),
             (reasons(), message).prop_map(|(reason, message)| Verdict::Reconciling(reason, message)),
             (reasons(), message).prop_map(|(reason, message)| Verdict::Stalled(reason, message)),
+            message.prop_map(Verdict::Paused),
         ]
     }
 
     /// Any list of conditions, also ones that the operator would never write.
     fn previous() -> impl Strategy<Value = Vec<Condition>> {
-        let types = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
+        let types = [
+            ConditionType::Ready,
+            ConditionType::Reconciling,
+            ConditionType::Stalled,
+            ConditionType::Paused,
+        ];
         let condition = (
             prop::sample::select(types.to_vec()),
             any::<bool>(),
@@ -203,12 +243,18 @@ mod tests {
             observed in -1_i64..1000,
             edits in 0_i64..3,
             second in 0_i64..4_000_000_000,
+            pause in prop::option::of("(?s).{0,40}"),
         ) {
             let generation = (observed + edits).max(1);
             let root = observed_generation(Some(observed), &verdict, generation);
             let status = DwsDataSourceStatus {
                 observed_generation: root,
-                conditions: conditions(&previous, &verdict, generation, time(second)),
+                conditions: with_pause(
+                    conditions(&previous, &verdict, generation, time(second)),
+                    &previous,
+                    pause.as_deref(),
+                    time(second),
+                ),
                 ..DwsDataSourceStatus::default()
             };
             let object = json!({"metadata": {"generation": generation}, "status": status});
@@ -228,6 +274,7 @@ mod tests {
                 Verdict::Ready(reason, _) => (Verdict::Ready(reason, message), reason),
                 Verdict::Reconciling(reason, _) => (Verdict::Reconciling(reason, message), reason),
                 Verdict::Stalled(reason, _) => (Verdict::Stalled(reason, message), reason),
+                Verdict::Paused(_) => (Verdict::Paused(message), Reason::Paused),
             };
             let conditions = conditions(&previous, &verdict, 1, time(0));
             for condition in &conditions {
@@ -260,6 +307,20 @@ mod tests {
             (times(&creating), times(&retrying), times(&ready)),
             (vec![10, 10], vec![10, 10], vec![30])
         );
+    }
+
+    #[test]
+    fn a_pause_stands_beside_the_verdict_and_keeps_its_age() {
+        let ready = conditions(&[], &Verdict::new(Reason::Available, "available"), 3, time(10));
+        let paused = with_pause(ready.clone(), &ready, Some("by somebody"), time(20));
+        assert_eq!(paused[0], ready[0], "the verdict stays");
+        let later = with_pause(ready.clone(), &paused, Some("by somebody else"), time(30));
+        for (pause, message) in [(&paused[1], "by somebody"), (&later[1], "by somebody else")] {
+            assert_eq!((pause.type_, pause.reason), (ConditionType::Paused, Reason::Paused));
+            assert_eq!((pause.observed_generation, pause.last_transition_time), (3, time(20)));
+            assert_eq!(pause.message, message);
+        }
+        assert_eq!(with_pause(later, &paused, None, time(40)), ready);
     }
 
     #[test]

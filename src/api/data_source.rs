@@ -37,7 +37,7 @@ impl DataSourceType {
     }
 }
 
-/// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
+/// What happens to the cloud's data source when this object is deleted: Delete or Retain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Delete it (the default).
@@ -45,6 +45,15 @@ pub enum DeletionPolicy {
     Delete,
     /// Keep it.
     Retain,
+}
+
+impl fmt::Display for DeletionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Delete => "Delete",
+            Self::Retain => "Retain",
+        })
+    }
 }
 
 /// Whether the operator manages the data source or only reads it: Manage or Observe. Unset means Manage.
@@ -300,7 +309,8 @@ pub struct DwsDataSourceSpec {
     /// `ClusterDwsProvider/default`. It cannot change once a create was attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_ref: Option<ProviderRef>,
-    /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means Delete.
+    /// What happens to the cloud's data source when this object is deleted: Delete or Retain. Unset means what the annotation
+    /// `dws.huaweicloud.com/deletion-policy` of the Namespace says or, if there is none, the operator's `--deletion-policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Whether the operator manages the data source or only reads it: Manage or Observe. Unset means Manage.

@@ -79,7 +79,12 @@ pub struct DwsDataSourceStatus {
     /// When the cloud was last compared with the spec. It is written along with other changes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Timestamp>,
-    /// Ready, and Reconciling or Stalled while they hold.
+    /// Which install of the operator works on the object, as the namespace and the name of its Lease. Another one leaves the object alone until
+    /// that Lease has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub controller: Option<String>,
+    /// Ready, and Reconciling or Stalled while they hold; Paused while somebody asks for a pause.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",

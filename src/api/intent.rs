@@ -25,6 +25,9 @@ pub struct Intent {
     pub attempt: String,
     /// The identity of the operator that wrote it.
     pub holder: String,
+    /// The install that it belongs to, as in `status.controller`; empty if it was not recorded.
+    #[serde(default)]
+    pub controller: String,
     /// When it was written.
     pub time: Timestamp,
     /// The provider, as `Kind/name`.
@@ -114,6 +117,7 @@ mod tests {
             uid: "0f0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a".into(),
             attempt: "a1".into(),
             holder: "dws-operator-7d9c".into(),
+            controller: "ops/dws-operator".into(),
             time: "2026-11-24T08:00:00Z".parse().unwrap(),
             provider: "DwsProvider/default".into(),
             endpoint: "https://dws.eu-west-101.myhuaweicloud.eu".into(),
@@ -147,6 +151,7 @@ mod tests {
     fn the_longest_values_that_the_operator_writes_fit() {
         let longest = Intent {
             holder: "h".repeat(253),
+            controller: format!("{}/dws-operator", "n".repeat(63)),
             provider: format!("ClusterDwsProvider/{}", "p".repeat(63)),
             endpoint: format!("https://{}", "e".repeat(247)),
             project_id: "i".repeat(64),

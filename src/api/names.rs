@@ -2,6 +2,8 @@
 //!
 //! Everything here is text in, text out; who may use a name is decided elsewhere.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::data_source::{DwsDataSourceSpec, SecretVersion};
@@ -18,6 +20,8 @@ pub const SECRET_FINALIZER: &str = "dws.huaweicloud.com/secret-in-use";
 
 /// The annotation of a provider that names the Secrets which may carry [`SECRET_FINALIZER`] because of it, separated by commas.
 pub const GUARDED_ANNOTATION: &str = "dws.huaweicloud.com/guarded-secrets";
+/// The name of the definition of data sources.
+pub const DEFINITION: &str = "dwsdatasources.dws.huaweicloud.com";
 
 /// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
@@ -39,11 +43,26 @@ pub const REFRESH_ANNOTATION: &str = "dws.huaweicloud.com/refresh-requested-at";
 
 /// The annotation that approves the plan whose id it holds.
 pub const APPROVE_ANNOTATION: &str = "dws.huaweicloud.com/approve";
+/// The annotation that pauses an object, or all objects of a Namespace: any value but `false`.
+pub const PAUSED_ANNOTATION: &str = "dws.huaweicloud.com/paused";
+
+/// The annotation of a Namespace that says what becomes of its data sources whose spec does not: `Delete` or `Retain`.
+pub const DELETION_POLICY_ANNOTATION: &str = "dws.huaweicloud.com/deletion-policy";
+
+/// The annotation that lets an object go that is being deleted, whatever the cloud holds of it; its value is the reason.
+pub const FORCE_DELETE_ANNOTATION: &str = "dws.huaweicloud.com/force-delete";
 
 const MARKER_PREFIX: &str = "[k8s:";
 const MARKER_SUFFIX: &str = "]";
 const MARKER_BYTES: usize = 10;
 const PLAN_ID_BYTES: usize = 6;
+
+/// Whether the annotations of an object or a Namespace ask for a pause.
+#[must_use]
+pub fn is_paused(annotations: Option<&BTreeMap<String, String>>) -> bool {
+    let value = annotations.and_then(|annotations| annotations.get(PAUSED_ANNOTATION));
+    value.is_some_and(|value| value != "false")
+}
 
 /// The ownership marker of the object with this uid: `[k8s:` and 20 hexadecimal digits of the uid's SHA-256 and `]`.
 ///
@@ -118,6 +137,21 @@ mod tests {
     fn the_marker_is_the_head_of_the_sha256_of_the_uid() {
         // printf abc | sha256sum: ba7816bf 8f01cfea 4141 40de… (FIPS 180-2, appendix B.1)
         assert_eq!(marker("abc"), "[k8s:ba7816bf8f01cfea4141]");
+    }
+
+    #[test]
+    fn any_value_but_false_pauses() {
+        let annotated = |value: &str| BTreeMap::from([(PAUSED_ANNOTATION.to_owned(), value.to_owned())]);
+        for (value, is_paused) in [
+            ("true", true),
+            ("", true),
+            ("no", true),
+            ("False", true),
+            ("false", false),
+        ] {
+            assert_eq!(super::is_paused(Some(&annotated(value))), is_paused, "{value:?}");
+        }
+        assert!(!is_paused(Some(&BTreeMap::new())) && !is_paused(None));
     }
 
     #[test]

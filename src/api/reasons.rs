@@ -70,6 +70,10 @@ pub enum Reason {
     Frozen,
     /// A bug in the operator; the log has the details.
     InternalError,
+
+    // Paused: beside any verdict.
+    /// Somebody asked the operator to leave the object alone.
+    Paused,
 }
 
 /// What a reason says about the object.
@@ -81,11 +85,13 @@ pub enum ReasonClass {
     Reconciling,
     /// Somebody has to change something.
     Stalled,
+    /// Somebody asked for a pause.
+    Paused,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Available,
         Self::Creating,
         Self::Updating,
@@ -115,6 +121,7 @@ impl Reason {
         Self::Drifted,
         Self::Frozen,
         Self::InternalError,
+        Self::Paused,
     ];
 
     /// The word in the condition.
@@ -150,6 +157,7 @@ impl Reason {
             Self::Drifted => "Drifted",
             Self::Frozen => "Frozen",
             Self::InternalError => "InternalError",
+            Self::Paused => "Paused",
         }
     }
 
@@ -186,6 +194,7 @@ impl Reason {
             | Self::Drifted
             | Self::Frozen
             | Self::InternalError => ReasonClass::Stalled,
+            Self::Paused => ReasonClass::Paused,
         }
     }
 }

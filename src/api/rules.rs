@@ -297,7 +297,7 @@ mod tests {
         let set = |fields: &[&'static str]| -> BTreeSet<&str> { fields.iter().copied().collect() };
         assert_eq!(&set(&FIXED_REQUIRED) | &set(&[FIXED_BUT_OBS]), required);
         assert_eq!(
-            &(&set(&FIXED_OPTIONAL) | &set(&FREE)) | &set(&["providerRef"]),
+            &(&set(&FIXED_OPTIONAL) | &set(&FREE)) | &set(&["providerRef", "projectID"]),
             optional
         );
     }

@@ -17,6 +17,7 @@ use crate::runtime::settings::ClusterArgs;
 
 mod definitions;
 mod finding;
+mod installs;
 mod inventory;
 mod namespaces;
 mod permissions;
@@ -28,7 +29,7 @@ use inventory::Inventory;
 /// How many calls to Kubernetes, or providers, are in flight at the same time.
 const CONCURRENCY: NonZeroU16 = NonZeroU16::new(8).expect("not zero");
 
-/// Checks identity, namespaces, permissions, custom resource definitions and providers, and prints the findings as they come.
+/// Checks identity, namespaces, permissions, custom resource definitions, other installs and providers, and prints the findings as they come.
 /// Returns whether nothing is wrong.
 ///
 /// # Errors
@@ -49,6 +50,10 @@ pub async fn run(args: &ClusterArgs, namespace: &str, client: Client, out: &mut 
         )?;
         tally.print(out, definitions::findings(&kubernetes).await)?;
         tally.print(out, unreadable)?;
+        tally.print(
+            out,
+            installs::findings(&kubernetes, &scopes, namespace, &inventory).await,
+        )?;
         tally.print(out, providers::findings(args, &kubernetes, namespace, &inventory).await)?;
     }
     tally.conclude(out)

@@ -8,6 +8,7 @@ use super::CONCURRENCY;
 use super::finding::Finding;
 use super::inventory::Inventory;
 use crate::api::GROUP;
+use crate::api::names::DEFINITION;
 use crate::reconcile::kubernetes::{Kubernetes, KubernetesError};
 use crate::reconcile::password_key;
 use crate::reconcile::secrets::SecretName;
@@ -24,6 +25,8 @@ pub enum Place {
     Cluster,
     /// In the operator's own namespace.
     Own,
+    /// In each watched namespace, and only if single namespaces are watched.
+    Single,
 }
 
 /// What the operator does with a resource.
@@ -58,7 +61,7 @@ const fn permission(
 
 /// Everything that the operator does with the Kubernetes API, but for reading the Secrets that objects name. A permission on a Lease is needed only with
 /// `--leader-elect`, which is the default.
-pub const PERMISSIONS: [Permission; 12] = [
+pub const PERMISSIONS: [Permission; 15] = [
     permission(
         GROUP,
         "dwsdatasources",
@@ -80,7 +83,21 @@ pub const PERMISSIONS: [Permission; 12] = [
         Place::Cluster,
     ),
     permission(GROUP, "clusterdwsproviders/status", &["patch"], Place::Cluster),
-    permission("", "namespaces", &["get"], Place::Cluster),
+    permission("", "namespaces", &["get", "list", "watch"], Place::Cluster),
+    permission("", "namespaces", &["get"], Place::Single),
+    Permission {
+        name: Some(DEFINITION),
+        ..permission(
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            &["get"],
+            Place::Cluster,
+        )
+    },
+    Permission {
+        name: Some(lease::NAME),
+        ..permission("coordination.k8s.io", "leases", &["get"], Place::Cluster)
+    },
     permission("events.k8s.io", "events", &["create", "patch"], Place::Watched),
     permission("coordination.k8s.io", "leases", &["create"], Place::Own),
     Permission {
@@ -144,6 +161,7 @@ fn places<'a>(place: Place, scopes: &'a [Scope], own: &'a str) -> Box<dyn Iterat
     match place {
         Place::Watched => Box::new(scopes.iter().map(namespace)),
         Place::Cluster => Box::new(scopes.iter().filter(|scope| **scope == Scope::All).map(|_| None)),
+        Place::Single => Box::new(scopes.iter().filter(|scope| **scope != Scope::All).map(namespace)),
         Place::Own => Box::new(std::iter::once(Some(own.to_owned()))),
     }
 }

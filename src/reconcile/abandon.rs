@@ -13,19 +13,19 @@ use super::claims::Leftover;
 use super::context::{Context, Member};
 use super::memories::Slot;
 use super::observe::Pass;
-use super::plan::{AttemptState, FailureKind, Intent, Memory, Outcome, View};
+use super::plan::{AttemptState, DefinitionView, FailureKind, Intent, Memory, Observation, Outcome, View};
 use super::remote::Identity;
 use super::report;
 use jiff::Timestamp;
 
-use crate::api::data_source::DeletionPolicy;
 use crate::cloud::{Accepted, Dws, Session};
 use crate::runtime::backoff;
 
 /// A data source that the cloud agreed to create and that no status holds yet.
 pub struct Unrecorded {
     member: Member,
-    is_retained: bool,
+    /// What the pass knew last; it tells whether the data source may be deleted.
+    observation: Box<Observation>,
     session: Option<Arc<Session>>,
     marker: bool,
     intent: Intent,
@@ -51,7 +51,7 @@ impl Unrecorded {
         };
         Some(Unrecorded {
             member: pass.member.clone(),
-            is_retained: pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain),
+            observation: Box::new(pass.observation.clone()),
             session,
             marker,
             intent: intent.clone(),
@@ -60,8 +60,10 @@ impl Unrecorded {
     }
 
     fn abandon(self, ctx: &Arc<Context>) {
+        if let Some(why) = self.observation.kept() {
+            return self.stays(ctx, &format!("it stays, {why}"));
+        }
         match self.session.clone() {
-            _ if self.is_retained => self.stays(ctx, "it stays, as deletionPolicy Retain asks"),
             None => self.stays(ctx, "it stays, since its provider leads nowhere any more"),
             Some(_) if ctx.shutdown.is_cancelled() => self.stays(ctx, "it stays, since the operator was ending"),
             Some(session) => {
@@ -71,8 +73,19 @@ impl Unrecorded {
         }
     }
 
-    /// Deletes it. What is not proven to be gone, when the time is over or this process is to end, may stay.
-    async fn undo(self, ctx: &Context, session: &Session) {
+    /// Deletes it, unless the definition of the kind is being deleted, or the Namespace wants it to stay by now. What is not proven to be gone, when the time is over or this process is to end, may stay.
+    async fn undo(mut self, ctx: &Context, session: &Session) {
+        let now = ctx.clock.uptime();
+        self.observation.around.namespace = ctx.namespaces.view(&self.member.namespace, now).await;
+        if let Some(why) = self.observation.kept() {
+            return self.stays(ctx, &format!("it stays, {why}"));
+        }
+        if ctx.definition.view(now).await != DefinitionView::Stays {
+            return self.stays(
+                ctx,
+                "it stays, since the definition of the kind is being deleted, or may be",
+            );
+        }
         tell(ctx, &self.member, "CreateUndone", &self.note("it is deleted again"));
         let mut removal = pin!(remove(ctx, session, self.marker, &self.intent, &self.accepted));
         let is_gone = tokio::select! {
@@ -111,6 +124,14 @@ impl Unrecorded {
 /// Deals with the end of an object that this process may not have let go, as soon as no pass over it runs any more: that pass knows best what
 /// came of its last request. `leaves` is what the object itself told last.
 pub fn ended(ctx: &Arc<Context>, member: &Member, slot: Option<Arc<Slot>>, leaves: Option<Leftover>) {
+    // What another install worked on, that one let go.
+    let is_own = |leftover: &Leftover| {
+        leftover
+            .controller
+            .as_ref()
+            .is_none_or(|by| by.is_empty() || *by == ctx.install)
+    };
+    let leaves = leaves.filter(is_own);
     let Some(slot) = slot else {
         // No pass ever looked at it.
         if let Some(leftover) = leaves.filter(|leftover| may_exist(leftover, &Memory::default(), ctx.clock.now())) {

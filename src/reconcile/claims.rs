@@ -53,6 +53,8 @@ pub struct Leftover {
     pub at: Coordinates,
     /// Until when a lost request may still take effect, if nothing else may be there.
     pub until: Option<jiff::Timestamp>,
+    /// The install that works on the object.
+    pub controller: Option<String>,
 }
 
 /// What follows from an object being gone.
@@ -295,6 +297,10 @@ impl Claim {
                     .clone(),
                 at,
                 until,
+                controller: status
+                    .controller
+                    .clone()
+                    .or_else(|| Some(intent.as_ref()?.controller.clone())),
             });
         let password = object.spec.user_pwd.as_ref();
         Some(Claim {

@@ -7,11 +7,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::claims::Claims;
+use super::definition::Definition;
 use super::events::Events;
+use super::installs::Installs;
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
+use super::namespaces::Namespaces;
 use super::password_key::PasswordKey;
-use super::plan::{Observation, Plan};
+use super::plan::{Observation, OperatorPolicy, Plan};
 use super::providers::Providers;
 use super::snapshots::Snapshots;
 use super::wakes::{ProviderWakes, Wakes};
@@ -100,9 +103,26 @@ pub struct Context {
     pub health: Health,
     /// Cancelled when the process shall end.
     pub shutdown: CancellationToken,
+    /// This install, as it writes itself into `status.controller`.
+    pub install: String,
+    /// What the flags say of pause and deletion.
+    pub operator: OperatorPolicy,
+    /// What Namespaces say.
+    pub namespaces: Namespaces,
+    /// Whether the definition of data sources stays.
+    pub definition: Definition,
+    /// The other installs that claim objects of this process's scope.
+    pub installs: Installs,
 }
 
 impl Context {
+    /// Wakes the objects of a Namespace.
+    pub fn wake_namespace(&self, name: &str) {
+        for member in self.claims.users(|member, _| member.namespace == name) {
+            self.wakes.wake(&member);
+        }
+    }
+
     /// Gives an object's place in a lane back, if it has one. Whoever was refused because the object was ahead may try now.
     pub fn leave_lane(&self, member: &Member) {
         if self.lanes.leave(member) {

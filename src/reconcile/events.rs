@@ -24,7 +24,7 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// The reasons of events that are no reasons of a condition. Each has its row in `docs/troubleshooting.md`.
-const BEYOND_CONDITIONS: [&str; 12] = [
+const BEYOND_CONDITIONS: [&str; 16] = [
     "Created",
     "Deleted",
     "Retained",
@@ -37,6 +37,10 @@ const BEYOND_CONDITIONS: [&str; 12] = [
     "CreateUndone",
     "RestartNotRepeated",
     "Undecodable",
+    "ForceDeleted",
+    "ForceDeleteIgnored",
+    "DefinitionRemoved",
+    "TakenOver",
 ];
 
 /// What tells that something stays in the cloud. A namespace that ends takes no events, so these are told elsewhere then; the rest is of no use to
@@ -78,7 +82,8 @@ impl Events {
         match reason {
             "Recovered" => self.metrics.recovered(),
             "DuplicateRemoved" => self.metrics.duplicate_removed(),
-            "Orphaned" => self.metrics.orphaned(),
+            "Orphaned" | "DefinitionRemoved" => self.metrics.orphaned(),
+            "ForceDeleted" => self.metrics.force_deleted(),
             _ => {}
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {

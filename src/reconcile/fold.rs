@@ -39,6 +39,9 @@ impl Observation {
 
     /// Takes a newer state of the object. What was read for a place, name or type that no longer counts is dropped.
     pub fn renew(&mut self, object: Object) {
+        if self.object.status.controller != object.status.controller {
+            self.around.claimer = None;
+        }
         let before = self.target();
         let password_of = |spec: &DwsDataSourceSpec| spec.user_pwd.clone();
         if password_of(&self.object.spec) != password_of(&object.spec) {
@@ -270,6 +273,7 @@ impl Observation {
     /// Notes that the status holds a report. If that took a patch, `before` is the status that it replaced.
     pub fn note_reported(&mut self, before: Option<&DwsDataSourceStatus>) {
         self.memory.outcome = None;
+        self.memory.hinted = self.object.deleting && self.object.annotations.force_delete.as_deref() == Some("");
         let Some(before) = before else { return };
         self.memory.patched = Some(self.uptime);
         let update = |status: &DwsDataSourceStatus| {

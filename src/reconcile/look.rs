@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::context::Context;
+use super::installs;
 use super::observe::Pass;
 use super::plan::{Coordinates, Grant, JobState, JobView, LanePlace, Look, Password, Provider, SecretVersion, View};
 use crate::api::data_source::DataSourceType;
@@ -25,7 +26,7 @@ const EARLIER_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Pass {
     /// Reads one more thing.
-    pub async fn look(&mut self, ctx: &Context, look: Look) {
+    pub async fn look(&mut self, ctx: &Arc<Context>, look: Look) {
         match look {
             Look::Password => self.read_password(ctx).await,
             Look::Grant => self.read_grant(ctx).await,
@@ -53,6 +54,12 @@ impl Pass {
             }
             Look::List { since, at, type_ } => self.read_list(ctx, since, &at, type_).await,
             Look::Job { id } => self.read_job(ctx, id).await,
+            Look::Definition => {
+                self.observation.around.definition = ctx.definition.view(self.observation.started).await;
+            }
+            Look::Claimer(install) => {
+                self.observation.around.claimer = Some(installs::view(ctx, &install, &self.member).await);
+            }
             Look::Quick { id, at, type_ } => {
                 let quick = async {
                     self.read_job(ctx, id).await;

@@ -3,7 +3,7 @@
 //! | stage | file | may |
 //! | --- | --- | --- |
 //! | watch | [`watch`] | stream objects and tell which changes matter |
-//! | observe | `observe` and `look`, with `fold`, `remote`, `providers`, `standing`, `snapshots`, `claims`, `memories`, `echo` | read Kubernetes and the cloud |
+//! | observe | `observe` and `look`, with `fold`, `remote`, `providers`, `standing`, `snapshots`, `claims`, `memories`, `echo`, `namespaces`, `definition`, `installs` | read Kubernetes and the cloud |
 //! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
 //! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
 //! | report | `report`, `events` | patch the status once, publish events |
@@ -17,15 +17,18 @@ mod act;
 pub mod claims;
 pub mod context;
 pub mod decide;
+pub mod definition;
 mod echo;
 mod events;
 mod fold;
 mod grants;
 #[cfg(test)]
 mod imports;
+pub mod installs;
 pub mod kubernetes;
 mod look;
 pub mod memories;
+pub mod namespaces;
 mod observe;
 mod pass;
 pub mod password_key;
@@ -34,6 +37,7 @@ pub mod project_sessions;
 pub mod protection;
 mod provider_status;
 pub mod providers;
+mod reading;
 pub mod remote;
 mod report;
 pub mod secrets;

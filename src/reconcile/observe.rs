@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
 use secrecy::SecretString;
 
 use super::claims;
@@ -14,12 +15,18 @@ use super::context::{Context, LaneKey, Member};
 use super::echo::KnownPassword;
 use super::grants::Grants;
 use super::kubernetes::KubernetesError;
-use super::plan::{Memory, Object, Observation, Password, Provider, Remote, Requests};
+use super::plan::{
+    Annotations, Around, DefinitionView, Memory, Object, Observation, Password, Provider, Remote, Requests,
+};
 use super::providers::{Asked, Way};
 use crate::api::data_source::DwsDataSource;
-use crate::api::{FINALIZER, intent, names, text};
+use crate::api::names::{self, FORCE_DELETE_ANNOTATION};
+use crate::api::{FINALIZER, intent, text};
 use crate::cloud::Session;
 use crate::runtime::duration;
+
+/// The most characters that are repeated of the reason for a deletion by force.
+const REASON_MAX: u32 = 200;
 
 /// One pass over one object: what was read so far, and the handles that an observation cannot hold.
 pub struct Pass {
@@ -37,10 +44,12 @@ pub struct Pass {
     pub password: Option<SecretString>,
     /// The passwords that this process sent for the object, the last one first, to be kept out of what the cloud says later.
     pub sent_passwords: Vec<KnownPassword>,
+    /// Whether its provider was resolved.
+    is_resolved: bool,
 }
 
 impl Pass {
-    /// Begins a pass: reads the object and resolves its provider. None if the object is gone.
+    /// Begins a pass: reads the object and its Namespace. None if the object is gone.
     ///
     /// # Errors
     /// If the API server does not give the object.
@@ -70,6 +79,13 @@ impl Pass {
             remote: Remote::Unknown,
             job: None,
             memory: Memory::default(),
+            around: Around {
+                install: ctx.install.clone(),
+                operator: ctx.operator,
+                namespace: ctx.namespaces.view(namespace, uptime).await,
+                definition: DefinitionView::Unasked,
+                claimer: None,
+            },
         };
         Ok(Some(Pass {
             object,
@@ -79,14 +95,22 @@ impl Pass {
             grants: None,
             password: None,
             sent_passwords: Vec::new(),
+            is_resolved: false,
         }))
     }
 
-    /// Takes up what is remembered of the object, and resolves its provider.
-    pub async fn recall(&mut self, ctx: &Context, memory: Memory) {
+    /// Takes up what is remembered of the object.
+    pub fn recall(&mut self, memory: Memory) {
         self.observation.recall(memory);
-        self.resolve(ctx).await;
-        self.compete(ctx);
+    }
+
+    /// Resolves the provider of an object that may be looked for in the cloud, once in a pass.
+    pub async fn find_way(&mut self, ctx: &Context) {
+        if !self.is_resolved && self.observation.needs_way() {
+            self.is_resolved = true;
+            self.resolve(ctx).await;
+            self.compete(ctx);
+        }
     }
 
     /// Takes a newer state of the object.
@@ -205,5 +229,12 @@ fn fold_object(object: &DwsDataSource) -> Object {
         status: object.status.clone().unwrap_or_default(),
         intent: intent::of(object),
         requests: requests(metadata),
+        annotations: Annotations {
+            paused: names::is_paused(metadata.annotations.as_ref()),
+            force_delete: object
+                .annotations()
+                .get(FORCE_DELETE_ANNOTATION)
+                .map(|reason| text::one_line(reason, REASON_MAX).trim().to_owned()),
+        },
     }
 }

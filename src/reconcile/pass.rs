@@ -151,9 +151,13 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
     for freed in ctx.claims.renew(&pass.object) {
         ctx.wakes.wake(&freed);
     }
-    pass.recall(ctx, memory).await;
+    pass.recall(memory);
+    if pass.observation.claimed_elsewhere().is_none() {
+        ctx.installs.forget(ctx, &pass.member);
+    }
     let generation = pass.observation.object.generation;
     for _ in 0..TURNS_MAX {
+        pass.find_way(ctx).await;
         pass.tick(ctx);
         let plan = (ctx.decide)(&pass.observation);
         tracing::debug!(

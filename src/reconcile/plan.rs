@@ -4,11 +4,15 @@
 
 use std::time::Duration;
 
+mod around;
 mod memory;
 mod observation;
 
+pub use around::{Around, ClaimerView, DefinitionView, NamespaceView, OperatorPolicy, PolicyWord};
 pub use memory::{Absence, AttemptMemory, AttemptState, Hold, Lacks, Memory, Outcome, Removed};
-pub use observation::{Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Requests, Rival};
+pub use observation::{
+    Annotations, Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Requests, Rival,
+};
 
 pub use super::remote::{Health, View, health, observed};
 pub use crate::api::data_source::{
@@ -58,6 +62,10 @@ pub enum Look {
         /// Which job.
         id: String,
     },
+    /// Whether the definition of the kind is being deleted.
+    Definition,
+    /// Whether another install lives.
+    Claimer(String),
     /// Job and list right after an accepted create, within `Timings::quick_look` together.
     Quick {
         /// The job.

@@ -12,10 +12,14 @@ use tokio_util::task::TaskTracker;
 use super::access::Access;
 use super::claims::Claims;
 use super::context::{Context, Decide};
+use super::definition::Definition;
 use super::events::Events;
+use super::installs::{self, Installs};
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
+use super::namespaces::{self, Namespaces};
 use super::password_key::PasswordKey;
+use super::plan::{DeletionPolicy, OperatorPolicy};
 use super::provider_status;
 use super::providers::Providers;
 use super::secrets;
@@ -30,7 +34,7 @@ use crate::runtime::health::Health;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::settings::{ClusterArgs, RunArgs};
+use crate::runtime::settings::{ClusterArgs, OnDeletion, RunArgs};
 use crate::runtime::timings::Timings;
 
 /// How many rejections of a key are risked within the breaker's window; by Huawei's guide to API signing the
@@ -200,8 +204,6 @@ pub async fn run(args: &RunArgs, process: Process) {
             process.metrics.clone(),
         ),
         tasks,
-        password_key: PasswordKey::new(kubernetes.clone(), process.namespace),
-        kubernetes,
         identity: process.identity,
         leadership: process.leadership,
         decide: process.decide,
@@ -210,6 +212,19 @@ pub async fn run(args: &RunArgs, process: Process) {
         metrics: process.metrics,
         health: process.health,
         shutdown: process.shutdown,
+        install: installs::name(&process.namespace),
+        operator: OperatorPolicy {
+            paused: args.paused,
+            deletion_policy: match args.deletion_policy {
+                OnDeletion::Delete => DeletionPolicy::Delete,
+                OnDeletion::Retain => DeletionPolicy::Retain,
+            },
+        },
+        namespaces: Namespaces::new(kubernetes.clone(), process.clock),
+        definition: Definition::new(kubernetes.clone(), process.clock, cluster_kind),
+        installs: Installs::default(),
+        password_key: PasswordKey::new(kubernetes.clone(), process.namespace),
+        kubernetes,
     });
     let lane_turns = tokio::spawn({
         let ctx = Arc::clone(&ctx);
@@ -230,6 +245,7 @@ pub async fn run(args: &RunArgs, process: Process) {
                 .remove(&scope)
                 .unwrap_or_else(|| futures::stream::empty().boxed()),
         )));
+        streams.push(Box::pin(namespaces::notice(Arc::clone(&ctx), scope.clone())));
         streams.push(Box::pin(watch::data_sources(Arc::clone(&ctx), scope, woken)));
     }
     if cluster_kind {

@@ -264,6 +264,7 @@ impl Roll {
         let forgotten = self.ctx.claims.forget(&member.uid);
         self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
+        self.ctx.installs.forget(&self.ctx, member);
         for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }

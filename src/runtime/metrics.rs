@@ -153,6 +153,16 @@ impl Metrics {
         self.0.orphaned.inc();
     }
 
+    /// An object was let go by force.
+    pub fn force_deleted(&self) {
+        self.0.force_deleted.inc();
+    }
+
+    /// How many objects another install of the operator works on that this one watches too.
+    pub fn set_claimed_elsewhere(&self, objects: usize) {
+        self.0.claimed_elsewhere.set(as_gauge(objects));
+    }
+
     /// An event could not be published.
     pub fn event_lost(&self) {
         self.0.events_lost.inc();

@@ -115,6 +115,12 @@ pub struct RunArgs {
     /// How often the cloud is compared with the spec (0s: never).
     #[arg(long, env = "DWS_OPERATOR_RESYNC_PERIOD", default_value = "30m", value_parser = duration::parse)]
     pub resync_period: Duration,
+    /// Pause everything: no object is looked at or changed in the cloud, and no deletion but with Retain goes on.
+    #[arg(long, env = "DWS_OPERATOR_PAUSED", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub paused: bool,
+    /// What becomes of the cloud's data source when its object is deleted and neither the object nor its Namespace says so.
+    #[arg(long, env = "DWS_OPERATOR_DELETION_POLICY", value_enum, default_value = "Delete")]
+    pub deletion_policy: OnDeletion,
     /// How log lines are written.
     #[arg(long, env = "DWS_OPERATOR_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
@@ -128,6 +134,17 @@ pub struct RunArgs {
     /// Every wait of the operator.
     #[command(flatten)]
     pub timings: Timings,
+}
+
+/// What becomes of a data source in the cloud when its object is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnDeletion {
+    /// It is deleted.
+    #[value(name = "Delete")]
+    Delete,
+    /// It stays.
+    #[value(name = "Retain")]
+    Retain,
 }
 
 /// How log lines are written.

@@ -81,6 +81,7 @@ pub fn full_data_source_status() -> Value {
         },
         "rebootGeneration": 1,
         "lastSyncTime": time,
+        "controller": "ops/dws-operator",
         "conditions": [ready()],
     })
 }

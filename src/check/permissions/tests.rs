@@ -70,7 +70,7 @@ fn the_shipped_roles_for_the_whole_cluster_grant_exactly_what_is_asked_for() {
 fn the_shipped_roles_for_single_namespaces_grant_exactly_what_is_asked_for() {
     assert_eq!(
         granted(&["namespaced/watched-namespace.yaml", "operator.yaml"]),
-        used(&[Place::Watched, Place::Own])
+        used(&[Place::Watched, Place::Single, Place::Own])
     );
 }
 

@@ -62,6 +62,7 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         uid: o.object.uid.clone(),
         attempt: o.fresh_attempt.clone(),
         holder: o.identity.clone(),
+        controller: o.around.install.clone(),
         time: o.now,
         provider: at.provider.clone(),
         endpoint: at.endpoint.clone(),

@@ -6,24 +6,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Failure, FailureKind, Lacks, Look, Note, Observation, Operation, OperationType, Plan,
-    Rejection, Remote, Step, View,
+    AttemptMemory, AttemptState, DeletionPolicy, Failure, FailureKind, Lacks, Look, Note, Observation, Operation,
+    OperationType, Plan, Rejection, Remote, Step, View,
 };
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::job::Running;
+use super::policy::{self, Policy};
 use super::removal::Removal;
-use super::{compare, reach, replace, settle, trouble};
+use super::{compare, definition, pause, reach, replace, settle, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
-const DELETING: &str = "The cloud is deleting the data source.";
 const ROBBED: &str =
     "Somebody removed what the operator knew of this object; watching the list for what it may have created.";
 const WATCHING: &str = "A create request without an answer may still take effect; watching the list for it.";
 
 pub fn decide(o: &Observation) -> Plan {
     if !o.object.finalizer {
-        return Draft::new(o).wait(o.timings.stalled_recheck);
+        return draft::unchanged(o, o.timings.stalled_recheck);
+    }
+    if let Some(plan) = definition::decide(o) {
+        return plan;
     }
     if o.object.foreign_finalizer {
         return Draft::new(o)
@@ -33,8 +36,16 @@ pub fn decide(o: &Observation) -> Plan {
             )
             .wait(o.timings.stalled_recheck);
     }
-    if o.retains() {
-        return retain(o);
+    let asked = match policy::decide(o) {
+        Ok(Policy {
+            word: DeletionPolicy::Retain,
+            whose,
+        }) => return retain(o, &whose),
+        Ok(policy) => policy,
+        Err(plan) => return plan,
+    };
+    if let Some(plan) = pause::deletion(o) {
+        return plan;
     }
     if let Some(AttemptMemory {
         intent,
@@ -45,17 +56,17 @@ pub fn decide(o: &Observation) -> Plan {
     }
     match &o.object.status.id {
         None => nothing_recorded(o),
-        Some(id) => recorded(o, id).unwrap_or_else(|plan| plan),
+        Some(id) => recorded(o, id, &asked).unwrap_or_else(|plan| plan),
     }
 }
 
-fn retain(o: &Observation) -> Plan {
+fn retain(o: &Observation, whose: &str) -> Plan {
     let is_sent = delete_sent(o);
     let note = match (&o.object.status.id, o.open_attempt()) {
         (Some(id), _) if is_sent => Some(format!(
-            "A delete of data source {id} may have reached the cloud before deletionPolicy became Retain; see in the console whether it is still there."
+            "A delete of data source {id} may have reached the cloud before {whose} was asked for; see in the console whether it is still there."
         )),
-        (Some(id), _) => Some(format!("Data source {id} stays in the cloud, as {} asks.", policy(o))),
+        (Some(id), _) => Some(format!("Data source {id} stays in the cloud, as {whose} asks.")),
         (
             None,
             Some(AttemptMemory {
@@ -63,7 +74,7 @@ fn retain(o: &Observation) -> Plan {
                 state: AttemptState::Unknown { .. },
             }),
         ) => Some(format!(
-            "A create of data source {} in DWS cluster {} got no answer; if it took effect, the data source stays in the cloud, as deletionPolicy Retain asks.",
+            "A create of data source {} in DWS cluster {} got no answer; if it took effect, the data source stays in the cloud, as {whose} asks.",
             intent.name, intent.cluster_id
         )),
         (None, _) if o.late() => {
@@ -73,7 +84,7 @@ fn retain(o: &Observation) -> Plan {
                 |last| (last.name, last.cluster_id),
             );
             Some(format!(
-                "A create of data source {name} in DWS cluster {cluster} got no answer and may still take effect; if it does, the data source stays in the cloud, as deletionPolicy Retain asks."
+                "A create of data source {name} in DWS cluster {cluster} got no answer and may still take effect; if it does, the data source stays in the cloud, as {whose} asks."
             ))
         }
         (None, _) => None,
@@ -84,15 +95,6 @@ fn retain(o: &Observation) -> Plan {
         text,
     });
     Plan::Act(Step::DropFinalizer { note })
-}
-
-/// What asks for the data source to stay.
-fn policy(o: &Observation) -> &'static str {
-    if o.observes() {
-        "managementPolicy Observe"
-    } else {
-        "deletionPolicy Retain"
-    }
 }
 
 /// Whether a delete of the recorded id may have been sent that has not failed since.
@@ -177,7 +179,12 @@ fn orphaned(o: &Observation) -> Note {
     }
 }
 
-fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {
+/// What the user reads while the cloud deletes: also who wanted that.
+fn deleting(policy: &Policy) -> String {
+    format!("The cloud is deleting the data source, as {} asks.", policy.whose)
+}
+
+fn recorded(o: &Observation, id: &str, asked: &Policy) -> Result<Plan, Plan> {
     if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported()) {
         let text = format!(
             "Data source {id} stays in the cloud: DwsDataSource {} holds it too.",
@@ -208,7 +215,7 @@ fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {
     let removal = Removal {
         at,
         only: None,
-        verdict: Verdict::Reconciling(Reason::Deleting, DELETING.to_owned()),
+        verdict: Verdict::Reconciling(Reason::Deleting, deleting(asked)),
     };
     removal.decide(o)?;
     if o.late() {
@@ -232,10 +239,19 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
     // The end of a job about another one would prove nothing about the recorded one.
     let recorded = o.object.status.id.as_deref() == Some(id);
     let (type_, reason, message) = match (o.object.deleting, replacing) {
-        (true, _) if recorded => (OperationType::Delete, Reason::Deleting, DELETING),
-        (false, Some(operation)) if recorded => {
-            (OperationType::Replace, Reason::Replacing, replace::message(operation))
-        }
+        (true, _) if recorded => (
+            OperationType::Delete,
+            Reason::Deleting,
+            policy::of(o).map_or_else(
+                |_| "The cloud is deleting the data source.".to_owned(),
+                |policy| deleting(&policy),
+            ),
+        ),
+        (false, Some(operation)) if recorded => (
+            OperationType::Replace,
+            Reason::Replacing,
+            replace::message(operation).to_owned(),
+        ),
         _ => return compare::surplus_answered(o, id, result),
     };
     let sent = |job: Option<String>| {
@@ -256,14 +272,14 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
             status.retry = None;
         })
     };
-    let accepted = |job| sent(job).reconciling(reason, message).again();
+    let accepted = |job| sent(job).reconciling(reason, message.clone()).again();
     match result {
         Ok(job) => accepted(job.clone()),
         Err(failure) => match failure.kind {
             // It is gone already, or never was there: the list has to say so.
             FailureKind::Gone { .. } => accepted(None),
             FailureKind::Fenced => Draft::new(o)
-                .standing_or(reason, message)
+                .standing_or(reason, &message)
                 .wait_in_lane(o.timings.lease_renew),
             FailureKind::Rejected {
                 reason: Rejection::Invalid | Rejection::Exists,

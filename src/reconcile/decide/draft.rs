@@ -149,13 +149,32 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn end(self, then: Then) -> Plan {
+    fn end(mut self, then: Then) -> Plan {
+        let o = self.observation;
+        let before = &o.object.status.conditions;
+        let pause = o.pause();
+        let verdict = self.status.conditions.drain(..).collect();
+        self.status.conditions = conditions::with_pause(verdict, before, pause.as_deref(), o.now);
+        self.status.controller = Some(o.around.install.clone());
         Plan::Report(Report {
             status: self.status,
             notes: self.notes,
             then,
         })
     }
+}
+
+/// Waits outside the lane and writes nothing.
+pub fn unchanged(o: &Observation, at_most: Duration) -> Plan {
+    Plan::Report(Report {
+        status: o.object.status.clone(),
+        notes: Vec::new(),
+        then: Then::Wait {
+            at_most,
+            keep_lane: false,
+            firm: false,
+        },
+    })
 }
 
 /// Cuts what the cloud said to the lengths of the schema: a status that the API server refuses would lose the id that it carries.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{Item, Lacks, Observation, OperationType, Password, Provider, Remote, SecretVersion, View};
-use crate::api::data_source::{DeletionPolicy, ManagementPolicy};
-use crate::api::{ConditionStatus, ConditionType};
+use crate::api::data_source::ManagementPolicy;
+use crate::api::{ConditionStatus, ConditionType, Reason};
 
 /// An instant this long after another.
 pub fn after(time: Timestamp, wait: Duration) -> Timestamp {
@@ -25,7 +25,12 @@ impl Observation {
     /// Whether the verdict in the status is about the current spec.
     pub(super) fn generation_observed(&self) -> bool {
         let mut conditions = self.object.status.conditions.iter();
-        conditions.any(|c| c.type_ == ConditionType::Ready && c.observed_generation == self.object.generation)
+        // What came new during a pause was not looked at.
+        conditions.any(|c| {
+            c.type_ == ConditionType::Ready
+                && c.observed_generation == self.object.generation
+                && c.reason != Reason::Paused
+        })
     }
 
     /// Whether the operator only reads.
@@ -47,11 +52,6 @@ impl Observation {
     pub(super) fn has_imported(&self) -> bool {
         let imported = self.object.status.imported.as_ref();
         imported.is_some_and(|imported| imported.uid == self.object.uid)
-    }
-
-    /// Whether the cloud's data source stays when the object goes.
-    pub(super) fn retains(&self) -> bool {
-        self.object.spec.deletion_policy == Some(DeletionPolicy::Retain) || self.observes()
     }
 
     /// The version of the password's Secret, if it was read and exists.

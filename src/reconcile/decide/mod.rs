@@ -6,19 +6,25 @@
 
 mod assess;
 mod attempts;
+mod claim;
 mod compare;
 mod create;
+mod definition;
 mod delete;
 mod draft;
 mod drift;
 mod facts;
+mod force;
 mod import;
 mod job;
 mod lane;
 mod live;
 mod outcome;
+mod pause;
+mod policy;
 mod proposal;
 mod reach;
+mod remains;
 mod removal;
 mod replace;
 mod requests;
@@ -37,6 +43,14 @@ pub fn decide(o: &Observation) -> Plan {
     if let Some(outcome) = &o.memory.outcome {
         return outcome::decide(o, outcome);
     }
+    let set = claim::stand_back(o)
+        .or_else(|| force::decide(o))
+        .or_else(|| pause::decide(o));
+    claim::before_deletes(o, set.unwrap_or_else(|| work(o)))
+}
+
+/// What the object itself asks for.
+fn work(o: &Observation) -> Plan {
     if let Some(step) = restore(o) {
         return Plan::Act(step);
     }

@@ -46,7 +46,7 @@ impl Acceptance<'_> {
     /// The id goes into the status at once, and with it the verdict if the data source shows healthy at the first look.
     fn plan(&self, o: &Observation) -> Plan {
         let at = coordinates(self.intent);
-        if o.marks() && !o.memory.looked && !o.object.deleting {
+        if o.marks() && !o.memory.looked && !o.object.deleting && o.pause().is_none() {
             return Plan::Look(Look::Quick {
                 id: self.accepted.job_id.clone(),
                 at,
@@ -121,6 +121,9 @@ fn refused(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
 
 /// What the list holds of ours since the request; none if it holds nothing or cannot be read now.
 fn ours(o: &Observation, intent: &Intent) -> Option<Plan> {
+    if o.pause().is_some() {
+        return None; // Nothing is read during a pause; what is open is settled after it.
+    }
     let at = coordinates(intent);
     reach::recorded(o, &at).ok()?;
     let since = o.memory.written.unwrap_or(o.started);

@@ -42,6 +42,8 @@ pub struct Memory {
     pub unsent_update: Option<Timestamp>,
     /// When the last job was first seen to have succeeded since the last write to the cloud, as an uptime.
     pub succeeded: Option<Duration>,
+    /// Whether the user was told that a force-delete needs a reason.
+    pub hinted: bool,
 }
 
 impl Memory {

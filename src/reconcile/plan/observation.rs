@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Coordinates, DwsDataSourceSpec, DwsDataSourceStatus, Failure, Intent, Job, Memory, Rank, SecretVersion, Timings,
-    View,
+    Around, Coordinates, DwsDataSourceSpec, DwsDataSourceStatus, Failure, Intent, Job, Memory, Rank, SecretVersion,
+    Timings, View,
 };
 
 /// Everything that a decision may depend on.
@@ -44,6 +44,8 @@ pub struct Observation {
     pub job: Option<JobView>,
     /// What this process remembers of the object.
     pub memory: Memory,
+    /// What is set around the object.
+    pub around: Around,
 }
 
 /// The object, reduced to what decisions read.
@@ -67,6 +69,17 @@ pub struct Object {
     pub intent: Option<Intent>,
     /// What its annotations ask for.
     pub requests: Requests,
+    /// What its other annotations ask for.
+    pub annotations: Annotations,
+}
+
+/// What the annotations of an object ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Annotations {
+    /// A pause.
+    pub paused: bool,
+    /// To let the object go by force, for this reason: one bounded line, perhaps empty.
+    pub force_delete: Option<String>,
 }
 
 /// What annotations ask for: each holds a token, and a new token is a new request.

@@ -17,6 +17,8 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
     metrics.recovered();
     metrics.orphaned();
     metrics.event_lost();
+    metrics.force_deleted();
+    metrics.set_claimed_elsewhere(3);
     metrics.set_breakers_open(2);
     metrics.undecodable("DwsDataSource", 0, 2);
     metrics.undecodable("DwsDataSource", 2, 1);
@@ -44,6 +46,8 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
         "dws_recoveries_total 1",
         "dws_orphaned_total 1",
         "dws_events_lost_total 1",
+        "dws_force_deleted_total 1",
+        "dws_objects_claimed_elsewhere 3",
         "dws_breaker_open 2",
         "dws_log_lines_dropped_total 1",
         r#"dws_undecodable_objects{kind="DwsDataSource"} 1"#,

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::builder::{UID, coordinates, intent, now, spec};
+use super::builder::{INSTALL, UID, coordinates, intent, namespace, now, spec};
 use crate::api::conditions::{self, Verdict};
-use crate::api::data_source::DeletionPolicy;
 use crate::api::{Reason, names};
 use crate::cloud::{Accepted, ConfigureStatus};
 use crate::reconcile::plan::{
-    Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
-    Failure, FailureKind, Grant, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
-    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, Requests, RetryWait,
-    Rival, Timings, View,
+    Absence, Annotations, Around, AttemptMemory, AttemptOutcome, AttemptState, ClaimerView, DataSourceType,
+    DefinitionView, DeletionPolicy, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind, Grant, Item, Job,
+    JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, NamespaceView, Object, Observation, Operation,
+    OperationType, OperatorPolicy, Outcome, Password, PolicyWord, Provider, Rank, Rejection, Remote, Requests,
+    RetryWait, Rival, Timings, View,
 };
 
 /// The id that is recorded, if one is.
@@ -121,6 +121,7 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
     let last = prop::option::of((any::<bool>(), any::<bool>()));
     (any::<bool>(), any::<bool>(), operation, reasons, last).prop_map(|(has_id, has_job, operation, reason, last)| {
         let mut status = DwsDataSourceStatus {
+            controller: has_id.then(|| INSTALL.to_owned()),
             observed_generation: Some(-1),
             ..DwsDataSourceStatus::default()
         };
@@ -176,6 +177,61 @@ fn objects() -> impl Strategy<Value = Object> {
             status,
             intent: has_intent.then(|| intent("a1")),
             requests: Requests::default(),
+            annotations: Annotations::default(),
+        },
+    )
+}
+
+/// What may be set around an object, mostly nothing: itself last, its pause and the reason to let it go by force.
+fn surroundings() -> impl Strategy<Value = (Around, bool, Option<String>)> {
+    let words = prop::option::weighted(
+        0.4,
+        prop_oneof![
+            Just(PolicyWord::Known(DeletionPolicy::Delete)),
+            Just(PolicyWord::Known(DeletionPolicy::Retain)),
+            Just(PolicyWord::Unknown("Keep".to_owned())),
+        ],
+    );
+    let namespaces = prop_oneof![
+        8 => (prop::bool::weighted(0.1), words).prop_map(|(paused, word)| namespace(paused, word)),
+        1 => Just(NamespaceView::Forbidden("no".to_owned())),
+        1 => Just(NamespaceView::Unreadable("not now".to_owned())),
+    ];
+    let definitions = prop::sample::select(vec![
+        DefinitionView::Stays,
+        DefinitionView::Stays,
+        DefinitionView::Unasked,
+        DefinitionView::Unreadable("not now".to_owned()),
+        DefinitionView::Leaving,
+    ]);
+    let claimers = prop::option::of(prop::sample::select(vec![ClaimerView::Lives, ClaimerView::Ended]));
+    let flags = (
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.1),
+    );
+    let force = prop::option::weighted(
+        0.1,
+        prop::sample::select(vec![String::new(), "the cluster is gone".to_owned()]),
+    );
+    let install = prop::bool::weighted(0.1);
+    (namespaces, definitions, claimers, flags, force, install).prop_map(
+        |(namespace, definition, claimer, (paused, retains, is_paused), force, is_other)| {
+            let around = Around {
+                install: if is_other { "other/dws-operator" } else { INSTALL }.to_owned(),
+                operator: OperatorPolicy {
+                    paused,
+                    deletion_policy: if retains {
+                        DeletionPolicy::Retain
+                    } else {
+                        DeletionPolicy::Delete
+                    },
+                },
+                namespace,
+                definition,
+                claimer,
+            };
+            (around, is_paused, force)
         },
     )
 }
@@ -265,36 +321,51 @@ pub fn observations() -> impl Strategy<Value = Observation> {
         JobState::Succeeded,
         JobState::Failed,
     ]));
-    (objects(), providers(), memories(), remotes(), lane, job, any::<bool>()).prop_map(
-        |(object, provider, memory, remote, lane, job, is_rivalled)| Observation {
-            now: now(),
-            uptime: UPTIME,
-            started: UPTIME,
-            identity: "operator-0".to_owned(),
-            fresh_attempt: "a2".to_owned(),
-            jitter: 500,
-            timings: Timings::default(),
-            resync_period: Duration::from_mins(30),
-            object,
-            provider,
-            password: Password::Unknown,
-            rival: is_rivalled.then(|| Rival {
-                name: "other/lake".to_owned(),
-                deleting: false,
-            }),
-            lane,
-            remote,
-            job: job.map(|state| JobView {
-                id: JOB.to_owned(),
-                read: UPTIME,
-                result: Ok(Job {
-                    state,
-                    progress: Some("40%".repeat(100)),
-                    failed_code: Some("c".repeat(300)),
-                    failed_detail: Some("d".repeat(3000)),
-                }),
-            }),
-            memory,
-        },
+    let around = surroundings();
+    (
+        objects(),
+        providers(),
+        memories(),
+        remotes(),
+        lane,
+        job,
+        any::<bool>(),
+        around,
     )
+        .prop_map(
+            |(object, provider, memory, remote, lane, job, is_rivalled, (around, paused, force_delete))| Observation {
+                now: now(),
+                uptime: UPTIME,
+                started: UPTIME,
+                identity: "operator-0".to_owned(),
+                fresh_attempt: "a2".to_owned(),
+                jitter: 500,
+                timings: Timings::default(),
+                resync_period: Duration::from_mins(30),
+                object: Object {
+                    annotations: Annotations { paused, force_delete },
+                    ..object
+                },
+                provider,
+                password: Password::Unknown,
+                around,
+                rival: is_rivalled.then(|| Rival {
+                    name: "other/lake".to_owned(),
+                    deleting: false,
+                }),
+                lane,
+                remote,
+                job: job.map(|state| JobView {
+                    id: JOB.to_owned(),
+                    read: UPTIME,
+                    result: Ok(Job {
+                        state,
+                        progress: Some("40%".repeat(100)),
+                        failed_code: Some("c".repeat(300)),
+                        failed_detail: Some("d".repeat(3000)),
+                    }),
+                }),
+                memory,
+            },
+        )
 }

@@ -9,13 +9,17 @@ use crate::api::data_source::{SecretKeyRef, UserPwd};
 use crate::api::{DwsDataSourceSpec, Reason, names};
 use crate::cloud::ConfigureStatus;
 use crate::reconcile::plan::{
-    AttemptOutcome, Coordinates, DataSourceType, DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job,
-    JobState, JobView, LanePlace, LastAttempt, Memory, Object, Observation, Operation, OperationType, Password,
+    Annotations, Around, AttemptOutcome, Coordinates, DataSourceType, DefinitionView, DeletionPolicy,
+    DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job, JobState, JobView, LanePlace, LastAttempt,
+    Memory, NamespaceView, Object, Observation, Operation, OperationType, OperatorPolicy, Password, PolicyWord,
     Provider, Rank, Remote, Requests, Timings,
 };
 
 /// The object's uid.
 pub const UID: &str = "0f0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a";
+
+/// The install of most observations.
+pub const INSTALL: &str = "ops/dws-operator";
 
 /// The wall time of most observations.
 pub fn now() -> Timestamp {
@@ -61,6 +65,7 @@ pub fn intent(attempt: &str) -> Intent {
         uid: UID.to_owned(),
         attempt: attempt.to_owned(),
         holder: "operator-0".to_owned(),
+        controller: INSTALL.to_owned(),
         time: now(),
         provider: at.provider,
         endpoint: at.endpoint,
@@ -91,6 +96,7 @@ pub fn object() -> Object {
         },
         intent: None,
         requests: Requests::default(),
+        annotations: Annotations::default(),
     }
 }
 
@@ -120,6 +126,30 @@ pub fn observation() -> Observation {
         remote: Remote::Unknown,
         job: None,
         memory: Memory::default(),
+        around: around(),
+    }
+}
+
+/// Nothing is asked for around the object, and the definition of its kind stays.
+pub fn around() -> Around {
+    Around {
+        install: INSTALL.to_owned(),
+        operator: OperatorPolicy {
+            paused: false,
+            deletion_policy: DeletionPolicy::Delete,
+        },
+        namespace: namespace(false, None),
+        definition: DefinitionView::Stays,
+        claimer: None,
+    }
+}
+
+/// The Namespace, with these annotations.
+pub fn namespace(paused: bool, deletion_policy: Option<PolicyWord>) -> NamespaceView {
+    NamespaceView::Read {
+        name: "team".to_owned(),
+        paused,
+        deletion_policy,
     }
 }
 
@@ -191,6 +221,7 @@ pub fn creating() -> Observation {
                 outcome: AttemptOutcome::Created,
                 late_until: None,
             }),
+            controller: Some(INSTALL.to_owned()),
             conditions: conditions::conditions(&[], &verdict, 1, o.now),
             ..o.object.status.clone()
         };

@@ -36,6 +36,7 @@ fn refused(o: Observation, kind: FailureKind) -> Observation {
 fn gated(class: RetryClass) -> Observation {
     with(observation(), |o| {
         let verdict = Verdict::new(Reason::Retrying, "before");
+        o.object.status.controller = Some(INSTALL.to_owned());
         o.object.status.conditions = conditions::conditions(&[], &verdict, 1, o.now);
         o.object.status.retry = Some(Retry {
             attempts: 3,

@@ -1,6 +1,7 @@
 //! The decisions, told as stories and proven in a small world.
 
 mod arbitrary;
+mod around;
 mod builder;
 mod create;
 mod delete;

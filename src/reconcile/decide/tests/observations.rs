@@ -6,8 +6,11 @@ use serde_json::json;
 
 use super::arbitrary::{ID, observations};
 use super::tell::too_long;
-use crate::reconcile::decide::decide;
-use crate::reconcile::plan::{AttemptState, LanePlace, OperationType, Plan, Provider, Rank, Remote, Step, View};
+use crate::reconcile::decide::{decide, policy};
+use crate::reconcile::plan::{
+    AttemptState, ClaimerView, DefinitionView, DeletionPolicy, LanePlace, Look, NamespaceView, OperationType, Plan,
+    Provider, Rank, Remote, Step, View,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
@@ -49,13 +52,41 @@ proptest! {
     #[test]
     fn the_finalizer_goes_last(o in observations()) {
         if let Plan::Act(Step::DropFinalizer { .. }) = decide(&o) {
-            prop_assert!(o.object.deleting && !o.object.foreign_finalizer);
-            if o.object.spec.deletion_policy.is_none() {
+            prop_assert!(o.object.deleting);
+            let is_forced = o.object.annotations.force_delete.as_ref().is_some_and(|why| !why.is_empty());
+            let is_let_go = is_forced || o.around.definition == DefinitionView::Leaving;
+            prop_assert!(!o.object.foreign_finalizer || is_let_go);
+            let stays = policy::of(&o).map_or(true, |policy| policy.word == DeletionPolicy::Retain);
+            if !stays && !is_let_go {
                 let is_ours_listed = matches!(&o.remote, Remote::Listed { view: View::Ours { .. }, .. });
                 let is_reachable = matches!(o.provider, Provider::Ready { .. });
                 prop_assert!(!is_ours_listed || !is_reachable, "it is still there");
                 prop_assert!(o.object.status.id.is_none() || !matches!(o.remote, Remote::Unknown), "nobody looked");
             }
+        }
+    }
+
+    /// Nothing is read or written in the cloud during a pause, for an object of another install, or while the definition goes; only what an
+    /// earlier write brought is looked after.
+    #[test]
+    fn who_is_to_leave_it_alone_does(o in observations()) {
+        let plan = decide(&o);
+        let is_read = matches!(plan, Plan::Look(Look::List { .. } | Look::Job { .. } | Look::Quick { .. } | Look::Lane(_)));
+        let is_written = matches!(plan, Plan::Act(Step::Post { .. } | Step::Delete { .. }));
+        if o.pause().is_some() {
+            prop_assert!(!is_read && !is_written, "{plan:?}");
+        }
+        if o.memory.outcome.is_none() && o.claimed_elsewhere().is_some() && o.around.claimer != Some(ClaimerView::Ended) {
+            prop_assert!(!is_read && !matches!(plan, Plan::Act(_)), "{plan:?}");
+            if let Plan::Report(report) = &plan {
+                prop_assert_eq!(&report.status, &o.object.status);
+            }
+        }
+        if is_written {
+            prop_assert!(!matches!(o.around.namespace, NamespaceView::Unreadable(_)));
+            let is_going = matches!(plan, Plan::Act(Step::Delete { .. })) && o.object.deleting;
+            let may = policy::of(&o).is_ok_and(|policy| policy.word == DeletionPolicy::Delete);
+            prop_assert!(!is_going || (may && o.around.definition == DefinitionView::Stays));
         }
     }
 

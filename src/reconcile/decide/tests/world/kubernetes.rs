@@ -146,6 +146,8 @@ impl Kubernetes {
                 object.deleting = true;
                 object.generation += 1;
             }
+            Event::Pause(paused) => object.annotations.paused = paused,
+            Event::ForceDelete(reason) => object.annotations.force_delete = Some(reason.to_owned()),
             Event::StripAnnotation => object.intent = None,
             Event::RestoreAnnotation => object.intent = earlier,
             Event::StripFinalizer => object.finalizer = false,

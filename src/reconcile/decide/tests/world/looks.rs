@@ -25,6 +25,8 @@ impl World {
                 self.list(pass, &at, type_);
             }
             Look::Job { id } => self.job(pass, id),
+            Look::Definition => pass.o.around.definition = self.definition.clone(),
+            Look::Claimer(install) => panic!("{install} is another install"),
             Look::Quick { id, at, type_ } => {
                 self.job(pass, id);
                 let job = pass.o.job.as_ref().and_then(|view| view.result.as_ref().ok());
@@ -37,6 +39,7 @@ impl World {
     }
 
     fn list(&mut self, pass: &mut Pass, at: &Coordinates, type_: DataSourceType) {
+        assert!(!pass.o.object.annotations.paused, "a list during a pause");
         if let Some(failure) = no_way(pass) {
             return pass.o.note_list(pass.o.uptime, Err(failure));
         }
@@ -49,6 +52,7 @@ impl World {
     }
 
     fn job(&mut self, pass: &mut Pass, id: String) {
+        assert!(!pass.o.object.annotations.paused, "a look at a job during a pause");
         if let Some(failure) = no_way(pass) {
             return pass.o.note_job(id, Err(failure));
         }

@@ -23,7 +23,7 @@ use self::oracle::Oracle;
 use self::process::Process;
 use self::schedule::{Event, Schedule};
 use super::super::facts::after;
-use crate::reconcile::plan::CreateRequest;
+use crate::reconcile::plan::{CreateRequest, DefinitionView};
 
 /// Who makes the data sources that are not the operator's.
 const STRANGER: &str = "stranger";
@@ -50,6 +50,10 @@ pub struct World {
     is_orphaned: bool,
     /// It went with the word that something stays on purpose.
     is_retained: bool,
+    /// The finalizer went by force or with the definition, and what stays was told.
+    is_left: bool,
+    /// Whether the definition of the kind stays.
+    definition: DefinitionView,
     writes: usize,
     last_write: Duration,
     /// How often the process died.
@@ -74,6 +78,8 @@ impl World {
             provider_unread: Duration::ZERO,
             is_orphaned: false,
             is_retained: false,
+            is_left: false,
+            definition: DefinitionView::Stays,
             writes: 0,
             last_write: Duration::ZERO,
             deaths: 0,
@@ -147,6 +153,11 @@ impl World {
             }
             Event::ProviderDown(seconds) => self.provider_down = self.now + Duration::from_secs(seconds.into()),
             Event::ProviderUnread(seconds) => self.provider_unread = self.now + Duration::from_secs(seconds.into()),
+            Event::RemoveDefinition => {
+                // The API server deletes every object then.
+                self.definition = DefinitionView::Leaving;
+                self.kubernetes.happen(Event::Delete, self.now);
+            }
             event => self.kubernetes.happen(event, self.now),
         }
     }

@@ -65,10 +65,10 @@ impl World {
             assert!(ours.is_empty() || self.is_excused(), "P2: left behind: {ours:#?}");
             return;
         };
-        // Who may write nothing to the cloud removes no surplus.
+        // Who may write nothing to the cloud removes no surplus; what shows during a pause is removed after it.
         let observes = object.spec.management_policy == Some(ManagementPolicy::Observe);
         assert!(
-            ours.len() <= 1 || observes || self.is_robbed(),
+            ours.len() <= 1 || observes || self.is_robbed() || object.annotations.paused,
             "P1: more than one: {ours:#?}"
         );
         let status = &object.status;
@@ -77,7 +77,9 @@ impl World {
             .iter()
             .any(|c| c.type_ == ConditionType::Ready && c.status == ConditionStatus::True);
         let stalled = status.conditions.iter().find(|c| c.type_ == ConditionType::Stalled);
-        if ready {
+        if object.annotations.paused {
+            // The verdict is from before.
+        } else if ready {
             let recorded = ours.iter().any(|source| Some(&source.id) == status.id.as_ref());
             assert!(recorded, "P1: Ready without its data source");
         } else if let Some(stalled) = stalled {
@@ -105,7 +107,10 @@ impl World {
             assert!(unending || object.deleting, "P5: not settled: {status:#?}");
         }
         // Without a finalizer nobody holds an object that is being deleted; with ours it must have gone by now.
-        assert!(!object.deleting || stalled.is_some(), "P5: not gone: {object:#?}");
+        assert!(
+            !object.deleting || stalled.is_some() || object.annotations.paused,
+            "P5: not gone: {object:#?}"
+        );
     }
 
     /// P1: no create while an id, a job or an unsettled attempt exists; P11 is counted by the cloud.
@@ -169,7 +174,7 @@ impl World {
 
     /// Whether something may stay behind because nobody can know of it.
     pub fn is_excused(&self) -> bool {
-        self.schedule.tampers() || self.is_orphaned || self.is_retained
+        self.schedule.tampers() || self.is_orphaned || self.is_retained || self.is_left
     }
 
     /// How many restarts the spec and the annotations may have asked for so far.

@@ -8,7 +8,7 @@ use crate::reconcile::decide::decide;
 use crate::reconcile::decide::tests::builder;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    Coordinates, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step, Then,
+    Coordinates, DefinitionView, Failure, FailureKind, Grant, Memory, Observation, Plan, Provider, Report, Step, Then,
 };
 
 /// The most turns of a pass, as in the operator.
@@ -62,6 +62,7 @@ impl World {
             provider: self.provider(&object.spec.cluster_id),
             ..builder::observation()
         };
+        o.around.definition = DefinitionView::Unasked;
         let generation = object.generation;
         o.object = object;
         o.recall(self.process.memory.clone());
@@ -176,6 +177,7 @@ impl World {
             }
             Step::Post { request, intent } => {
                 self.check_write();
+                assert!(!pass.o.object.annotations.paused, "a create during a pause");
                 self.check_post(&intent);
                 let begun = pass.o.uptime;
                 let deadline = pass.o.timings.write_deadline;
@@ -195,6 +197,7 @@ impl World {
                 refresh,
             } => {
                 self.check_write();
+                assert!(!pass.o.object.annotations.paused, "an update during a pause");
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.update(&id, &change, self.now);
                 self.spend(pass, took);
@@ -203,6 +206,12 @@ impl World {
             }
             Step::Delete { id, at } => {
                 self.check_write();
+                assert!(!pass.o.object.annotations.paused, "a delete during a pause");
+                assert_eq!(
+                    self.definition,
+                    DefinitionView::Stays,
+                    "the definition goes, and a data source with it"
+                );
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.delete(&id, self.now);
                 self.spend(pass, took);
@@ -210,9 +219,10 @@ impl World {
                 None
             }
             Step::DropFinalizer { note } => {
-                let is_told = |reason| note.as_ref().is_some_and(|note| note.reason == reason);
-                self.is_orphaned = is_told("Orphaned");
-                self.is_retained = is_told("Retained");
+                let reason = note.map(|note| note.reason);
+                self.is_left = matches!(reason, Some("ForceDeleted" | "DefinitionRemoved"));
+                self.is_orphaned = reason == Some("Orphaned");
+                self.is_retained = reason == Some("Retained");
                 assert!(
                     !self.is_orphaned
                         || self.now < self.provider_down.max(self.provider_unread)

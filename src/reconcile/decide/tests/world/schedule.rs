@@ -113,6 +113,12 @@ pub enum Event {
     ProviderDown(u16),
     /// The provider cannot be read for so many seconds.
     ProviderUnread(u16),
+    /// A pause begins or ends.
+    Pause(bool),
+    /// The object may go by force, for this reason.
+    ForceDelete(&'static str),
+    /// The definition of the kind is deleted, and with it the object.
+    RemoveDefinition,
 }
 
 /// A world's misfortunes. When they are used up, everything goes well.
@@ -260,6 +266,9 @@ fn events(tampering: bool) -> impl Strategy<Value = (Duration, Event)> {
         2 => (0_u8..3).prop_map(Event::Reboot),
         1 => (0_u8..3).prop_map(Event::Refresh),
         1 => Just(Event::DriftInCloud),
+        3 => any::<bool>().prop_map(Event::Pause),
+        1 => prop::sample::select(vec!["", "the cluster is gone"]).prop_map(Event::ForceDelete),
+        1 => Just(Event::RemoveDefinition),
     ];
     let hostile = prop_oneof![
         Just(Event::StripAnnotation),

@@ -1,0 +1,397 @@
+//! What is set around an object: pauses, policies, a deletion by force, the definition, and other installs.
+
+use super::builder::*;
+use super::tell::{look, published, step, told};
+use crate::api::data_source::DeletionPolicy::{self, Delete, Retain};
+use crate::api::{ConditionStatus, ConditionType, Reason};
+use crate::reconcile::decide::decide;
+use crate::reconcile::plan::{
+    Accepted, AttemptOutcome, ClaimerView, DefinitionView, FailureKind, JobState, LastAttempt, Look, NamespaceView,
+    Note, Observation, Outcome, Plan, PolicyWord, Provider, Rank, Step,
+};
+
+fn paused(o: Observation) -> Observation {
+    with(o, |o| o.object.annotations.paused = true)
+}
+
+fn forced(o: Observation, reason: &str) -> Observation {
+    with(o, |o| o.object.annotations.force_delete = Some(reason.to_owned()))
+}
+
+/// A create of this object whose outcome nobody knows, as a new process finds it.
+fn open() -> Observation {
+    with(observation(), |o| {
+        o.object.finalizer = true;
+        o.object.intent = Some(intent("a1"));
+        o.recall(o.memory.clone());
+    })
+}
+
+/// One that was settled as absent, and may still show an effect.
+fn late() -> Observation {
+    with(open(), |o| {
+        o.object.status.last_attempt = Some(LastAttempt {
+            id: "a1".to_owned(),
+            outcome: AttemptOutcome::Absent,
+            late_until: Some(o.now + jiff::SignedDuration::from_mins(5)),
+        });
+    })
+}
+
+/// What is told when the object is let go.
+fn note(o: &Observation) -> Note {
+    match step(o) {
+        Step::DropFinalizer { note: Some(note) } => note,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn policies(object: Option<DeletionPolicy>, namespace: Option<PolicyWord>, operator: DeletionPolicy) -> Observation {
+    with(deleting(ready()), |o| {
+        o.object.spec.deletion_policy = object;
+        o.around.namespace = super::builder::namespace(false, namespace);
+        o.around.operator.deletion_policy = operator;
+    })
+}
+
+#[test]
+fn the_first_level_that_says_something_counts() {
+    let known = |word| Some(PolicyWord::Known(word));
+    for (object, namespace, operator, stays, whose) in [
+        (None, None, Delete, false, "the operator's --deletion-policy=Delete"),
+        (None, None, Retain, true, "the operator's --deletion-policy=Retain"),
+        (
+            None,
+            known(Retain),
+            Delete,
+            true,
+            "deletion-policy: Retain of Namespace team",
+        ),
+        (
+            None,
+            known(Delete),
+            Retain,
+            false,
+            "deletion-policy: Delete of Namespace team",
+        ),
+        (
+            Some(Delete),
+            known(Retain),
+            Retain,
+            false,
+            "as deletionPolicy Delete asks",
+        ),
+        (
+            Some(Retain),
+            known(Delete),
+            Delete,
+            true,
+            "as deletionPolicy Retain asks",
+        ),
+    ] {
+        let o = policies(object, namespace, operator);
+        let text = if stays {
+            note(&o).text
+        } else {
+            let o = in_lane(listing(o, &[ours("id")]), Rank::Delete);
+            assert!(matches!(step(&o), Step::Delete { .. }));
+            let o = with(o, |o| o.note_deleted("id".to_owned(), Ok(Some("job".to_owned()))));
+            told(&o).status.conditions[0].message.clone()
+        };
+        assert!(text.contains(whose), "{whose}: {text}");
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_never_guessed() {
+    let word = PolicyWord::Unknown("keep".to_owned());
+    for (view, reason, words) in [
+        (
+            super::builder::namespace(false, Some(word)),
+            Reason::InvalidSpec,
+            "\"keep\"",
+        ),
+        (
+            NamespaceView::Forbidden("no".to_owned()),
+            Reason::AccessDenied,
+            "deploy/rbac",
+        ),
+        (
+            NamespaceView::Unreadable("not now".to_owned()),
+            Reason::Deleting,
+            "not now",
+        ),
+    ] {
+        let around = |o| with(o, |o: &mut Observation| o.around.namespace = view.clone());
+        for o in [deleting(ready()), deleting(creating()), deleting(open())] {
+            let told = told(&around(o));
+            assert_eq!(told.reason, Some(reason));
+            assert!(told.status.conditions[0].message.contains(words));
+            assert_eq!(told.wait, Some(seconds(30)));
+        }
+        // Where nothing can be in the cloud it makes no difference.
+        assert_eq!(step(&around(rejected())), Step::DropFinalizer { note: None });
+        let own = with(around(deleting(ready())), |o| {
+            o.object.spec.deletion_policy = Some(Retain);
+        });
+        assert_eq!(note(&own).reason, "Retained");
+    }
+}
+
+/// An object that is being deleted and whose only attempt was refused.
+fn rejected() -> Observation {
+    with(deleting(open()), |o| {
+        o.object.status.last_attempt = Some(LastAttempt {
+            id: "a1".to_owned(),
+            outcome: AttemptOutcome::Rejected,
+            late_until: None,
+        });
+        o.recall(o.memory.clone());
+    })
+}
+
+#[test]
+fn a_pause_leaves_the_verdict_and_the_cloud_alone() {
+    for by in 0..3 {
+        let pause = |o| {
+            with(o, |o: &mut Observation| match by {
+                0 => o.object.annotations.paused = true,
+                1 => o.around.namespace = super::builder::namespace(true, None),
+                _ => o.around.operator.paused = true,
+            })
+        };
+        for o in [ready(), creating(), open(), observation()] {
+            let before = o.object.status.conditions.clone();
+            let o = pause(o);
+            assert!(!o.needs_way());
+            let first = told(&o);
+            assert_eq!((first.wait, first.keeps_lane), (Some(seconds(600)), false));
+            let paused = first.status.conditions.last().expect("told");
+            assert_eq!((paused.type_, paused.reason), (ConditionType::Paused, Reason::Paused));
+            if before.is_empty() {
+                assert_eq!(
+                    first.status.conditions[0].status,
+                    ConditionStatus::False,
+                    "nobody has looked"
+                );
+            } else {
+                assert_eq!(first.status.conditions[..before.len()], before, "the verdict stays");
+            }
+            let o = published(o);
+            assert_eq!(
+                told(&later(o.clone(), seconds(600))).status,
+                o.object.status,
+                "and is not told again"
+            );
+            let edited = with(later(o, seconds(600)), |o| o.object.generation += 1);
+            assert_eq!(told(&edited).status, edited.object.status, "an edit is not observed");
+        }
+    }
+}
+
+#[test]
+fn an_edit_that_comes_with_the_pause_is_not_ready() {
+    let o = with(paused(ready()), |o| o.object.generation += 1);
+    let told = told(&o);
+    assert_eq!(
+        (told.status.observed_generation, told.reason),
+        (Some(1), Some(Reason::Paused))
+    );
+    // After the pause it is looked at.
+    let o = with(published(o), |o| o.object.annotations.paused = false);
+    assert!(matches!(look(&o), Look::List { .. }));
+}
+
+#[test]
+fn after_a_pause_it_goes_on_where_it_was() {
+    let resume = |o| with(o, |o: &mut Observation| o.object.annotations.paused = false);
+    let o = resume(published(paused(creating())));
+    let o = in_lane(job(later(o, seconds(2)), JobState::Running), Rank::Resume);
+    let followed = told(&o);
+    assert_eq!((followed.reason, followed.keeps_lane), (Some(Reason::Creating), true));
+    assert!(
+        followed
+            .status
+            .conditions
+            .iter()
+            .all(|c| c.type_ != ConditionType::Paused)
+    );
+    let o = resume(published(paused(open())));
+    assert!(matches!(look(&o), Look::List { .. }), "an open attempt is settled");
+}
+
+#[test]
+fn what_a_request_brought_is_recorded_during_a_pause_and_nothing_is_read() {
+    let posted = |result| {
+        with(paused(open()), |o| {
+            o.memory.outcome = Some(Outcome::Posted {
+                intent: intent("a1"),
+                at: o.now,
+                result,
+            });
+        })
+    };
+    let accepted = Accepted {
+        id: "id".to_owned(),
+        job_id: "job".to_owned(),
+    };
+    let told_of = told(&posted(Ok(accepted)));
+    assert_eq!(told_of.status.id.as_deref(), Some("id"));
+    assert!(
+        told_of
+            .status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == ConditionType::Paused)
+    );
+    let lost = FailureKind::UnknownOutcome {
+        answered: false,
+        delay: None,
+    };
+    let told_of = told(&posted(Err(failure(lost))));
+    assert_eq!(told_of.status.last_attempt, None, "it stays open");
+}
+
+#[test]
+fn a_deletion_waits_for_the_end_of_a_pause_unless_nothing_is_deleted() {
+    for o in [ready(), creating(), open()] {
+        let waiting = told(&paused(deleting(o)));
+        assert_eq!(
+            (waiting.reason, waiting.wait),
+            (Some(Reason::Deleting), Some(seconds(600)))
+        );
+        assert!(waiting.status.conditions[0].message.starts_with("The deletion waits"));
+    }
+    assert_eq!(step(&paused(rejected())), Step::DropFinalizer { note: None });
+    let retained = with(paused(deleting(ready())), |o| {
+        o.object.spec.deletion_policy = Some(Retain);
+    });
+    assert_eq!(note(&retained).reason, "Retained");
+    // What somebody made unknown is looked for after the pause.
+    let robbed = with(paused(deleting(observation())), |o| {
+        o.provider = Provider::Absent { name: String::new() };
+    });
+    assert_eq!(told(&robbed).reason, Some(Reason::Deleting));
+}
+
+#[test]
+fn a_deletion_by_force_names_what_it_leaves_and_sends_nothing() {
+    type Case = (fn() -> Observation, [&'static str; 2]);
+    let cases: [Case; 5] = [
+        (
+            ready,
+            [
+                "data source id (lake_0)",
+                "cluster-0 at https://dws.example, project project",
+            ],
+        ),
+        (creating, ["data source id (lake_0)", "cluster-0"]),
+        (open, ["create attempt a1", "lake_0 in DWS cluster cluster-0"]),
+        (late, ["create attempt a1", "lake_0 in DWS cluster cluster-0"]),
+        (
+            rejected,
+            ["Nothing of it is known to be in the cloud", "nothing was sent"],
+        ),
+    ];
+    for (make, words) in cases {
+        let o = make();
+        for o in [deleting(o.clone()), paused(deleting(o))] {
+            let o = forced(with(o, |o| o.object.foreign_finalizer = true), "no way out");
+            assert!(!o.needs_way());
+            let told = note(&o);
+            assert_eq!((told.warning, told.reason), (true, "ForceDeleted"));
+            assert!(words.iter().all(|word| told.text.contains(word)), "{}", told.text);
+            assert!(told.text.ends_with("Reason given: no way out"));
+        }
+    }
+}
+
+#[test]
+fn without_a_reason_it_only_tells_and_without_a_deletion_not_even_that() {
+    let o = forced(deleting(ready()), "");
+    let hint = told(&o);
+    assert_eq!((hint.notes[0].reason, hint.wait), ("ForceDeleteIgnored", None));
+    assert!(
+        matches!(look(&published(o)), Look::List { .. }),
+        "once, then it goes on"
+    );
+    let o = forced(later(ready(), seconds(60)), "too early");
+    assert_eq!(told(&o).status, o.object.status);
+}
+
+#[test]
+fn whoever_deletes_the_definition_deletes_no_data_source() {
+    let definition = |o, view: &DefinitionView| with(o, |o: &mut Observation| o.around.definition = view.clone());
+    for o in [deleting(ready()), deleting(creating()), deleting(open())] {
+        assert_eq!(look(&definition(o.clone(), &DefinitionView::Unasked)), Look::Definition);
+        let waiting = told(&definition(
+            o.clone(),
+            &DefinitionView::Unreadable("not now".to_owned()),
+        ));
+        assert_eq!(
+            (waiting.reason, waiting.wait),
+            (Some(Reason::Deleting), Some(seconds(30)))
+        );
+        let told = note(&definition(paused(o), &DefinitionView::Leaving));
+        assert_eq!((told.warning, told.reason), (true, "DefinitionRemoved"));
+        assert!(told.text.contains("lake_0"), "{}", told.text);
+    }
+    let nothing = definition(rejected(), &DefinitionView::Unasked);
+    assert_eq!(step(&nothing), Step::DropFinalizer { note: None }, "nobody has to ask");
+    assert!(
+        matches!(decide(&definition(ready(), &DefinitionView::Leaving)), Plan::Report(_)),
+        "it is not deleted"
+    );
+}
+
+#[test]
+fn what_another_install_claims_is_left_alone_until_that_has_ended() {
+    let other = |o| {
+        with(o, |o: &mut Observation| {
+            o.around.install = "new/dws-operator".to_owned();
+        })
+    };
+    let claimer = |o, view| with(o, |o: &mut Observation| o.around.claimer = Some(view));
+    let cases: [fn() -> Observation; 5] = [
+        ready,
+        creating,
+        open,
+        || deleting(ready()),
+        || forced(deleting(ready()), "no way out"),
+    ];
+    for make in cases {
+        let o = make();
+        let o = other(o);
+        assert_eq!(look(&o), Look::Claimer(INSTALL.to_owned()));
+        assert!(!o.needs_way());
+        let alone = claimer(o.clone(), ClaimerView::Lives);
+        assert_eq!(
+            (told(&alone).status, told(&alone).notes.len()),
+            (alone.object.status.clone(), 0)
+        );
+        let over = claimer(o, ClaimerView::Ended);
+        let taken = told(&over);
+        assert_eq!(
+            (taken.status.controller.as_deref(), taken.notes[0].reason),
+            (Some("new/dws-operator"), "TakenOver")
+        );
+        assert_eq!((taken.wait, taken.status.id), (None, over.object.status.id.clone()));
+        let o = published(over);
+        assert_eq!((o.claimed_elsewhere(), o.around.claimer.as_ref()), (None, None));
+    }
+    // The settling of an attempt of another holder waits for that one's lease.
+    let o = with(other(open()), |o| "operator-1".clone_into(&mut o.identity));
+    assert!(o.open_attempt().is_some());
+}
+
+#[test]
+fn nothing_is_deleted_before_the_claim_is_written() {
+    let unclaimed = with(ready(), |o| {
+        o.object.status.controller = None;
+        o.object.intent.as_mut().expect("there is one").controller.clear();
+    });
+    let o = in_lane(listing(deleting(unclaimed), &[ours("id")]), Rank::Delete);
+    let claim = told(&o);
+    assert_eq!((claim.status.controller.as_deref(), claim.wait), (Some(INSTALL), None));
+    assert!(matches!(step(&published(o)), Step::Delete { .. }));
+}
