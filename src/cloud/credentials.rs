@@ -1,12 +1,16 @@
-//! Credentials as they are kept in a Secret.
+//! What a session authenticates with, and credentials as they are kept in a Secret.
 //!
 //! Takes the data of a Secret and returns [`Credentials`] or a precise reason why not. Values never
 //! appear in an error, and no type here can be printed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use k8s_openapi::ByteString;
 use secrecy::{ExposeSecret, SecretString};
+
+use super::ambient::{Oidc, OidcBy, PodIdentity};
+use super::endpoints::Endpoint;
 
 /// The key of a Secret that holds the access key id.
 pub const ACCESS_KEY: &str = "accessKey";
@@ -20,18 +24,33 @@ pub const PASSWORD: &str = "password";
 /// The most bytes of a value; security tokens have a few thousand.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// An access key, permanent or temporary.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// The access key id (AK).
+    pub access: SecretString,
+    /// The secret access key (SK).
+    pub secret: SecretString,
+    /// The security token, if the key is a temporary one.
+    pub security_token: Option<SecretString>,
+}
+
+impl AccessKey {
+    /// The values that no message may repeat.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        [Some(&self.access), Some(&self.secret), self.security_token.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(ExposeSecret::expose_secret)
+            .collect()
+    }
+}
+
 /// What a session authenticates with.
 #[derive(Clone)]
 pub enum Credentials {
     /// An access key, which signs each request.
-    AccessKey {
-        /// The access key id (AK).
-        access: SecretString,
-        /// The secret access key (SK).
-        secret: SecretString,
-        /// The security token, if the key is a temporary one.
-        security_token: Option<SecretString>,
-    },
+    AccessKey(AccessKey),
     /// An IAM user, whose password is exchanged for tokens.
     Password {
         /// The name of the account (IAM domain).
@@ -41,6 +60,12 @@ pub enum Credentials {
         /// The password.
         password: SecretString,
     },
+    /// The identity of the operator's pod.
+    PodIdentity(PodIdentity),
+    /// The token of the operator's `ServiceAccount`.
+    Oidc(Oidc),
+    /// The agency of the operator's node, from the metadata service at this endpoint.
+    NodeAgency(Endpoint),
 }
 
 /// What is wrong with a Secret; it names keys, never values.
@@ -101,11 +126,11 @@ impl Credentials {
         } else {
             None
         };
-        Ok(Self::AccessKey {
+        Ok(Self::AccessKey(AccessKey {
             access: header_value(data, ACCESS_KEY)?,
             secret: value(data, SECRET_KEY)?,
             security_token,
-        })
+        }))
     }
 
     /// The password of an IAM user in the data of a Secret.
@@ -120,34 +145,51 @@ impl Credentials {
         })
     }
 
-    /// What the cloud counts failures by.
+    /// What the cloud counts failures and requests by.
     pub(super) fn principal(&self) -> Principal {
-        Principal(match self {
-            Self::AccessKey { access, .. } => (access.expose_secret().to_owned(), None),
-            Self::Password { domain, user, .. } => (domain.clone(), Some(user.clone())),
-        })
+        match self {
+            Self::AccessKey(key) => Principal::Key(key.access.expose_secret().to_owned()),
+            Self::Password { domain, user, .. } => Principal::User(domain.clone(), user.clone()),
+            Self::PodIdentity(_) => Principal::Pod,
+            Self::Oidc(oidc) => Principal::ServiceAccount(oidc.by.clone()),
+            Self::NodeAgency(_) => Principal::Node,
+        }
     }
 
-    /// The values that no message may repeat.
+    /// The values that no message may repeat, of those that are known without asking anybody.
     pub(super) fn secrets(&self) -> Vec<&str> {
         match self {
-            Self::AccessKey {
-                access,
-                secret,
-                security_token,
-            } => [Some(access), Some(secret), security_token.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(ExposeSecret::expose_secret)
-                .collect(),
+            Self::AccessKey(key) => key.secrets(),
             Self::Password { password, .. } => vec![password.expose_secret()],
+            Self::PodIdentity(_) | Self::Oidc(_) | Self::NodeAgency(_) => Vec::new(),
+        }
+    }
+
+    /// The file of the token that is exchanged.
+    #[must_use]
+    pub fn token_file(&self) -> Option<&Path> {
+        match self {
+            Self::PodIdentity(pod) => Some(&pod.token_file),
+            Self::Oidc(oidc) => Some(&oidc.token_file),
+            Self::AccessKey(_) | Self::Password { .. } | Self::NodeAgency(_) => None,
         }
     }
 }
 
-/// An access key, or a domain and user.
+/// Whose failures and requests the cloud counts together: an access key, a user, or what the operator itself is.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Principal((String, Option<String>));
+pub enum Principal {
+    /// An access key, by its id.
+    Key(String),
+    /// A user, by domain and name.
+    User(String, String),
+    /// The operator's pod.
+    Pod,
+    /// The operator's `ServiceAccount`, with what it is exchanged for.
+    ServiceAccount(OidcBy),
+    /// The operator's node.
+    Node,
+}
 
 /// One secret text in the data of a Secret.
 ///
@@ -175,11 +217,15 @@ pub fn value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<SecretStr
     }
 }
 
+/// Whether a text can go into a header, and into a list there.
+pub(super) fn fits_a_header(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
 /// A value that goes into a header as it is: visible ASCII, and no comma, which ends it there.
 fn header_value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<SecretString, CredentialsError> {
     let value = value(data, key)?;
-    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b',';
-    if value.expose_secret().bytes().all(fits) {
+    if fits_a_header(value.expose_secret()) {
         Ok(value)
     } else {
         let key = key.to_owned();

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::ambient::Ambient;
 use super::claims::Claims;
 use super::context::{Context, Decide};
 use super::events::Events;
@@ -116,6 +117,7 @@ pub fn access(args: &ClusterArgs, timings: &Timings, around: Surroundings) -> Ac
         kubernetes: around.kubernetes,
         namespace: around.namespace,
         policy: endpoint_policy(args),
+        ambient: Ambient::of(args),
         use_proxy_env: args.use_proxy_env,
         timeouts: Timeouts {
             connect: timings.connect,
