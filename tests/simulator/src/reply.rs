@@ -47,6 +47,12 @@ impl Reply {
         )
     }
 
+    /// A plain text, as the metadata service answers it.
+    pub(crate) fn text(status: StatusCode, text: String) -> Self {
+        let plain = HeaderValue::from_static("text/plain");
+        Self::new(status, plain, &request_id(), Content::Bytes(text.into_bytes()))
+    }
+
     /// A refusal with a fresh request id.
     pub(crate) fn refusal(refusal: &Refusal) -> Self {
         let request_id = request_id();
