@@ -20,6 +20,9 @@ use tokio::time::Instant;
 use super::errors::{Failure, FailureKind, Wait};
 use super::issued::{Bearer, Issued};
 
+/// A credential is not used for its last moments, for a request is on its way for a while: so long, or a twentieth of its life if that is less.
+const ON_ITS_WAY: Duration = Duration::from_mins(1);
+
 /// After a failed renewal, how long the old credential is used before the next try: at first, and at most.
 const RENEW_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
 
@@ -45,7 +48,7 @@ impl Held {
             bearer: issued.bearer,
             serial,
             renew_at: now + issued.lifetime * 2 / 3,
-            expires_at: now + issued.lifetime,
+            expires_at: now + issued.lifetime.saturating_sub(ON_ITS_WAY.min(issued.lifetime / 20)),
             expiry: issued.expires_at,
         }
     }

@@ -228,5 +228,6 @@ async fn pulse(ctx: Arc<Context>) {
         ctx.metrics
             .set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
         ctx.metrics.set_breakers_open(ctx.providers.refused());
+        ctx.metrics.set_credential_expiry(ctx.providers.first_expiry());
     }
 }

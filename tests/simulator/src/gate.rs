@@ -46,6 +46,8 @@ pub(crate) struct TemporaryKey {
     pub(crate) expires_at: Timestamp,
     owner: String,
     project: Option<String>,
+    /// A voided key is no good any more, but its owner is still told.
+    is_void: bool,
 }
 
 struct Token {
@@ -79,6 +81,9 @@ impl Gate {
         let authorization =
             Authorization::parse(header).ok_or_else(|| rejected("authorization header format incorrect"))?;
         let issued = self.temporary_keys().get(authorization.access).cloned();
+        if issued.as_ref().is_some_and(|key| key.is_void) {
+            return Err(rejected("Get secretKey failed, ak not exist"));
+        }
         if issued.as_ref().is_some_and(|key| now >= key.expires_at) {
             return Err(rejected("the security token has expired"));
         }
@@ -145,6 +150,7 @@ impl Gate {
             expires_at: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
             owner: owner.to_owned(),
             project,
+            is_void: false,
         };
         let parts = [&key.access, &key.secret, &key.security_token].map(Clone::clone);
         self.given_out().extend(parts);
@@ -154,7 +160,9 @@ impl Gate {
 
     /// Voids every temporary access key.
     pub(crate) fn revoke_keys(&self) {
-        self.temporary_keys().clear();
+        for key in self.temporary_keys().values_mut() {
+            key.is_void = true;
+        }
     }
 
     /// The secrets that were ever given out with temporary keys.

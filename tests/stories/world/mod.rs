@@ -1,5 +1,6 @@
 //! What every story starts with: a namespace, a cloud, an operator with short waits, and the objects that users apply.
 
+mod identities;
 mod objects;
 mod verdict;
 mod waits;
@@ -16,6 +17,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+pub use self::identities::{AGENCY, IN_NAMESPACES, Identities, provider_by};
 pub use self::objects::{
     ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, projectless,
     provider, secret, uses,
