@@ -4,6 +4,7 @@
 //! job; what it keeps is the connection pool, the temporary credential and the project of the region.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -113,6 +114,8 @@ pub struct Session {
     pub(super) gate: Gate,
     pub(super) meters: Meters,
     pub(super) cache: Arc<CredentialCache>,
+    /// How many credentials had been issued when one was rejected last.
+    pub(super) rejected_with: AtomicU64,
     cloud: Transport,
     /// To the services of the node; only for credentials that come from there.
     node: Option<Transport>,
@@ -160,6 +163,7 @@ impl Session {
             gate: config.limits.gate(principal.clone()),
             project: OnceCell::new_with(config.project_id.clone()),
             cache: config.limits.cache(source_id::of(&config)),
+            rejected_with: AtomicU64::default(),
             meters,
             principal,
             cloud,
@@ -183,6 +187,7 @@ impl Session {
     /// # Errors
     /// If IAM does not list exactly one project of the region's name, or cannot be asked, or no credential is issued.
     pub async fn find_project(&self) -> Result<String, Failure> {
+        self.notice_renewal();
         // Who only wants to know it must not take the turn of a call from the breaker.
         match self.project.get() {
             Some(project) if !self.is_exchange_due() => Ok(project.clone()),

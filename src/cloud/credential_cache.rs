@@ -178,6 +178,11 @@ impl CredentialCache {
         self.kept().fresh().is_some()
     }
 
+    /// How many credentials were issued so far.
+    pub fn issued(&self) -> u64 {
+        self.kept().issued
+    }
+
     /// When the credential in use expires.
     pub fn expiry(&self) -> Option<Timestamp> {
         self.kept().held.as_ref().map(|held| held.expiry)

@@ -5,10 +5,12 @@
 //! sent twice but a read whose temporary credential was rejected, once, with a new one. A write has one deadline for all of that, so that who asked for it knows until
 //! when it may be carried out.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::breaker::{HeldBack, Pass};
+use super::breaker::{BreakerState, HeldBack, Pass};
 use super::client::Session;
 use super::credential_cache::{BearerRejection, Held, Unissued};
 use super::credentials::Credentials;
@@ -33,11 +35,18 @@ pub(super) struct Success<'a> {
 /// What a call needs to be sent.
 struct Prepared<'a> {
     pass: Pass<'a>,
+    turn: Turn<'a>,
+    _permits: Permits,
+    project: String,
+}
+
+/// When a request may go out.
+#[derive(Default)]
+pub(super) struct Turn<'a> {
     /// When a write must be over.
     deadline: Option<Instant>,
-    _permits: Permits,
-    _ticket: Option<Ticket<'a>>,
-    project: String,
+    /// Its place in the line of the rate limit, if it has one.
+    ticket: Option<Ticket<'a>>,
 }
 
 /// A credential to authorise a call with.
@@ -70,8 +79,10 @@ impl Session {
         read: impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
         let prepared = self.prepare(call.operation, call.target.cluster()).await?;
-        let Prepared { pass, project, .. } = &prepared;
-        self.authorised(pass, call, project, prepared.deadline, &read).await
+        let Prepared {
+            pass, turn, project, ..
+        } = &prepared;
+        self.authorised(pass, call, project, turn, &read).await
     }
 
     /// The project, for a caller that wants nothing else.
@@ -81,6 +92,7 @@ impl Session {
 
     /// Waits for what a call needs, at most for the timeout of the call; nothing of the call is sent.
     async fn prepare(&self, operation: Operation, cluster: Option<&str>) -> Result<Prepared<'_>, Failure> {
+        self.notice_renewal();
         let limit = self.config.timeouts.of(operation);
         let deadline = operation.is_write().then(|| Instant::now() + limit);
         let prepared = async {
@@ -94,13 +106,20 @@ impl Session {
             let project = self.project(&pass).await?;
             Ok(Prepared {
                 pass,
-                deadline,
+                turn: Turn { deadline, ticket },
                 _permits: permits,
-                _ticket: ticket,
                 project,
             })
         };
         timeout(limit, prepared).await.unwrap_or_else(|_| Err(held_up()))
+    }
+
+    /// Tries a credential that was issued, to whichever session, since this one's was rejected.
+    pub(super) fn notice_renewal(&self) {
+        let is_new = || self.cache.is_fresh() && self.cache.issued() > self.rejected_with.load(Ordering::Relaxed);
+        if self.gate.state() == BreakerState::Rejected && is_new() {
+            self.gate.renewed();
+        }
     }
 
     /// The project of the session; one caller asks, the others wait for it.
@@ -120,7 +139,7 @@ impl Session {
                 ..Call::new(Operation::Projects, Target::Projects)
             };
             let read = |success: &Success<'_>| bodies::project(&success.body, region);
-            self.authorised(pass, &call, "", None, &read).await?
+            self.authorised(pass, &call, "", &Turn::default(), &read).await?
         };
         self.project.get_or_try_init(ask).await.cloned()
     }
@@ -131,14 +150,24 @@ impl Session {
             let bearer = Bearer::Key(key.clone());
             return Ok(Credential { bearer, held: None });
         }
-        match self.cache.current(|| self.issue(pass)).await {
+        let issue = || async {
+            let issued = self.issue(pass).await?;
+            self.gate.renewed();
+            Ok(issued)
+        };
+        match self.cache.current(issue).await {
             Ok(held) => Ok(Credential {
                 bearer: held.bearer.clone(),
                 held: Some(held),
             }),
             Err(Unissued { failure, asked }) => {
-                if asked && failure.kind == FailureKind::CredentialsRejected && !failure.is_held_back() {
-                    pass.rejected();
+                if failure.kind == FailureKind::CredentialsRejected && !failure.is_held_back() {
+                    self.rejected_with.store(self.cache.issued(), Ordering::Relaxed);
+                    if asked {
+                        pass.rejected();
+                    } else {
+                        pass.shares_rejection();
+                    }
                 }
                 Err(failure)
             }
@@ -151,21 +180,21 @@ impl Session {
         pass: &Pass<'_>,
         call: &Call<'_>,
         project: &str,
-        deadline: Option<Instant>,
+        turn: &Turn<'_>,
         read: &impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
-        let credential = match deadline {
+        let credential = match turn.deadline {
             // It was there a moment ago; if it is not any more, a new exchange counts as a part of the write.
             Some(deadline) => timeout_at(deadline, self.credential(pass))
                 .await
                 .map_err(|_| held_up())?,
             None => self.credential(pass).await,
         }?;
-        let first = self.send_with(pass, call, project, &credential, deadline, read).await;
+        let first = self.send_with(pass, call, project, &credential, turn, read).await;
         let result = match first {
             Err(refusal) if refusal.another_may_help && !call.operation.is_write() => {
                 let credential = self.credential(pass).await?;
-                self.send_with(pass, call, project, &credential, deadline, read).await
+                self.send_with(pass, call, project, &credential, turn, read).await
             }
             first => first,
         };
@@ -179,11 +208,11 @@ impl Session {
         call: &Call<'_>,
         project: &str,
         credential: &Credential,
-        deadline: Option<Instant>,
+        turn: &Turn<'_>,
         read: &impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Refusal> {
         let proof = Proof::Bearer(&credential.bearer);
-        match self.send(pass, call, project, proof, deadline, read).await {
+        match self.send(pass, call, project, proof, turn, read).await {
             Ok(value) => {
                 self.accepted(pass);
                 Ok(value)
@@ -199,15 +228,19 @@ impl Session {
         call: &Call<'_>,
         project: &str,
         proof: Proof<'_>,
-        deadline: Option<Instant>,
+        turn: &Turn<'_>,
         read: &impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
         let operation = call.operation;
         let most = self.config.timeouts.of(operation);
-        let left = || deadline.map_or(most, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = || {
+            let deadline = turn.deadline;
+            deadline.map_or(most, |deadline| deadline.saturating_duration_since(Instant::now()))
+        };
         let meter = self.meter(operation);
         if let Some(meter) = meter {
             let leave = meter.leave(left().saturating_sub(most / 2)).await;
+            turn.ticket.iter().for_each(Ticket::redeem);
             leave.map_err(|come_back| turned_away(&come_back))?;
         }
         let limit = left();
@@ -269,6 +302,7 @@ impl Session {
                 another_may_help: true,
             },
             Some(BearerRejection::GiveUp) | None => {
+                self.rejected_with.store(self.cache.issued(), Ordering::Relaxed);
                 pass.rejected();
                 failure.into()
             }

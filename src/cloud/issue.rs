@@ -16,7 +16,7 @@ use super::breaker::Pass;
 use super::client::Session;
 use super::credentials::{Credentials, fits_a_header};
 use super::errors::{Failure, FailureKind, MAX_MESSAGE};
-use super::exchange::Success;
+use super::exchange::{Success, Turn};
 use super::issued::{Bearer, Issued};
 use super::login;
 use super::observer::Operation;
@@ -260,7 +260,7 @@ impl Session {
         proof: Proof<'_>,
         read: impl Fn(&Success<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
-        self.send(pass, call, "", proof, None, &read).await
+        self.send(pass, call, "", proof, &Turn::default(), &read).await
     }
 }
 

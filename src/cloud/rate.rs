@@ -9,6 +9,7 @@
 //! that many objects neither queue up nor come back together.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -122,8 +123,11 @@ pub struct Meter {
     member: u64,
 }
 
-/// A place in the line of those that wait to send.
-pub struct Ticket<'a>(&'a Meter);
+/// A place in the line of those that wait to send; it is free again when they have sent, or given up.
+pub struct Ticket<'a> {
+    meter: &'a Meter,
+    is_used: AtomicBool,
+}
 
 impl Meter {
     /// A place in the line, if its turn comes within `most`.
@@ -138,7 +142,10 @@ impl Meter {
             return Err(state.promise(at, now));
         }
         state.waiting += 1;
-        Ok(Ticket(self))
+        Ok(Ticket {
+            meter: self,
+            is_used: AtomicBool::new(false),
+        })
     }
 
     /// Waits for leave to send one request now, at most so long.
@@ -191,9 +198,18 @@ impl Drop for Meter {
     }
 }
 
+impl Ticket<'_> {
+    /// Frees the place in the line, for the request goes out.
+    pub fn redeem(&self) {
+        if !self.is_used.swap(true, Ordering::Relaxed) {
+            self.meter.state().waiting -= 1;
+        }
+    }
+}
+
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.0.state().waiting -= 1;
+        self.redeem();
     }
 }
 

@@ -7,28 +7,38 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Resolves names by the system, and filters.
-pub struct CloudResolver;
+/// Resolves a name.
+type Lookup = fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+/// Resolves names, and filters.
+pub struct CloudResolver(Lookup);
+
+impl CloudResolver {
+    /// By the system.
+    pub fn system() -> Self {
+        Self(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
+    }
+}
 
 impl Resolve for CloudResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(usable(name.as_str(), found)?)
-        })
+        let name = name.as_str().to_owned();
+        let found = (self.0)(name.clone());
+        Box::pin(async move { Ok(usable(&name, found.await?)?) })
     }
 }
 
 /// The addresses that may be called.
-fn usable(name: &str, found: impl Iterator<Item = SocketAddr>) -> io::Result<Addrs> {
-    let usable: Vec<SocketAddr> = found.filter(|address| !is_off_limits(address.ip())).collect();
-    if usable.is_empty() {
+fn usable(name: &str, mut found: Vec<SocketAddr>) -> io::Result<Addrs> {
+    found.retain(|address| !is_off_limits(address.ip()));
+    if found.is_empty() {
         let why = format!("{name} resolves to no address that an endpoint of the cloud can have");
         return Err(io::Error::other(why));
     }
-    Ok(Box::new(usable.into_iter()))
+    Ok(Box::new(found.into_iter()))
 }
 
 /// Whether an address is of the node itself or of nobody, in any of its notations.
@@ -56,6 +66,10 @@ fn is_off_limits_v4(address: Ipv4Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::endpoints::EndpointPolicy;
+    use super::super::transport::{ConnectionSettings, Request, Transport, TransportError};
     use super::*;
 
     #[test]
@@ -90,28 +104,53 @@ mod tests {
         }
     }
 
+    fn at(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 0)
+    }
+
     #[test]
     fn a_name_is_resolved_to_what_is_left() {
-        let resolve = |addresses: &[&str]| {
-            let addresses: Vec<SocketAddr> = addresses
-                .iter()
-                .map(|address| SocketAddr::new(address.parse().unwrap(), 0))
-                .collect();
-            usable("dws.example.com", addresses.into_iter())
-                .map(|left| left.map(|address| address.ip().to_string()).collect::<Vec<_>>())
-        };
-        assert_eq!(resolve(&["169.254.169.254", "10.0.0.1"]).unwrap(), ["10.0.0.1"]);
-        let error = resolve(&["169.254.169.254", "fe80::1"]).unwrap_err().to_string();
-        assert!(error.contains("dws.example.com resolves to no address"), "{error}");
+        let left = usable("dws.example.com", vec![at("169.254.169.254"), at("10.0.0.1")]).unwrap();
+        assert_eq!(left.collect::<Vec<_>>(), [at("10.0.0.1")]);
     }
 
     #[tokio::test]
     async fn a_name_of_this_machine_is_resolved() {
-        let addresses = CloudResolver.resolve("localhost".parse().unwrap()).await.ok().unwrap();
+        let name = "localhost".parse().unwrap();
+        let addresses = CloudResolver::system().resolve(name).await.ok().unwrap();
         assert!(
             addresses
                 .map(|address| address.ip())
                 .all(|address| address.is_loopback())
         );
+    }
+
+    /// An allowed name that leads to the metadata service: nothing is sent, and the failure says why.
+    #[tokio::test]
+    async fn a_name_that_leads_to_the_node_is_not_called() {
+        let policy = EndpointPolicy {
+            allowed_domains: vec!["example.com".to_owned()],
+            allow_insecure: false,
+        };
+        let endpoint = policy.check("https://dws.example.com").unwrap();
+        let lookup: Lookup = |_| Box::pin(async { Ok(vec![at("169.254.169.254"), at("fe80::1")]) });
+        let settings = ConnectionSettings {
+            to_node: false,
+            ..ConnectionSettings::to_node()
+        };
+        let transport = Transport::resolving(settings, CloudResolver(lookup)).unwrap();
+        let request = Request {
+            method: http::Method::GET,
+            endpoint: &endpoint,
+            path: "/openstack/latest/securitykey".to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: Vec::new(),
+        };
+        let sent = transport.send(request, Duration::from_secs(10)).await;
+        let Err(TransportError::NotSent { cause, .. }) = sent else {
+            panic!("something was sent")
+        };
+        assert!(cause.contains("dws.example.com resolves to no address"), "{cause}");
     }
 }

@@ -102,6 +102,11 @@ pub struct Transport {
 impl Transport {
     /// A pool without connections.
     pub fn new(settings: ConnectionSettings) -> reqwest::Result<Self> {
+        Self::resolving(settings, CloudResolver::system())
+    }
+
+    /// A pool without connections, whose names are resolved so unless they are of the node.
+    pub(super) fn resolving(settings: ConnectionSettings, resolver: CloudResolver) -> reqwest::Result<Self> {
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
@@ -114,7 +119,7 @@ impl Transport {
             builder = builder.no_proxy();
         }
         if !settings.to_node {
-            builder = builder.dns_resolver(CloudResolver);
+            builder = builder.dns_resolver(resolver);
         }
         if let Some(roots) = settings.roots {
             builder = builder.tls_certs_only(roots);

@@ -82,6 +82,13 @@ async fn who_is_turned_away_has_a_time_of_its_own() {
     let told: Vec<_> = tickets.iter().filter_map(|ticket| ticket.as_ref().err()).collect();
     let expected: Vec<_> = (11..20).map(|n| ComeBack(SECOND * n)).collect();
     assert_eq!(told, expected.iter().collect::<Vec<_>>());
+    for ticket in tickets.iter().flatten() {
+        ticket.redeem();
+    }
+    assert!(
+        meter.ticket(Duration::ZERO).is_ok(),
+        "who has sent does not wait any more"
+    );
     drop(tickets);
     assert!(
         meter.ticket(Duration::ZERO).is_ok(),
