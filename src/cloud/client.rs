@@ -18,7 +18,7 @@ use super::credential_cache::CredentialCache;
 use super::credentials::{Credentials, Principal};
 use super::endpoints::Endpoint;
 use super::errors::Failure;
-use super::exchange::Success;
+use super::judge::Success;
 use super::limits::Limits;
 use super::observer::{Observer, Operation, Service};
 use super::rate::{Meter, RateBound};
@@ -27,6 +27,9 @@ use super::transport::{ConnectionSettings, Transport};
 use super::wire::{Accepted, CreateRequest, Job, Listing, Reconfigure};
 use super::{Dws, bodies, ids, source_id};
 use crate::api::data_source::DataSourceType;
+
+/// The longest wait for a service of the node; as in Huawei's own SDKs.
+pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,12 @@ pub struct Timeouts {
 
 impl Timeouts {
     pub(super) fn of(&self, operation: Operation) -> Duration {
-        if operation.is_write() { self.write } else { self.read }
+        match operation.service() {
+            // They answer at once or not at all.
+            Service::Node => self.read.min(NODE_TIMEOUT),
+            _ if operation.is_write() => self.write,
+            _ => self.read,
+        }
     }
 }
 

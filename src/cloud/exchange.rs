@@ -7,7 +7,6 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::breaker::{BreakerState, HeldBack, Pass};
@@ -16,21 +15,13 @@ use super::credential_cache::{BearerRejection, Held, Unissued};
 use super::credentials::Credentials;
 use super::errors::{Failure, FailureKind, Wait};
 use super::issued::Bearer;
+use super::judge::{Seen, Success, judge};
 use super::limits::Permits;
 use super::observer::{CallRecord, Operation, Service};
 use super::rate::{ComeBack, Meter, Ticket};
 use super::redact::Redactor;
 use super::request::{Call, Proof, Target};
-use super::transport::Answer;
-use super::{bodies, classify, codes, error_body};
-
-/// A success, by status and by code.
-pub(super) struct Success<'a> {
-    pub answer: Answer,
-    /// The body; empty if there was none.
-    pub body: Map<String, Value>,
-    pub redactor: &'a Redactor,
-}
+use super::{bodies, classify, codes};
 
 /// What a call needs to be sent.
 struct Prepared<'a> {
@@ -335,45 +326,6 @@ impl Session {
             code,
             duration,
         });
-    }
-}
-
-/// What is told of a success.
-struct Seen {
-    status: u16,
-    request_id: Option<String>,
-}
-
-fn judge<T>(
-    operation: Operation,
-    answer: Answer,
-    redactor: &Redactor,
-    read: &impl Fn(&Success<'_>) -> Option<T>,
-) -> Result<(T, Seen), Failure> {
-    if !(200..=299).contains(&answer.status) {
-        return Err(classify::refused(operation, &answer, redactor));
-    }
-    let unusable = |answer: &Answer, what| classify::unusable(operation, answer, what, redactor);
-    let body = match error_body::object(&answer.body) {
-        Some(body) => body,
-        // The metadata service answers with the token and nothing around it.
-        None if answer.body.is_empty() || operation == Operation::MetadataToken => Map::new(),
-        None => return Err(unusable(&answer, "without a JSON object")),
-    };
-    if let Some(error) = error_body::error_in_success(&body) {
-        let effect = bodies::names_an_effect(&body);
-        return Err(classify::refused_with_success(
-            operation, &answer, error, effect, redactor,
-        ));
-    }
-    let success = Success { answer, body, redactor };
-    match read(&success) {
-        Some(value) => {
-            let request_id = classify::request_id(success.answer.request_id.as_deref(), redactor);
-            let status = success.answer.status;
-            Ok((value, Seen { status, request_id }))
-        }
-        None => Err(unusable(&success.answer, "without what it must hold")),
     }
 }
 

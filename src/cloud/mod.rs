@@ -6,7 +6,7 @@
 //! | file | concept |
 //! | --- | --- |
 //! | [`client`] | the session: configuration, the five calls, the project of a region |
-//! | `exchange`, `request` | one call: permits, credentials, fence, sending, verdict |
+//! | `exchange`, `request`, `judge` | one call: permits, credentials, fence, sending, verdict |
 //! | `transport` | HTTP: deadlines, size cap, TLS, no redirects |
 //! | [`sign`] | the SDK-HMAC-SHA256 signature |
 //! | [`credentials`], [`ambient`] | what a session authenticates with: a Secret, or where the operator runs |
@@ -38,6 +38,7 @@ mod exchange;
 mod ids;
 mod issue;
 mod issued;
+mod judge;
 pub mod limits;
 mod login;
 pub mod observer;

@@ -13,6 +13,7 @@ use reqwest::{Certificate, Client, redirect, retry, tls};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
+use super::client::NODE_TIMEOUT;
 use super::endpoints::Endpoint;
 use super::resolver::CloudResolver;
 use super::retry_after;
@@ -83,10 +84,10 @@ pub struct ConnectionSettings {
 }
 
 impl ConnectionSettings {
-    /// For the services of the node, which answer at once or not at all: 5 s, as in Huawei's own SDKs.
+    /// For the services of the node.
     pub fn to_node() -> Self {
         Self {
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: NODE_TIMEOUT,
             use_proxy_env: false,
             to_node: true,
             roots: None,

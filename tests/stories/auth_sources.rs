@@ -5,6 +5,7 @@ use std::time::Duration;
 use dws_simulator::{Call, DEFAULT_PASSWORD};
 use serde_json::{Value, json};
 
+use crate::metrics;
 use crate::world::{
     ACCESS_KEY, AGENCY, IN_NAMESPACES, Identities, SECRET_KEY, World, cluster, obs, on_cluster, provider_by, secret,
     uses,
@@ -78,7 +79,7 @@ async fn each_source_makes_a_data_source_ready() {
     world
         .create(&secret("iam-user", &[("password", DEFAULT_PASSWORD)]))
         .await;
-    let _operator = identities
+    let operator = identities
         .given_to(&world, world.operator().args([IN_NAMESPACES]))
         .start()
         .await;
@@ -114,6 +115,17 @@ async fn each_source_makes_a_data_source_ready() {
     let session = log.iter().find(|entry| entry.call == Call::AssumeAgency).unwrap();
     assert_eq!(session.body.as_ref().unwrap()["agency_session_name"], "a-session");
     assert!(log.iter().all(|entry| entry.status.is_some_and(|status| status < 400)));
+    let first = world
+        .provider_status("key-iam")
+        .await
+        .credential_expiry
+        .unwrap()
+        .as_second();
+    metrics::until(&operator, "the end of the shortest-lived credential", |series| {
+        let told = series.get("dws_credential_expiry_timestamp_seconds").copied();
+        told.is_some_and(|told| metrics::equals(told, u32::try_from(first).unwrap_or_default()))
+    })
+    .await;
 }
 
 /// A node whose metadata service has no tokens, as that of older nodes, is asked without one.

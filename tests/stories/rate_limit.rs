@@ -120,6 +120,10 @@ async fn a_retry_after_stops_all_objects_of_the_credential() {
             .any(|entry| entry.time.duration_since(told).unsigned_abs() < PAUSE)
     );
     for n in 0..OBJECTS {
-        world.ready(&format!("lake-{n}")).await;
+        assert_eq!(
+            world.flips(&format!("lake-{n}")),
+            0,
+            "a pause is no news about what is Ready"
+        );
     }
 }

@@ -57,7 +57,7 @@ fn what_holds_secrets_cannot_be_printed() {
             is_printable!(Breakers<credentials::Principal>),
             is_printable!(breaker::Gate),
             is_printable!(sign::Unsigned<'_>),
-            is_printable!(exchange::Success<'_>),
+            is_printable!(judge::Success<'_>),
         ],
         [false; 18]
     );
