@@ -19,6 +19,14 @@ mod world;
 mod alone;
 #[path = "stories/api_server.rs"]
 mod api_server;
+#[path = "stories/auth_ends.rs"]
+mod auth_ends;
+#[path = "stories/auth_secrets.rs"]
+mod auth_secrets;
+#[path = "stories/auth_sources.rs"]
+mod auth_sources;
+#[path = "stories/auth_tenants.rs"]
+mod auth_tenants;
 #[path = "stories/breaker.rs"]
 mod breaker;
 #[path = "stories/brownfield.rs"]
@@ -115,6 +123,8 @@ mod pause;
 mod projects;
 #[path = "stories/providers.rs"]
 mod providers;
+#[path = "stories/rate_limit.rs"]
+mod rate_limit;
 #[path = "stories/rbac.rs"]
 mod rbac;
 #[path = "stories/reboot.rs"]

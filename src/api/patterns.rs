@@ -60,3 +60,9 @@ pub const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 
 /// The type or the reason of a condition, in the charset of `metav1.Condition`.
 pub const CONDITION_WORD: &str = "^[A-Za-z]+$";
+
+/// The URN of an agency or an identity provider in IAM, for example `iam::DOMAIN:agency:NAME`.
+pub const URN: &str = "^[!-~]+$";
+
+/// The name of a session of STS (`agency_session_name`).
+pub const SESSION_NAME: &str = "^[A-Za-z0-9_+=,.@-]{2,64}$";

@@ -1,11 +1,14 @@
 //! `DwsProvider` and `ClusterDwsProvider`: region, endpoint, project and credentials.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, Condition};
+use super::provider_auth::Auth;
+use super::rate_limit::RateLimit;
 use super::text::{SENTENCE_MAX, WORD_MAX};
 use super::{patterns, rules, selector};
 
@@ -28,41 +31,6 @@ pub enum OwnershipMarker {
     Description,
     /// Leave the description alone; what was created by an unanswered request cannot be told from somebody else's.
     None,
-}
-
-/// An access key, permanent or temporary.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessKeyAuth {
-    /// The Secret with the keys `accessKey`, `secretKey` and, for a temporary one, `securityToken`.
-    pub secret_ref: SecretRef,
-}
-
-/// An IAM user and password, exchanged for tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PasswordAuth {
-    /// The name of the account (IAM domain) that the user belongs to.
-    #[schemars(length(max = 64), regex(pattern = patterns::ONE_LINE))]
-    pub domain_name: String,
-    /// The name of the IAM user; a Huawei ID cannot get tokens.
-    #[schemars(length(max = 64), regex(pattern = patterns::ONE_LINE))]
-    pub user_name: String,
-    /// The Secret with the key `password`.
-    pub secret_ref: SecretRef,
-}
-
-/// How the operator authenticates; exactly one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_credential())]
-pub struct Auth {
-    /// An access key (AK and SK), permanent or temporary.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKeyAuth>,
-    /// An IAM user and password, exchanged for tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<PasswordAuth>,
 }
 
 /// What both kinds of provider have in common.
@@ -98,10 +66,16 @@ pub struct Access {
     #[schemars(length(max = 255))]
     #[x_kube(validation = rules::endpoint_is_a_bare_url())]
     pub iam_endpoint: Option<String>,
+    /// The base URL of STS, which `auth` asks for the agencies that it names by URN; unset means the region's. Its domain must be one
+    /// that the operator allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    #[x_kube(validation = rules::endpoint_is_a_bare_url())]
+    pub sts_endpoint: Option<String>,
     /// A Secret whose key `ca.crt` holds the certificates (PEM) to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_secret_ref: Option<SecretRef>,
-    /// How the operator authenticates; exactly one of its fields.
+    /// How the operator authenticates: exactly one of its sources, and an agency to assume with it.
     pub auth: Auth,
     /// Whether the operator marks what it creates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +84,9 @@ pub struct Access {
     /// false for a `ClusterDwsProvider`, through which one namespace could reach what is another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_import: Option<bool>,
+    /// How many requests a second the operator makes at most; unset means no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Access {
@@ -276,6 +253,9 @@ pub struct ProviderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub users: Option<i64>,
+    /// When the temporary credential or token in use expires; it is renewed well before. Absent for a credential that does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_expiry: Option<Timestamp>,
     /// Ready, and Reconciling or Stalled while they hold.
     #[serde(
         default,

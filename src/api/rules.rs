@@ -233,8 +233,28 @@ pub fn endpoint_is_a_bare_url() -> Rule {
 /// On the credentials of a provider.
 pub fn one_credential() -> Rule {
     refuse(
-        "[has(self.accessKey), has(self.password)].exists_one(set, set)",
-        "set exactly one of accessKey and password",
+        "[has(self.accessKey), has(self.password), has(self.podIdentity), has(self.oidc), has(self.nodeAgency)].exists_one(set, set)",
+        "set exactly one of accessKey, password, podIdentity, oidc and nodeAgency",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On `oidc`.
+pub fn one_way_of_oidc() -> Rule {
+    refuse(
+        "has(self.idpID) ? !has(self.providerURN) && !has(self.agencyURN) && !has(self.sessionName) \
+         : has(self.providerURN) && has(self.agencyURN)",
+        "set either providerURN and agencyURN (STS), or idpID (IAM); sessionName is for STS only",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On `assumeAgency`.
+pub fn one_way_of_agency() -> Rule {
+    refuse(
+        "has(self.agencyURN) ? !has(self.agencyName) && !has(self.domainName) \
+         : has(self.agencyName) && has(self.domainName) && !has(self.sessionName)",
+        "set either agencyName and domainName (IAM), or agencyURN (STS); sessionName is for STS only",
         Reason::FieldValueInvalid,
     )
 }

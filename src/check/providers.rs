@@ -187,7 +187,7 @@ fn advice(failure: &Failure, probe: &Probe) -> String {
     match failure.kind {
         FailureKind::CredentialsRejected => {
             format!(
-                "the cloud refuses the credentials ({says}). Correct the Secret, and check the clock of this machine"
+                "the cloud refuses the credentials ({says}). Correct the Secret, or whatever they come from, and check the clock of this machine"
             )
         }
         FailureKind::Gone { .. } => match &probe.named_by {

@@ -12,6 +12,7 @@ use kube::api::ObjectMeta;
 use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::ambient::{Ambient, Refusal, agency, needs_sts, rate};
 use super::grants::Grants;
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::protection::Found;
@@ -22,7 +23,7 @@ use crate::api::data_source::ProviderKind;
 use crate::api::provider::{Access as AccessSpec, OwnershipMarker};
 use crate::api::{ClusterDwsProvider, DwsProvider, Reason};
 use crate::cloud::{
-    Credentials, Endpoint, EndpointPolicy, Failure, Fence, Limits, Observer, Session, SessionConfig, Timeouts,
+    Credentials, Endpoint, EndpointPolicy, Failure, Fence, Limits, Observer, Session, SessionConfig, Timeouts, ambient,
 };
 
 /// The key of a CA bundle's Secret.
@@ -36,6 +37,8 @@ pub struct Access {
     pub namespace: String,
     /// Which hosts may be called.
     pub policy: EndpointPolicy,
+    /// What the operator is by where it runs.
+    pub ambient: Ambient,
     /// Whether `HTTPS_PROXY` and its kin are obeyed.
     pub use_proxy_env: bool,
     /// How long calls may take.
@@ -59,6 +62,7 @@ pub struct Stood {
 /// A provider object, whichever its kind.
 struct Given {
     found: Found,
+    kind: ProviderKind,
     access: AccessSpec,
     grants: Option<Grants>,
     /// Where its Secrets are.
@@ -119,6 +123,7 @@ impl Access {
                     return Ok(None);
                 };
                 Ok(Some(Given {
+                    kind: id.kind,
                     version: version(&|| (object.uid(), object.metadata.generation)),
                     found: found(&object.metadata, &object.spec.access, &id.namespace),
                     access: object.spec.access,
@@ -137,6 +142,7 @@ impl Access {
                     .try_into()
                     .map_err(|error| invalid(format!("namespaceSelector cannot be read: {error}")))?;
                 Ok(Some(Given {
+                    kind: id.kind,
                     version: version(&|| (object.uid(), object.metadata.generation)),
                     found: found(&object.metadata, &object.spec.access, &self.namespace),
                     access: object.spec.access,
@@ -177,13 +183,17 @@ impl Access {
             None => self.policy.dws(&access.region),
         };
         let endpoint = endpoint.map_err(|error| invalid(format!("endpoint: {error}")))?;
-        let known = opened.take().filter(|known| known.is_of(&version));
+        let token_file = credentials.token_file().map(ambient::file_version);
+        let known = opened
+            .take()
+            .filter(|known| known.is_of(&version, token_file.as_deref()));
         let opened = opened.insert(if let Some(known) = known {
             known
         } else {
             let session = self.open(access, endpoint.clone(), credentials, ca.map(|(_, pem)| pem))?;
-            Opened::new(session, version.clone())
+            Opened::new(session, version, token_file)
         });
+        let version = opened.version();
         let project_id = opened.find_project().await.map_err(Standing::without_project)?;
         Ok(Standing::Connected(Connected {
             session: opened.session(),
@@ -210,9 +220,25 @@ impl Access {
             Some(endpoint) => self.policy.check(endpoint),
             None => self.policy.iam(&access.region),
         };
+        let sts_endpoint = match &access.sts_endpoint {
+            Some(endpoint) => Some(self.policy.check(endpoint)),
+            None => needs_sts(&access.auth).then(|| self.policy.sts(&access.region)),
+        };
+        let agency = access
+            .auth
+            .assume_agency
+            .as_ref()
+            .map(agency)
+            .transpose()
+            .map_err(broken)?;
         let config = SessionConfig {
             endpoint,
             iam_endpoint: iam_endpoint.map_err(|error| invalid(format!("iamEndpoint: {error}")))?,
+            sts_endpoint: sts_endpoint
+                .transpose()
+                .map_err(|error| invalid(format!("stsEndpoint: {error}")))?,
+            agency,
+            rate: access.rate_limit.as_ref().map(rate),
             region: access.region.clone(),
             project_id: access.project_id.clone(),
             ca_pem,
@@ -228,11 +254,15 @@ impl Access {
 
     async fn credentials(&self, given: &Given) -> Result<(String, Credentials), Standing> {
         let auth = &given.access.auth;
-        let reference = match (&auth.access_key, &auth.password) {
-            (Some(key), None) => &key.secret_ref,
-            (None, Some(password)) => &password.secret_ref,
+        let ambient = self.ambient.credentials(given.kind, auth).map_err(broken)?;
+        let reference = match (&auth.access_key, &auth.password, ambient) {
+            (Some(key), None, None) => &key.secret_ref,
+            (None, Some(password), None) => &password.secret_ref,
+            (None, None, Some(ambient)) => return Ok((String::new(), ambient)),
             _ => {
-                return Err(invalid("auth needs exactly one of accessKey and password"));
+                return Err(invalid(
+                    "auth needs exactly one of accessKey, password, podIdentity, oidc and nodeAgency",
+                ));
             }
         };
         let secret = self.secret(&given.namespace, &reference.name).await?;
@@ -272,9 +302,13 @@ fn version(secret: &Secret) -> String {
 }
 
 fn invalid(message: impl Into<String>) -> Standing {
+    broken((Reason::InvalidSpec, message.into()))
+}
+
+fn broken((reason, message): Refusal) -> Standing {
     Standing::Broken {
-        reason: Reason::InvalidSpec,
-        message: message.into(),
+        reason,
+        message,
         secret: false,
     }
 }

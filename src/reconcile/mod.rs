@@ -14,6 +14,7 @@
 mod abandon;
 pub mod access;
 mod act;
+pub mod ambient;
 pub mod claims;
 pub mod context;
 pub mod decide;

@@ -230,10 +230,15 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, refreshed: &Refresh
             (before.endpoint.clone(), before.project_id.clone())
         }
     };
+    let credential_expiry = match standing {
+        Standing::Connected(connected) => connected.credential_expiry(),
+        Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => None,
+    };
     let after = ProviderStatus {
         observed_generation: conditions::observed_generation(before.observed_generation, &verdict, generation),
         endpoint,
         project_id,
+        credential_expiry,
         conditions: conditions::conditions(&before.conditions, &verdict, generation, ctx.clock.now()),
         users: refreshed
             .users
@@ -296,10 +301,10 @@ fn leaving(refreshed: &Refreshed, is_leaving: bool) -> Option<Verdict> {
 fn verdict(refreshed: &Refreshed) -> Verdict {
     let standing = &refreshed.standing;
     match standing.trouble() {
-        Some((Reason::CredentialsRejected, _)) => refused(),
+        Some((Reason::CredentialsRejected, why)) => refused(why),
         Some((reason, message)) => Verdict::new(reason, message.to_owned()),
         None => match standing {
-            Standing::Connected(connected) if connected.refused() => refused(),
+            Standing::Connected(connected) if connected.refused() => refused(""),
             Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
             _ => Verdict::new(
                 Reason::Available,
@@ -314,9 +319,9 @@ fn verdict(refreshed: &Refreshed) -> Verdict {
     }
 }
 
-fn refused() -> Verdict {
-    Verdict::new(
-        Reason::CredentialsRejected,
-        "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
-    )
+fn refused(why: &str) -> Verdict {
+    let text = format!(
+        "The cloud refuses the credentials; correct the Secret, or whatever they come from. It is looked at again regularly. {why}"
+    );
+    Verdict::new(Reason::CredentialsRejected, text.trim_end())
 }

@@ -345,6 +345,15 @@ impl Providers {
         settled.filter(|known| known.is_refused()).count()
     }
 
+    /// When the first of the temporary credentials in use expires, in seconds since 1970.
+    #[must_use]
+    pub fn first_expiry(&self) -> Option<i64> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = known.values().filter_map(|slot| slot.try_lock().ok());
+        let expiries = settled.filter_map(|known| known.opened.as_ref()?.session().credential_expiry());
+        expiries.map(jiff::Timestamp::as_second).min()
+    }
+
     /// The provider that an object uses: the recorded one, else the one it names, else the default of its namespace, else that of the cluster.
     async fn find(&self, asked: &Asked<'_>) -> (ProviderId, Known) {
         let recorded = asked.recorded.and_then(|text| text.parse::<ProviderRef>().ok());

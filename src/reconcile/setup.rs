@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::ambient::Ambient;
 use super::claims::Claims;
 use super::context::{Context, Decide};
 use super::definition::Definition;
@@ -122,6 +123,7 @@ pub fn access(args: &ClusterArgs, timings: &Timings, around: Surroundings) -> Ac
         kubernetes: around.kubernetes,
         namespace: around.namespace,
         policy: endpoint_policy(args),
+        ambient: Ambient::of(args),
         use_proxy_env: args.use_proxy_env,
         timeouts: Timeouts {
             connect: timings.connect,
@@ -280,5 +282,6 @@ async fn pulse(ctx: Arc<Context>) {
         ctx.metrics
             .set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
         ctx.metrics.set_breakers_open(ctx.providers.refused());
+        ctx.metrics.set_credential_expiry(ctx.providers.first_expiry());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::grants::Grants;
 use super::project_sessions::ProjectSessions;
 use crate::api::Reason;
@@ -58,19 +60,23 @@ pub struct Connected {
 #[derive(Clone)]
 pub struct Opened {
     session: Arc<Session>,
-    version: String,
+    /// Of the provider and its Secrets.
+    made_of: String,
+    /// Of the file of the token that is exchanged, when the session was made.
+    token_file: Option<String>,
     /// What the cloud said when it refused the credentials; until it is asked again, that is the answer.
     refusal: Option<Failure>,
     elsewhere: ProjectSessions,
 }
 
 impl Opened {
-    /// A session that was just made of this version of a provider and its Secrets.
+    /// A session that was just made of this version of a provider and its Secrets, and of a token file.
     #[must_use]
-    pub fn new(session: Session, version: String) -> Self {
+    pub fn new(session: Session, made_of: String, token_file: Option<String>) -> Self {
         Opened {
             session: Arc::new(session),
-            version,
+            made_of,
+            token_file,
             refusal: None,
             elsewhere: ProjectSessions::default(),
         }
@@ -82,10 +88,20 @@ impl Opened {
         self.elsewhere.clone()
     }
 
-    /// Whether it was made of this version.
+    /// Whether it was made of this version, and no other token file may mend it: Kubernetes replaces the file before the token in it expires,
+    /// which is no news as long as the credentials work.
     #[must_use]
-    pub fn is_of(&self, version: &str) -> bool {
-        self.version == version
+    pub fn is_of(&self, made_of: &str, token_file: Option<&str>) -> bool {
+        self.made_of == made_of && (!self.is_refused() || self.token_file.as_deref() == token_file)
+    }
+
+    /// Changes whenever another session is made.
+    #[must_use]
+    pub fn version(&self) -> String {
+        match &self.token_file {
+            Some(token_file) => format!("{}/{token_file}", self.made_of),
+            None => self.made_of.clone(),
+        }
     }
 
     /// The session.
@@ -178,6 +194,13 @@ fn unreached(failure: &Failure) -> Reason {
 }
 
 impl Connected {
+    /// When the temporary credential in use expires, to the second.
+    #[must_use]
+    pub fn credential_expiry(&self) -> Option<Timestamp> {
+        let expiry = self.session.credential_expiry()?;
+        Timestamp::from_second(expiry.as_second()).ok()
+    }
+
     /// Whether the cloud refused the credentials the last time they were used.
     #[must_use]
     pub fn refused(&self) -> bool {

@@ -94,12 +94,10 @@ pub fn unreadable(o: &Observation, failure: &Failure) -> Plan {
             .failing_since
             .map_or(Duration::ZERO, |since| o.uptime.saturating_sub(since));
         if o.memory.failures < t.ready_failures && failing_for < t.ready_grace {
-            return Draft::new(o).hold(backoff::delay(
-                o.memory.failures,
-                t.backoff_min,
-                t.backoff_max,
-                jitter(o),
-            ));
+            let wait = backoff::delay(o.memory.failures, t.backoff_min, t.backoff_max, jitter(o));
+            // To come back earlier than one is asked to would only count another failure.
+            let asked = failure.kind.delay().unwrap_or_default().min(longest(o));
+            return Draft::new(o).hold(wait.max(asked));
         }
     }
     let (draft, wait) = report(o, Draft::new(o), failure);

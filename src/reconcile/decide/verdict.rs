@@ -80,7 +80,9 @@ pub fn of_failure(failure: &Failure, busy_for_long: bool) -> Verdict {
         ),
         FailureKind::CredentialsRejected => Verdict::Stalled(
             Reason::CredentialsRejected,
-            format!("The cloud refuses the provider's credentials; correct its Secret. {says}"),
+            format!(
+                "The cloud refuses the provider's credentials; correct its Secret, or whatever they come from. {says}"
+            ),
         ),
     }
 }

@@ -57,6 +57,11 @@ pub struct Settings {
     /// How long an IAM token is valid.
     #[serde(with = "compact::required")]
     pub token_lifetime: Duration,
+    /// How long a temporary access key is valid at most.
+    #[serde(with = "compact::required")]
+    pub temporary_lifetime: Duration,
+    /// Whether the metadata service gives tokens and needs them (its second version).
+    pub metadata_tokens: bool,
     /// How long an access key is locked after more than five failures in a row.
     #[serde(with = "compact::required")]
     pub key_lock: Duration,
@@ -89,6 +94,9 @@ impl Default for Settings {
             databases: Vec::new(),
             // The lifetime that the IAM documentation states.
             token_lifetime: Duration::from_hours(24),
+            // The longest that IAM documents.
+            temporary_lifetime: Duration::from_hours(24),
+            metadata_tokens: true,
             // The lock that the API signing guide states.
             key_lock: Duration::from_mins(5),
         }

@@ -214,6 +214,21 @@ fn a_short_outage_does_not_flip_ready() {
     );
 }
 
+#[test]
+fn a_ready_object_that_is_throttled_stays_away_as_long_as_it_is_asked_to() {
+    let throttled = |delay| FailureKind::RetryAfter {
+        wait: RetryWait::Throttled,
+        delay,
+    };
+    for (asked, at_least) in [(Some(seconds(90)), seconds(90)), (None, Duration::ZERO)] {
+        let o = published(listing(ready(), &[ours("id")]));
+        let told = told(&unlisted(later(o, seconds(3600)), throttled(asked)));
+        assert_eq!(told.reason, Some(Reason::Available));
+        assert!(told.firm && told.wait.unwrap() >= at_least, "{:?}", told.wait);
+        assert!(told.wait.unwrap() <= at_least.max(seconds(2)));
+    }
+}
+
 /// An hour later, with a provider that the way to fails with this.
 fn unreached(o: Observation, kind: FailureKind) -> Observation {
     with(later(o, seconds(3600)), |o| {
