@@ -139,6 +139,8 @@ mod requests;
 mod retry;
 #[path = "stories/rotation.rs"]
 mod rotation;
+#[path = "stories/scale.rs"]
+mod scale;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
 #[path = "stories/stale_writes.rs"]
@@ -159,5 +161,7 @@ mod unknown_late;
 mod update;
 #[path = "stories/verdicts.rs"]
 mod verdicts;
+#[path = "stories/walks.rs"]
+mod walks;
 #[path = "stories/watch_secrets.rs"]
 mod watch_secrets;

@@ -42,12 +42,12 @@ async fn what_differs_is_told_and_left_alone() {
         .and_then(|status| status.id)
         .expect("an id");
     world.cloud.edit_source(&cluster(0), &id, |source| {
-        "OtherAgency".clone_into(&mut source.user_name);
+        source.connect_info = Some("postgres".to_owned());
     });
     let told = crate::world::message(&world.stalled("lake", Reason::Drifted).await);
-    assert!(told.contains("userName"), "{told}");
+    assert!(told.contains("connectInfo"), "{told}");
     world.cloud.edit_source(&cluster(0), &id, |source| {
-        "DWSAccessOBS".clone_into(&mut source.user_name);
+        source.connect_info = Some("gaussdb".to_owned());
     });
     world.ready("lake").await;
     world.cloud.edit_source(&cluster(0), &id, |source| {

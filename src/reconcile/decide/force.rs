@@ -4,6 +4,7 @@
 use super::super::plan::{Note, Observation, Plan, Step};
 use super::draft::Draft;
 use super::remains;
+use crate::api::Reason;
 use crate::api::names::FORCE_DELETE_ANNOTATION;
 
 /// Lets an object go that is being deleted, if its user gives a reason. Without a reason nothing happens, but it is said once.
@@ -20,6 +21,7 @@ pub fn decide(o: &Observation) -> Option<Plan> {
                     "ForceDeleteIgnored",
                     format!("The annotation {FORCE_DELETE_ANNOTATION} needs a reason as its value; without one it does nothing."),
                 )
+                .standing_or(Reason::Deleting, "The data source is going to be deleted.")
                 .again()
         };
         return (!o.memory.hinted).then(hint);
