@@ -24,7 +24,7 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// The reasons of events that are no reasons of a condition. Each has its row in `docs/troubleshooting.md`.
-const BEYOND_CONDITIONS: [&str; 14] = [
+const BEYOND_CONDITIONS: [&str; 15] = [
     "Created",
     "Deleted",
     "Retained",
@@ -39,6 +39,7 @@ const BEYOND_CONDITIONS: [&str; 14] = [
     "ForceDeleteIgnored",
     "DefinitionRemoved",
     "TakenOver",
+    "Resumed",
 ];
 
 /// Publishes events; clones share the work.
