@@ -24,7 +24,7 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// The reasons of events that are no reasons of a condition. Each has its row in `docs/troubleshooting.md`.
-const BEYOND_CONDITIONS: [&str; 16] = [
+const BEYOND_CONDITIONS: [&str; 17] = [
     "Created",
     "Deleted",
     "Retained",
@@ -41,6 +41,7 @@ const BEYOND_CONDITIONS: [&str; 16] = [
     "ForceDeleteIgnored",
     "DefinitionRemoved",
     "TakenOver",
+    "Resumed",
 ];
 
 /// What tells that something stays in the cloud. A namespace that ends takes no events, so these are told elsewhere then; the rest is of no use to

@@ -25,7 +25,10 @@ pub fn name(namespace: &str) -> String {
 #[must_use]
 pub fn namespace(install: &str) -> Option<&str> {
     let (namespace, name) = install.split_once('/')?;
-    (name == lease::NAME && !namespace.is_empty()).then_some(namespace)
+    // Whoever may write a status or an annotation may have written it, and it becomes part of a URL.
+    let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_namespace = (1..=63).contains(&namespace.len()) && namespace.chars().all(is_label);
+    (name == lease::NAME && is_namespace).then_some(namespace)
 }
 
 /// What is known of the other installs.
@@ -171,7 +174,17 @@ mod tests {
     #[test]
     fn an_install_is_named_after_its_lease() {
         assert_eq!(namespace(&name("ops")), Some("ops"));
-        for other in ["", "ops", "ops/", "/dws-operator", "ops/another", "a/b/dws-operator"] {
+        for other in [
+            "",
+            "ops",
+            "ops/",
+            "/dws-operator",
+            "ops/another",
+            "a/b/dws-operator",
+            "../dws-operator",
+            "a?b/dws-operator",
+            "a%2Fb/dws-operator",
+        ] {
             assert_eq!(namespace(other), None, "{other}");
         }
     }

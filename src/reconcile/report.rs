@@ -10,7 +10,7 @@ use super::context::{Context, Member};
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
 use super::plan::{DwsDataSourceStatus, Note, Report};
-use crate::api::{Condition, ConditionType, DwsDataSource};
+use crate::api::{Condition, ConditionType, DwsDataSource, Reason};
 
 /// What became of a report.
 pub enum Reported {
@@ -120,8 +120,10 @@ pub fn tell(
         ctx.events
             .publish(reference(object), note.warning, note.reason, &note.text);
     }
+    tell_pause(ctx, object, &before.conditions, &after.conditions);
     let (was, is) = (primary(&before.conditions), primary(&after.conditions));
-    if let Some(is) = is
+    // A verdict that is only about a pause is told with it.
+    if let Some(is) = is.filter(|is| is.reason != Reason::Paused)
         && was.is_none_or(|was| was.reason != is.reason)
     {
         let stalled = after
@@ -139,6 +141,23 @@ pub fn tell(
         );
         ctx.events
             .publish(reference(object), stalled, is.reason.as_str(), &is.message);
+    }
+}
+
+/// Publishes the begin or the end of a pause.
+fn tell_pause(ctx: &Context, object: &DwsDataSource, before: &[Condition], after: &[Condition]) {
+    let pause = |conditions: &[Condition]| {
+        let mut conditions = conditions.iter();
+        conditions.find(|c| c.type_ == ConditionType::Paused).cloned()
+    };
+    match (pause(before), pause(after)) {
+        (None, Some(begun)) => ctx
+            .events
+            .publish(reference(object), false, begun.reason.as_str(), &begun.message),
+        (Some(_), None) => ctx
+            .events
+            .publish(reference(object), false, "Resumed", "The pause is over."),
+        _ => {}
     }
 }
 

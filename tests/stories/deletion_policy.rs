@@ -3,13 +3,15 @@
 use dws_operator::api::Reason;
 use dws_operator::api::data_source::DeletionPolicy;
 use dws_simulator::Call;
-use dws_testbed::{Action, Api as Side, Call as Passed, Rule, Stage};
+use dws_testbed::{Action, Api as Side, Call as Passed, Rule, Stage, wait};
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::Role;
-use kube::api::{Patch, PatchParams};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{CLUSTER, SOON, World, cluster, message, obs, on_cluster};
+use crate::world::{CLUSTER, SOON, World, cluster, id, message, obs, on_cluster};
 
 use DeletionPolicy::{Delete, Retain};
 
@@ -142,6 +144,34 @@ async fn a_namespace_that_cannot_be_read_is_waited_for() {
     world.gone("lake").await;
     world.ready("new").await;
     assert_eq!(world.cloud.sources(&cluster(0)), []);
+}
+
+/// A Namespace that is being deleted can still be asked, and still be told, what becomes of what is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_being_deleted_still_counts() {
+    let world = World::new("deletion-policy").await;
+    world.with_provider().await;
+    let operator = world.operator().start().await;
+    world.create(&obs("lake")).await;
+    let id = id(&world.ready("lake").await).unwrap();
+    let namespaces: Api<Namespace> = Api::all(world.namespace.admin());
+    let deleting = DeleteParams::default();
+    namespaces.delete(world.namespace.name(), &deleting).await.unwrap();
+    let found = namespaces.get(world.namespace.name()).await.unwrap();
+    assert!(found.metadata.deletion_timestamp.is_some());
+    world.set_policy(Some("Retain")).await;
+    world.delete("lake").await;
+    world.gone("lake").await;
+    // No event can be created there any more; the log tells what stays.
+    let told = format!("Data source {id} stays in the cloud");
+    wait::until(SOON, "the log says what stays", async || {
+        operator.log().contains(&told).then_some(())
+    })
+    .await;
+    assert_eq!(
+        (world.cloud.sources(CLUSTER).len(), world.calls(Call::Delete).len()),
+        (1, 0)
+    );
 }
 
 /// An operator that may not read the Namespace works, but deletes only what has a policy of its own.

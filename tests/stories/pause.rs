@@ -96,6 +96,11 @@ async fn what_is_new_during_a_pause_is_not_ready() {
         assert!(pause(&object).is_none());
     }
     assert_eq!((world.posts("new").len(), world.posts("edited").len()), (1, 1));
+    for name in ["new", "edited"] {
+        world.event(name, "Resumed").await;
+        let told = world.events(name).await;
+        assert_eq!(told.iter().filter(|reason| *reason == "Paused").count(), 1, "{told:?}");
+    }
 }
 
 /// A paused object with Retain, or of which nothing can be in the cloud, goes at once.

@@ -96,5 +96,10 @@ pub fn decide(o: &Observation) -> Result<Policy, Plan> {
             whose: "nothing in the cloud".to_owned(),
         });
     }
-    Err(Draft::new(o).verdict(&unknown).wait(o.timings.secret_recheck))
+    // What a Namespace says anew wakes its objects.
+    let wait = match &unknown {
+        Verdict::Stalled(..) => o.timings.stalled_recheck,
+        _ => o.timings.secret_recheck,
+    };
+    Err(Draft::new(o).verdict(&unknown).wait(wait))
 }

@@ -127,7 +127,8 @@ fn a_policy_that_cannot_be_read_is_never_guessed() {
             let told = told(&around(o));
             assert_eq!(told.reason, Some(reason));
             assert!(told.status.conditions[0].message.contains(words));
-            assert_eq!(told.wait, Some(seconds(30)));
+            let wait = if reason == Reason::Deleting { 30 } else { 600 };
+            assert_eq!(told.wait, Some(seconds(wait)));
         }
         // Where nothing can be in the cloud it makes no difference.
         assert_eq!(step(&around(rejected())), Step::DropFinalizer { note: None });
@@ -386,12 +387,18 @@ fn what_another_install_claims_is_left_alone_until_that_has_ended() {
 
 #[test]
 fn nothing_is_deleted_before_the_claim_is_written() {
-    let unclaimed = with(ready(), |o| {
-        o.object.status.controller = None;
-        o.object.intent.as_mut().expect("there is one").controller.clear();
-    });
-    let o = in_lane(listing(deleting(unclaimed), &[ours("id")]), Rank::Delete);
+    let unclaimed = || {
+        let o = with(ready(), |o| {
+            o.object.status.controller = None;
+            o.object.intent.as_mut().expect("there is one").controller.clear();
+        });
+        in_lane(listing(deleting(o), &[ours("id")]), Rank::Delete)
+    };
+    let o = unclaimed();
     let claim = told(&o);
     assert_eq!((claim.status.controller.as_deref(), claim.wait), (Some(INSTALL), None));
     assert!(matches!(step(&published(o)), Step::Delete { .. }));
+    // Definitions of an older version drop the claim: that is no reason to try for ever.
+    let dropped = with(published(unclaimed()), |o| o.object.status.controller = None);
+    assert!(matches!(step(&dropped), Step::Delete { .. }));
 }
