@@ -101,6 +101,8 @@ mod panics;
 mod partial_lists;
 #[path = "stories/passwords.rs"]
 mod passwords;
+#[path = "stories/project_choice.rs"]
+mod project_choice;
 #[path = "stories/projects.rs"]
 mod projects;
 #[path = "stories/providers.rs"]
@@ -125,6 +127,8 @@ mod undecodable;
 mod unknown;
 #[path = "stories/unknown_late.rs"]
 mod unknown_late;
+#[path = "stories/urgency.rs"]
+mod urgency;
 #[path = "stories/verdicts.rs"]
 mod verdicts;
 #[path = "stories/watch_secrets.rs"]

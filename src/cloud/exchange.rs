@@ -7,6 +7,7 @@
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::breaker::{HeldBack, Pass};
@@ -36,6 +37,7 @@ struct Prepared<'a> {
     /// When a write must be over.
     deadline: Option<Instant>,
     _permits: Permits,
+    _room: Option<OwnedSemaphorePermit>,
     project: String,
 }
 
@@ -78,6 +80,7 @@ impl Session {
         let prepared = async {
             let probe = matches!(operation, Operation::List | Operation::Projects);
             let pass = self.gate.pass(probe).await.map_err(|HeldBack| held_back())?;
+            let room = self.config.limits.room(&self.principal).await;
             let permits = self.config.limits.permits(&self.principal, cluster).await;
             self.token(&pass).await?;
             let project = self.project(&pass).await?;
@@ -85,6 +88,7 @@ impl Session {
                 pass,
                 deadline,
                 _permits: permits,
+                _room: room,
                 project,
             })
         };

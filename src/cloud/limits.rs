@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{BreakerTimings, Breakers, Gate};
 use super::credentials::Principal;
+use crate::runtime::urgency;
 
 /// The most calls in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Limits {
     breakers: Breakers<Principal>,
     credentials: Semaphores<Principal>,
     clusters: Semaphores<String>,
+    /// How much of a credential's bound routine calls may take.
+    routine: Semaphores<Principal>,
 }
 
 impl Limits {
@@ -48,12 +51,19 @@ impl Limits {
             breakers: Breakers::new(timings),
             credentials: Semaphores::default(),
             clusters: Semaphores::default(),
+            routine: Semaphores::default(),
         }
     }
 
     /// The gate of a new session.
     pub(super) fn gate(&self, principal: Principal) -> Gate {
         self.breakers.gate(principal)
+    }
+
+    /// Waits until a routine call with this credential may go for its permits; one that somebody waits for may at once.
+    pub(super) async fn room(&self, principal: &Principal) -> Option<OwnedSemaphorePermit> {
+        let share = urgency::routine_share(self.bounds.per_credential);
+        urgency::room(self.routine.of(principal, share)).await
     }
 
     /// Waits until a call with this credential, and about this cluster, may be in flight.
@@ -91,22 +101,23 @@ impl<K> Default for Semaphores<K> {
 impl<K: Clone + std::hash::Hash + Eq> Semaphores<K> {
     /// A permit, which keeps its semaphore alive; none if the semaphore is closed, which none ever is.
     async fn acquire(&self, key: &K, bound: usize) -> Option<OwnedSemaphorePermit> {
-        let semaphore = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(semaphore) = all.get(key).and_then(Weak::upgrade) {
-                semaphore
-            } else {
-                all.retain(|_, semaphore| semaphore.strong_count() > 0);
-                let semaphore = Arc::new(Semaphore::new(bound));
-                all.insert(key.clone(), Arc::downgrade(&semaphore));
-                semaphore
-            }
-        };
+        let semaphore = self.of(key, bound);
         if let Ok(permit) = Arc::clone(&semaphore).try_acquire_owned() {
             return Some(permit);
         }
         tracing::debug!(bound, "a call waits until fewer are under way");
         semaphore.acquire_owned().await.ok()
+    }
+
+    fn of(&self, key: &K, bound: usize) -> Arc<Semaphore> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(semaphore) = all.get(key).and_then(Weak::upgrade) {
+            return semaphore;
+        }
+        all.retain(|_, semaphore| semaphore.strong_count() > 0);
+        let semaphore = Arc::new(Semaphore::new(bound));
+        all.insert(key.clone(), Arc::downgrade(&semaphore));
+        semaphore
     }
 }
 
