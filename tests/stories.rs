@@ -119,6 +119,8 @@ mod shutdown;
 mod stale_writes;
 #[path = "stories/tampering.rs"]
 mod tampering;
+#[path = "stories/tenants.rs"]
+mod tenants;
 #[path = "stories/two_operators.rs"]
 mod two_operators;
 #[path = "stories/undecodable.rs"]
