@@ -1,8 +1,8 @@
 //! Providers and the sessions made of them.
 //!
 //! Takes a reference, returns where it leads and a session, or why there is none. Secrets are read by name, when a session is made and from
-//! time to time while one is missing or refused; they are never listed or watched. The last session that worked outlives its Secret and its
-//! provider, for deletions only. Whether an object may create through a provider of the cluster is asked only before it does.
+//! time to time while one is missing or refused; they are never listed. The last session that worked outlives its Secret and its
+//! provider, for deletions only. A provider is kept while objects use it (`kept`). Whether an object may create through a provider of the cluster is asked only before it does.
 
 mod id;
 mod kept;

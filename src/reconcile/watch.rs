@@ -294,6 +294,8 @@ impl Roll {
     /// Forgets an object that is gone.
     fn forget(&mut self, member: &Member) {
         self.asks.remove(&member.uid);
+        // Before the claims forget the object: a pass that ends after that drops what is remembered, and with it that the object was let go.
+        let slot = self.ctx.memories.forget(&member.uid);
         // First, so that a pass that still runs takes no new place in a lane.
         let forgotten = self.ctx.claims.forget(&member.uid);
         self.ctx.urgencies.forget(&member.uid);
@@ -302,7 +304,6 @@ impl Roll {
         for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }
-        let slot = self.ctx.memories.forget(&member.uid);
         abandon::ended(&self.ctx, member, slot, forgotten.leaves);
     }
 }

@@ -2,10 +2,14 @@
 
 use dws_operator::api::provider::DwsProvider;
 use dws_operator::api::{DwsDataSource, Reason};
-use dws_simulator::{Call, DEFAULT_PASSWORD};
+use dws_simulator::{AccessKey, Call, DEFAULT_PASSWORD};
 use serde_json::json;
 
-use crate::world::{PROJECT, World, cluster, message, obs, on_cluster, password_provider, provider, secret, uses};
+use crate::breaker::provider_says;
+use crate::world::{
+    ACCESS_KEY, PROJECT, SECRET_KEY, World, cluster, message, obs, on_cluster, password_provider, provider, secret,
+    uses,
+};
 
 /// A project that the provider lists.
 const LISTED: &str = "11112222333344445555666677778888";
@@ -120,4 +124,23 @@ async fn names_are_claimed_within_a_project() {
     // The cluster is not in the provider's own project: DWS says so, and no claim does.
     world.create(&named("elsewhere")).await;
     world.stalled("elsewhere", Reason::AccessDenied).await;
+}
+
+/// Credentials that are refused in another project than the provider's own are told on the provider, and so is that they work again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_refused_in_another_project_is_told_on_the_provider() {
+    let world = World::new("projects").await;
+    world.cloud.set_projects("others", vec![LISTED.to_owned()]);
+    world.with_provider().await;
+    world.patch_provider("default", json!({"projects": [LISTED]})).await;
+    let flags = ["--breaker-window=3s", "--ready-grace=0s"];
+    let _operator = world.operator_with(&flags).args(["--resync-period=1s"]).start().await;
+    world.create(&in_project(obs("lake"), LISTED)).await;
+    world.ready("lake").await;
+    world.cloud.remove_access_key(ACCESS_KEY);
+    world.stalled("lake", Reason::CredentialsRejected).await;
+    provider_says(&world, "default", Reason::CredentialsRejected).await;
+    world.cloud.add_access_key(AccessKey::permanent(ACCESS_KEY, SECRET_KEY));
+    world.ready("lake").await;
+    provider_says(&world, "default", Reason::Available).await;
 }
