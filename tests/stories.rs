@@ -119,6 +119,8 @@ mod partial_lists;
 mod passwords;
 #[path = "stories/pause.rs"]
 mod pause;
+#[path = "stories/project_choice.rs"]
+mod project_choice;
 #[path = "stories/projects.rs"]
 mod projects;
 #[path = "stories/providers.rs"]
@@ -147,6 +149,8 @@ mod shutdown;
 mod stale_writes;
 #[path = "stories/tampering.rs"]
 mod tampering;
+#[path = "stories/tenants.rs"]
+mod tenants;
 #[path = "stories/two_installs.rs"]
 mod two_installs;
 #[path = "stories/two_operators.rs"]
@@ -159,6 +163,8 @@ mod unknown;
 mod unknown_late;
 #[path = "stories/update.rs"]
 mod update;
+#[path = "stories/urgency.rs"]
+mod urgency;
 #[path = "stories/verdicts.rs"]
 mod verdicts;
 #[path = "stories/walks.rs"]

@@ -17,6 +17,7 @@ use crate::runtime::settings::ClusterArgs;
 
 mod definitions;
 mod finding;
+mod guards;
 mod installs;
 mod inventory;
 mod namespaces;
@@ -48,6 +49,7 @@ pub async fn run(args: &ClusterArgs, namespace: &str, client: Client, out: &mut 
             out,
             permissions::findings(args, &kubernetes, &scopes, namespace, &inventory).await,
         )?;
+        tally.print(out, guards::findings(args, &inventory))?;
         tally.print(out, definitions::findings(&kubernetes).await)?;
         tally.print(out, unreadable)?;
         tally.print(

@@ -6,6 +6,7 @@ use kube::api::PostParams;
 
 use super::CONCURRENCY;
 use super::finding::Finding;
+use super::guards;
 use super::inventory::Inventory;
 use crate::api::GROUP;
 use crate::api::names::DEFINITION;
@@ -139,7 +140,7 @@ pub async fn findings(
     let wanted = PERMISSIONS
         .iter()
         .chain(args.secrets.watch_secrets.then_some(&WATCH_SECRETS))
-        .chain(args.secrets.guard_secrets.then_some(&GUARD_SECRETS))
+        .chain((args.secrets.guard_secrets || guards::any(inventory)).then_some(&GUARD_SECRETS))
         .flat_map(|permission| places(permission.place, scopes, own).map(move |place| (permission, place)));
     let mut findings: Vec<Finding> = stream::iter(wanted)
         .map(|(permission, place)| async move { one(kubernetes, permission, place).await })
@@ -297,12 +298,15 @@ fn subject(resource: &str, name: Option<&str>, namespace: Option<&str>) -> Strin
 
 /// What to do about a right that only a flag needs.
 fn extra(permission: &Permission) -> Option<String> {
-    let name = [(&WATCH_SECRETS, "watch-secrets"), (&GUARD_SECRETS, "guard-secrets")]
-        .into_iter()
-        .find_map(|(known, name)| (known == permission).then_some(name))?;
-    Some(format!(
-        "Apply deploy/rbac/{name}, or run the operator without --{name}"
-    ))
+    if *permission == WATCH_SECRETS {
+        Some("Apply deploy/rbac/watch-secrets, or run the operator without --watch-secrets".to_owned())
+    } else if *permission == GUARD_SECRETS {
+        let advice =
+            "Apply deploy/rbac/guard-secrets; without --guard-secrets it is needed as long as something is guarded";
+        Some(advice.to_owned())
+    } else {
+        None
+    }
 }
 
 fn advice(place: Place, namespace: Option<&str>) -> String {

@@ -321,3 +321,40 @@ async fn a_namespace_that_may_not_be_read_is_told_unless_a_role_in_it_proves_it(
     assert!(!report.contains("namespace nowhere of"), "{report}");
     assert!(report.ends_with(" wrong\n"), "{report}");
 }
+
+#[tokio::test]
+async fn the_rights_of_the_flags_about_secrets_are_asked_for_with_them() {
+    let no_extra = |asked: &Value| asked["resource"] != "secrets" || asked["verb"] == "get";
+    let stage = Stage::new(no_extra).await;
+    let (_, report) = stage.check(&[]).await;
+    assert!(
+        !report.contains("list, watch. Apply deploy/rbac/watch-secrets") && !report.contains("guard"),
+        "{report}"
+    );
+    let (well, report) = stage.check(&["--watch-secrets", "--guard-secrets"]).await;
+    assert!(!well);
+    for line in [
+        "wrong  permission on secrets in the whole cluster: not allowed: list, watch. Apply deploy/rbac/watch-secrets",
+        "wrong  permission on secrets in the whole cluster: not allowed: patch. Apply deploy/rbac/guard-secrets",
+    ] {
+        assert!(report.contains(line), "{line}\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn guarded_secrets_are_told_and_need_the_right_to_set_them_free() {
+    let stage = Stage::new(|asked| asked["resource"] != "secrets" || asked["verb"] == "get").await;
+    let mut provider = stage.provider("a", DEFAULT_SECRET_KEY).await;
+    provider["metadata"]["annotations"] = json!({"dws.huaweicloud.com/guarded-secrets": "ca,key"});
+    stage.list("dwsproviders", "DwsProvider", &[provider]).await;
+    let (well, report) = stage.check(&[]).await;
+    assert!(!well, "{report}");
+    for line in [
+        "ok     guarded Secrets of DwsProvider a/default: ca, key carry the operator's finalizer until an operator without",
+        "wrong  permission on secrets in the whole cluster: not allowed: patch.",
+    ] {
+        assert!(report.contains(line), "{line}\n{report}");
+    }
+    let (_, report) = stage.check(&["--guard-secrets"]).await;
+    assert!(report.contains("as long as data sources use the provider"), "{report}");
+}

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::breaker::{BreakerState, HeldBack, Pass};
@@ -28,6 +29,7 @@ struct Prepared<'a> {
     pass: Pass<'a>,
     turn: Turn<'a>,
     _permits: Permits,
+    _room: Option<OwnedSemaphorePermit>,
     project: String,
 }
 
@@ -89,6 +91,7 @@ impl Session {
         let prepared = async {
             let probe = matches!(operation, Operation::List | Operation::Projects);
             let pass = self.gate.pass(probe).await.map_err(|HeldBack| held_back())?;
+            let room = self.config.limits.room(&self.principal).await;
             let is_dws = operation.service() == Service::Dws;
             let ticket = is_dws.then(|| self.meters.dws.ticket(limit / 2)).transpose();
             let ticket = ticket.map_err(|come_back| turned_away(&come_back))?;
@@ -99,6 +102,7 @@ impl Session {
                 pass,
                 turn: Turn { deadline, ticket },
                 _permits: permits,
+                _room: room,
                 project,
             })
         };

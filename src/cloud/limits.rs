@@ -13,6 +13,7 @@ use super::credential_cache::{CredentialCache, CredentialCaches, SourceId};
 use super::credentials::Principal;
 use super::endpoints::Endpoint;
 use super::rate::{Buckets, Meter, RateBound};
+use crate::runtime::urgency;
 
 /// The most calls in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Limits {
     clusters: Semaphores<String>,
     rates: Buckets,
     caches: CredentialCaches,
+    /// How much of a credential's bound routine calls may take.
+    routine: Semaphores<Principal>,
 }
 
 impl Limits {
@@ -55,6 +58,7 @@ impl Limits {
             clusters: Semaphores::default(),
             rates: Buckets::default(),
             caches: CredentialCaches::default(),
+            routine: Semaphores::default(),
         }
     }
 
@@ -71,6 +75,12 @@ impl Limits {
     /// The temporary credential that sessions with this source share.
     pub(super) fn cache(&self, source: SourceId) -> Arc<CredentialCache> {
         self.caches.of(source)
+    }
+
+    /// Waits until a routine call with this credential may go for its permits; one that somebody waits for may at once.
+    pub(super) async fn room(&self, principal: &Principal) -> Option<OwnedSemaphorePermit> {
+        let share = urgency::routine_share(self.bounds.per_credential);
+        urgency::room(self.routine.of(principal, share)).await
     }
 
     /// Waits until a call with this credential, and about this cluster, may be in flight.
@@ -108,22 +118,23 @@ impl<K> Default for Semaphores<K> {
 impl<K: Clone + std::hash::Hash + Eq> Semaphores<K> {
     /// A permit, which keeps its semaphore alive; none if the semaphore is closed, which none ever is.
     async fn acquire(&self, key: &K, bound: usize) -> Option<OwnedSemaphorePermit> {
-        let semaphore = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(semaphore) = all.get(key).and_then(Weak::upgrade) {
-                semaphore
-            } else {
-                all.retain(|_, semaphore| semaphore.strong_count() > 0);
-                let semaphore = Arc::new(Semaphore::new(bound));
-                all.insert(key.clone(), Arc::downgrade(&semaphore));
-                semaphore
-            }
-        };
+        let semaphore = self.of(key, bound);
         if let Ok(permit) = Arc::clone(&semaphore).try_acquire_owned() {
             return Some(permit);
         }
         tracing::debug!(bound, "a call waits until fewer are under way");
         semaphore.acquire_owned().await.ok()
+    }
+
+    fn of(&self, key: &K, bound: usize) -> Arc<Semaphore> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(semaphore) = all.get(key).and_then(Weak::upgrade) {
+            return semaphore;
+        }
+        all.retain(|_, semaphore| semaphore.strong_count() > 0);
+        let semaphore = Arc::new(Semaphore::new(bound));
+        all.insert(key.clone(), Arc::downgrade(&semaphore));
+        semaphore
     }
 }
 

@@ -3,6 +3,8 @@
 //! An object with an id, or with a create that was begun, holds its name; among the others, the first in the lane does. An object
 //! that cannot proceed is in no lane and claims nothing.
 
+mod uses;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,9 +17,9 @@ use super::plan::Rival;
 use super::providers::ProviderId;
 use super::secrets::SecretName;
 use super::wakes::Scope;
-use crate::api::data_source::{Coordinates, DeletionPolicy, ManagementPolicy, ProviderKind, ProviderRef};
+use crate::api::DwsDataSource;
+use crate::api::data_source::{Coordinates, DeletionPolicy, ManagementPolicy, ProviderRef};
 use crate::api::intent::{self, Intent};
-use crate::api::{DwsDataSource, FINALIZER};
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
 type Name = (String, String);
@@ -178,55 +180,6 @@ impl Claims {
             .collect()
     }
 
-    /// The objects whose password is in a Secret.
-    pub fn with_password_in(&self, secret: &SecretName) -> Vec<Member> {
-        let index = self.lock();
-        let uids = index.by_password.get(secret).into_iter().flatten();
-        uids.filter_map(|uid| index.by_uid.get(uid))
-            .map(|claim| claim.member.clone())
-            .collect()
-    }
-
-    /// Whether there is such an object.
-    pub fn has_password_in(&self, secret: &SecretName) -> bool {
-        self.lock().by_password.contains_key(secret)
-    }
-
-    /// A watch has shown all objects of this part of the cluster.
-    pub fn listed(&self, scope: &Scope) {
-        self.lock().listed.insert(scope.clone());
-    }
-
-    /// The object is about to use a provider. That counts until the end of its pass; by then it carries the finalizer, or does not use it.
-    pub fn pledge(&self, uid: &str, provider: &ProviderId) {
-        self.lock().pledges.insert(uid.to_owned(), provider.clone());
-    }
-
-    /// The pass of the object has ended.
-    pub fn redeem(&self, uid: &str) {
-        self.lock().pledges.remove(uid);
-    }
-
-    /// Whether somebody is about to use the provider.
-    pub fn is_pledged(&self, provider: &ProviderId) -> bool {
-        self.lock().pledges.values().any(|pledged| pledged == provider)
-    }
-
-    /// The objects that hold something in the cloud through a provider, or may do so; none as long as not all of them are known.
-    pub fn users_of(&self, provider: &ProviderId) -> Option<Vec<Member>> {
-        let index = self.lock();
-        let here = match provider.kind {
-            ProviderKind::DwsProvider => Scope::Namespace(provider.namespace.clone()),
-            ProviderKind::ClusterDwsProvider => Scope::All,
-        };
-        if !index.listed.contains(&Scope::All) && !index.listed.contains(&here) {
-            return None;
-        }
-        let uids = index.by_provider.get(provider).into_iter().flatten();
-        let claims = uids.filter_map(|uid| index.by_uid.get(uid));
-        Some(claims.map(|claim| claim.member.clone()).collect())
-    }
-
     /// Who holds the name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS cluster, in order.
     pub fn rival(&self, uid: &str, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
         let index = self.lock();
@@ -304,7 +257,7 @@ impl Claim {
             });
         let password = object.spec.user_pwd.as_ref();
         Some(Claim {
-            used: used(object, &member, intent.as_ref()),
+            used: uses::used(object, &member, intent.as_ref()),
             password: password.map(|user_pwd| SecretName::new(&member.namespace, &user_pwd.secret_key_ref.name)),
             leaves,
             name: (
@@ -343,31 +296,6 @@ impl Index {
         self.by_uid.insert(claim.member.uid.clone(), claim);
     }
 
-    /// Brings up to date who uses which provider, and tells of the first users and the last ones.
-    fn count(&mut self, uid: &str, before: &[ProviderId], after: &[ProviderId]) {
-        let gone = before.iter().filter(|id| !after.contains(id)).map(|id| (id, false));
-        let come = after.iter().filter(|id| !before.contains(id)).map(|id| (id, true));
-        for (id, comes) in gone.chain(come) {
-            let uids = self.by_provider.entry(id.clone()).or_default();
-            let was_used = !uids.is_empty();
-            if comes {
-                uids.insert(uid.to_owned());
-            } else {
-                uids.remove(uid);
-            }
-            let is_used = !uids.is_empty();
-            if !is_used {
-                self.by_provider.remove(id);
-            }
-            if was_used != is_used
-                && let Some(stirred) = &self.stirred
-            {
-                // Only fails at the end of the process, when nobody listens any more.
-                let _ = stirred.unbounded_send(id.clone());
-            }
-        }
-    }
-
     fn remove(&mut self, uid: &str) -> Option<Claim> {
         let claim = self.by_uid.remove(uid)?;
         if let Some(uids) = self.by_name.get_mut(&claim.name) {
@@ -393,26 +321,6 @@ impl Index {
             .filter(|uid| **uid != claim.member.uid)
             .filter_map(|uid| self.by_uid.get(uid));
         others.map(|claim| claim.member.clone()).collect()
-    }
-}
-
-/// The providers that an object uses: none before it carries the finalizer, with which every attempt begins.
-fn used(object: &DwsDataSource, member: &Member, intent: Option<&Intent>) -> Vec<ProviderId> {
-    if !object
-        .metadata
-        .finalizers
-        .iter()
-        .flatten()
-        .any(|finalizer| finalizer == FINALIZER)
-    {
-        return Vec::new();
-    }
-    let cloud = object.status.as_ref().and_then(|status| status.cloud.as_ref());
-    let recorded = cloud.map(|cloud| &cloud.provider).or_else(|| Some(&intent?.provider));
-    let recorded = recorded.and_then(|text| text.parse::<ProviderRef>().ok());
-    match recorded.as_ref().or(object.spec.provider_ref.as_ref()) {
-        Some(reference) => vec![ProviderId::of(reference, &member.namespace)],
-        None => ProviderId::defaults(&member.namespace).to_vec(),
     }
 }
 

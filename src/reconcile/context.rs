@@ -26,6 +26,7 @@ use crate::runtime::lanes::Lanes;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::timings::Timings;
+use crate::runtime::urgency::Urgencies;
 
 /// An object of this process's scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,6 +90,8 @@ pub struct Context {
     pub claims: Claims,
     /// What is remembered of each object.
     pub memories: Memories,
+    /// Whose pass somebody waits for.
+    pub urgencies: Urgencies,
     /// Events for users.
     pub events: Events,
     /// What the end of the process waits for, besides the passes.

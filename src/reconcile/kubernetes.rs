@@ -9,6 +9,8 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
 
+use crate::runtime::urgency;
+
 /// How long one call may take. Its client sends it once; whoever calls decides whether to call again.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -17,6 +19,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Kubernetes {
     client: Client,
     slots: Arc<Semaphore>,
+    /// How many of them routine calls may take.
+    routine: Arc<Semaphore>,
 }
 
 /// Why a call to Kubernetes failed.
@@ -81,9 +85,11 @@ impl Kubernetes {
     /// With at most this many calls at the same time.
     #[must_use]
     pub fn new(client: Client, concurrency: NonZeroU16) -> Self {
+        let concurrency = usize::from(concurrency.get());
         Kubernetes {
             client,
-            slots: Arc::new(Semaphore::new(usize::from(concurrency.get()))),
+            slots: Arc::new(Semaphore::new(concurrency)),
+            routine: Arc::new(Semaphore::new(urgency::routine_share(concurrency))),
         }
     }
 
@@ -113,6 +119,7 @@ impl Kubernetes {
     /// # Errors
     /// What the API server says, or that it does not answer.
     pub async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, KubernetesError> {
+        let _routine = urgency::room(Arc::clone(&self.routine)).await;
         // The semaphore is never closed, so that there always is a permit in the end.
         let _slot = self.slots.acquire().await;
         match tokio::time::timeout(DEADLINE, call).await {

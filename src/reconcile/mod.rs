@@ -2,10 +2,10 @@
 //!
 //! | stage | file | may |
 //! | --- | --- | --- |
-//! | watch | [`watch`] | stream objects and tell which changes matter |
+//! | watch | [`watch`], [`secrets`] | stream objects and tell which changes matter |
 //! | observe | `observe` and `look`, with `fold`, `remote`, `providers`, `standing`, `snapshots`, `claims`, `memories`, `echo`, `namespaces`, `definition`, `installs` | read Kubernetes and the cloud |
 //! | decide | [`decide`] | nothing but think: a pure function from [`plan::Observation`] to [`plan::Plan`] |
-//! | act | `act`, `abandon` | write once to the cloud or to an object's metadata |
+//! | act | `act`, `abandon`, [`protection`] | write once to the cloud or to an object's metadata, or keep a provider from going |
 //! | report | `report`, `events` | patch the status once, publish events |
 //!
 //! A pass over an object loops decide → (look | act | report) until the plan is to wait. Every gap between two writes is a point where the

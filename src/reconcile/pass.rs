@@ -15,11 +15,12 @@ use super::context::{Context, Member};
 use super::kubernetes::KubernetesError;
 use super::memories::{Remembered, Slot};
 use super::observe::Pass;
-use super::plan::{Memory, Plan, Report, Step, Then};
+use super::plan::{Look, Memory, Plan, Report, Step, Then};
 use super::report::{self, Reported};
 use crate::api::conditions::{self, Verdict};
-use crate::api::{DwsDataSource, Reason};
+use crate::api::{Condition, ConditionStatus, ConditionType, DwsDataSource, Reason};
 use crate::runtime::metrics::ReconcileResult;
+use crate::runtime::urgency::{self, Urgency};
 use crate::runtime::{backoff, panic_guard};
 
 /// The name of the controller in metrics.
@@ -42,17 +43,40 @@ enum Ended {
 /// # Errors
 /// None.
 pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+    let uid = object.uid().unwrap_or_default();
+    let urgency = ctx.urgencies.begin(&uid, is_routine(&object));
+    // The pass lives on the heap: thousands of them may begin at once.
+    let action = urgency::with(urgency, Box::pin(passed(object, &ctx))).await;
+    ctx.urgencies.end(&uid);
+    Ok(action)
+}
+
+/// Whether all that a pass can be about is to compare the cloud with an object that has what it asks for.
+pub fn is_routine(object: &DwsDataSource) -> bool {
+    let Some(status) = &object.status else { return false };
+    let generation = object.metadata.generation;
+    let is_ready = |c: &Condition| {
+        c.type_ == ConditionType::Ready
+            && c.status == ConditionStatus::True
+            && Some(c.observed_generation) == generation
+    };
+    object.metadata.deletion_timestamp.is_none()
+        && status.operation.is_none()
+        && status.retry.is_none()
+        && status.conditions.iter().any(is_ready)
+}
+
+async fn passed(object: Arc<DwsDataSource>, ctx: &Arc<Context>) -> Action {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let running = ctx.metrics.begin_pass(CONTROLLER);
-    let (action, result) = match Pass::begin(&ctx, &namespace, &name).await {
+    let (action, result) = match Pass::begin(ctx, &namespace, &name).await {
         Ok(None) => (Action::await_change(), ReconcileResult::Success),
         Ok(Some(pass)) => {
             let slot = ctx.memories.of(&pass.member.uid);
             let mut remembered = slot.remembered.lock().await;
             let uid = pass.member.uid.clone();
-            // The pass lives on the heap: thousands of them may begin at once.
-            let ran = Box::pin(run(&ctx, pass, &slot, &mut remembered)).await;
-            forget_if_gone(&ctx, &uid);
+            let ran = Box::pin(run(ctx, pass, &slot, &mut remembered)).await;
+            forget_if_gone(ctx, &uid);
             ran
         }
         Err(error) => {
@@ -63,15 +87,15 @@ pub async fn reconcile(object: Arc<DwsDataSource>, ctx: Arc<Context>) -> Result<
             // Whether it can be read again is open; nobody waits for it.
             if let Some(member) = claims::member(&object.metadata) {
                 ctx.arrivals.heard(&member);
-                give_way(&ctx, &member, &remembered.memory);
+                give_way(ctx, &member, &remembered.memory);
             }
             let wait = kubernetes_wait(&uid, &mut remembered);
-            forget_if_gone(&ctx, &uid);
+            forget_if_gone(ctx, &uid);
             (Action::requeue(wait), ReconcileResult::Error)
         }
     };
     running.end(result);
-    Ok(action)
+    action
 }
 
 /// Forgets what is remembered of an object whose end the watch told of before this pass asked for it.
@@ -167,6 +191,10 @@ async fn turns(ctx: &Arc<Context>, pass: &mut Pass, slot: &Slot, memory: Memory)
             ?plan,
             "decided"
         );
+        if matches!(plan, Plan::Act(_) | Plan::Look(Look::Lane(_))) {
+            // Others may wait for what it is about to do.
+            Urgency::current().hurry();
+        }
         let turn = match plan {
             Plan::Look(look) => {
                 pass.look(ctx, look).await;

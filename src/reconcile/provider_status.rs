@@ -38,6 +38,8 @@ use crate::runtime::{backoff, panic_guard};
 
 /// The name of this controller in metrics.
 pub const CONTROLLER: &str = "dwsprovider";
+/// How often a status is written that somebody else's write gets in the way of.
+const TRIES: usize = 3;
 /// How many users of a provider are named that waits for them.
 const NAMED_MAX: usize = 3;
 
@@ -211,6 +213,21 @@ fn wake_users(ctx: &Context, id: &ProviderId) {
 
 /// Writes the status by a JSON patch that holds only for this very object as it was read, if it differs from the one that is stored.
 async fn write<K: ProviderObject>(ctx: &Context, object: &K, refreshed: &Refreshed) -> Result<(), KubernetesError> {
+    for _ in 1..TRIES {
+        match write_once(ctx, object, refreshed).await {
+            // A data source may have put the finalizer on it meanwhile.
+            Err(error) if matches!(error.code(), Some(409 | 422)) => {}
+            done => return done,
+        }
+    }
+    write_once(ctx, object, refreshed).await
+}
+
+async fn write_once<K: ProviderObject>(
+    ctx: &Context,
+    object: &K,
+    refreshed: &Refreshed,
+) -> Result<(), KubernetesError> {
     let standing = &refreshed.standing;
     let api = object.siblings(&ctx.kubernetes);
     let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else {

@@ -1,13 +1,17 @@
 //! Providers and the sessions made of them.
 //!
 //! Takes a reference, returns where it leads and a session, or why there is none. Secrets are read by name, when a session is made and from
-//! time to time while one is missing or refused; they are never listed or watched. The last session that worked outlives its Secret and its
-//! provider, for deletions only. Whether an object may create through a provider of the cluster is asked only before it does.
+//! time to time while one is missing or refused; they are never listed. The last session that worked outlives its Secret and its
+//! provider, for deletions only. A provider is kept while objects use it (`kept`). Whether an object may create through a provider of the cluster is asked only before it does.
+
+mod id;
+mod kept;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use self::id::ProviderId;
 use super::access::{Access, Stood};
 use super::claims::Claims;
 use super::context::Member;
@@ -20,74 +24,12 @@ use crate::api::data_source::{ProviderKind, ProviderRef};
 use crate::cloud::Session;
 use crate::runtime::clock::Clock;
 use crate::runtime::timings::Timings;
+use crate::runtime::urgency::{self, Urgency};
 
-/// The name of the provider that is used where none is named.
-const DEFAULT: &str = "default";
 /// How long a provider that is gone is remembered after the last object asked for it; every object asks at least once a day.
 const KEPT: Duration = Duration::from_hours(48);
 /// A provider that cannot be used, or whose credentials were refused, is read again at most this often, however many objects ask.
 const REFUSED_REREAD: Duration = Duration::from_secs(1);
-
-/// One provider.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ProviderId {
-    /// Its kind.
-    pub kind: ProviderKind,
-    /// Its namespace; empty for the cluster kind.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl std::fmt::Display for ProviderId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
-}
-
-impl ProviderId {
-    /// The provider that a reference in a namespace names.
-    #[must_use]
-    pub fn of(reference: &ProviderRef, namespace: &str) -> Self {
-        let namespace = match reference.kind {
-            ProviderKind::DwsProvider => namespace,
-            ProviderKind::ClusterDwsProvider => "",
-        };
-        ProviderId {
-            kind: reference.kind,
-            namespace: namespace.to_owned(),
-            name: reference.name.clone(),
-        }
-    }
-
-    fn default_of(kind: ProviderKind, namespace: &str) -> Self {
-        Self::of(
-            &ProviderRef {
-                kind,
-                name: DEFAULT.to_owned(),
-            },
-            namespace,
-        )
-    }
-
-    /// Both that are used where none is named: the namespace's own first.
-    #[must_use]
-    pub fn defaults(namespace: &str) -> [Self; 2] {
-        [ProviderKind::DwsProvider, ProviderKind::ClusterDwsProvider].map(|kind| Self::default_of(kind, namespace))
-    }
-
-    /// Whether an object uses this provider, by its reference or by default.
-    #[must_use]
-    pub fn serves(&self, member: &Member, reference: Option<&ProviderRef>) -> bool {
-        match reference {
-            Some(reference) => *self == Self::of(reference, &member.namespace),
-            None => {
-                self.name == DEFAULT
-                    && (self.kind == ProviderKind::ClusterDwsProvider || self.namespace == member.namespace)
-            }
-        }
-    }
-}
 
 /// What is known of one provider.
 #[derive(Clone, Default)]
@@ -232,40 +174,6 @@ impl Providers {
         }
     }
 
-    async fn protect(&self, id: &ProviderId, found: &mut Found, is_used: bool) -> Result<(), Unprotected> {
-        if is_used {
-            self.protection.hold(id, found).await
-        } else {
-            self.protection.release(id, found).await
-        }
-    }
-
-    /// Holds a provider for an object that is about to create through it. Nobody lets it go before the object's pass has ended.
-    pub async fn hold(&self, id: &ProviderId, claims: &Claims, member: &Member) -> Grant {
-        let slot = self.slot(id);
-        let mut known = slot.lock().await;
-        claims.pledge(&member.uid, id);
-        let Some(found) = &mut known.found else {
-            return Grant::Unreadable("the provider has not been read".to_owned());
-        };
-        if found.is_leaving() {
-            return Grant::Leaving;
-        }
-        match self.protect(id, found, true).await {
-            // The guard is one more safety: nobody has to wait for it. The provider's own pass tells what is wrong with it.
-            Ok(()) | Err(Unprotected::Secret { .. }) => Grant::Held,
-            Err(error) => Grant::Unreadable(error.to_string()),
-        }
-    }
-
-    /// The providers that name a Secret, as they were read last.
-    #[must_use]
-    pub fn named_by(&self, secret: &SecretName) -> Vec<ProviderId> {
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        let naming = named.iter().filter(|(_, secrets)| secrets.contains(secret));
-        naming.map(|(id, _)| id.clone()).collect()
-    }
-
     /// Where an object's provider leads, and the session to go there with.
     pub async fn resolve(&self, asked: &Asked<'_>) -> Way {
         let (id, known) = self.find(asked).await;
@@ -395,7 +303,9 @@ impl Providers {
     }
 
     async fn read(&self, id: &ProviderId, known: &mut Known) {
-        let Stood { standing, found } = self.access.stand(id, &mut known.opened).await;
+        // Many may wait for it, whoever reads it.
+        let standing = Box::pin(self.access.stand(id, &mut known.opened));
+        let Stood { standing, found } = urgency::with(Urgency::urgent(), standing).await;
         if let Standing::Connected(connected) = &standing {
             known.last_good = Some(connected.clone());
         }

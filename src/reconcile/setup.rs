@@ -37,6 +37,7 @@ use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::{ClusterArgs, OnDeletion, RunArgs};
 use crate::runtime::timings::Timings;
+use crate::runtime::urgency::Urgencies;
 
 /// How many rejections of a key are risked within the breaker's window; by Huawei's guide to API signing the
 /// cloud locks a key for five minutes after more than five.
@@ -146,10 +147,12 @@ pub fn scopes(args: &ClusterArgs) -> Vec<Scope> {
     named.into_iter().map(Scope::Namespace).collect()
 }
 
-/// The namespaces whose Secrets are watched with `--watch-secrets`; none stands for all of them. Those of providers of the cluster are in the
+/// The namespaces whose Secrets are watched, with `--watch-secrets`; none stands for all of them. Those of providers of the cluster are in the
 /// operator's namespace, which is among all.
-#[must_use]
-pub fn watched_secrets(args: &ClusterArgs) -> Vec<Option<String>> {
+fn watched_secrets(args: &ClusterArgs) -> Vec<Option<String>> {
+    if !args.secrets.watch_secrets {
+        return Vec::new();
+    }
     let namespace = |scope| match scope {
         Scope::All => None,
         Scope::Namespace(namespace) => Some(namespace),
@@ -199,6 +202,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         arrivals: Arrivals::default(),
         claims,
         memories: Memories::default(),
+        urgencies: Urgencies::default(),
         events: Events::new(
             kubernetes.clone(),
             &process.identity,
@@ -258,10 +262,8 @@ pub async fn run(args: &RunArgs, process: Process) {
             providers_woken.cluster,
         )));
     }
-    if args.cluster.secrets.watch_secrets {
-        for namespace in watched_secrets(&args.cluster) {
-            streams.push(Box::pin(secrets::watched(Arc::clone(&ctx), namespace)));
-        }
+    for namespace in watched_secrets(&args.cluster) {
+        streams.push(Box::pin(secrets::watched(Arc::clone(&ctx), namespace)));
     }
     futures::stream::iter(streams)
         .for_each_concurrent(None, |stream| stream)

@@ -5,7 +5,7 @@
 //! with the credentials.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::context::LaneKey;
@@ -13,6 +13,7 @@ use crate::api::data_source::{Coordinates, DataSourceType};
 use crate::cloud::{Dws, Failure, Item, Session};
 use crate::runtime::clock::Clock;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::urgency::Urgency;
 
 type Key = (LaneKey, DataSourceType);
 
@@ -31,14 +32,68 @@ pub struct Snapshot {
 const KEPT: Duration = Duration::from_hours(1);
 
 /// The newest list of one type in one DWS cluster, and the session that read it; its lock is held while a newer one is read.
-type Newest = Arc<tokio::sync::Mutex<Option<(Snapshot, Weak<Session>)>>>;
+#[derive(Debug, Default)]
+struct Newest {
+    read: tokio::sync::Mutex<Option<(Snapshot, Weak<Session>)>>,
+    line: Mutex<Line>,
+}
+
+/// Who reads the list now, and how many urgent ones wait for that: whoever holds them up becomes urgent too.
+#[derive(Debug, Default)]
+struct Line {
+    reader: Option<Arc<Urgency>>,
+    urgent: usize,
+}
+
+impl Newest {
+    /// The newest list, once nobody reads it any more.
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, Option<(Snapshot, Weak<Session>)>> {
+        let urgency = Urgency::current();
+        let waits = Waits::of(self, &urgency);
+        let turn = self.read.lock().await;
+        drop(waits);
+        let mut line = self.line();
+        if line.urgent > 0 {
+            urgency.hurry();
+        }
+        line.reader = Some(urgency);
+        turn
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An urgent one in the line.
+struct Waits<'a>(&'a Newest);
+
+impl<'a> Waits<'a> {
+    fn of(newest: &'a Newest, urgency: &Urgency) -> Option<Self> {
+        if !urgency.is_urgent() {
+            return None;
+        }
+        let mut line = newest.line();
+        line.urgent += 1;
+        if let Some(reader) = &line.reader {
+            reader.hurry();
+        }
+        Some(Waits(newest))
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.line().urgent -= 1;
+    }
+}
 
 /// The newest list of each type in each DWS cluster.
 #[derive(Debug)]
 pub struct Snapshots {
     clock: Clock,
     metrics: Metrics,
-    newest: Mutex<HashMap<Key, Newest>>,
+    newest: Mutex<HashMap<Key, Arc<Newest>>>,
 }
 
 impl Snapshots {
@@ -69,7 +124,7 @@ impl Snapshots {
             }
             Arc::clone(slots.entry(key).or_default())
         };
-        let mut newest = slot.lock().await;
+        let mut newest = slot.turn().await;
         if let Some((snapshot, reader)) = newest.as_ref() {
             let serves = match &snapshot.result {
                 Ok(_) => snapshot.began >= since,
@@ -105,10 +160,11 @@ impl Snapshots {
 }
 
 /// Whether a list is being read, or was so lately that somebody may still want it.
-fn is_kept(slot: &Newest, now: Duration) -> bool {
+fn is_kept(slot: &Arc<Newest>, now: Duration) -> bool {
     let in_use = Arc::strong_count(slot) > 1;
     in_use
         || slot
+            .read
             .try_lock()
             .is_ok_and(|newest| newest.as_ref().is_some_and(|(last, _)| now < last.began + KEPT))
 }

@@ -3,7 +3,7 @@
 //! Streams and predicates only. The operator's own status writes wake nobody; an object that this version cannot decode is told of and
 //! passed over, and never stops the watch.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -103,6 +103,17 @@ fn relevant(object: &DwsDataSource) -> u64 {
     hasher.finish()
 }
 
+/// What somebody else than the operator may ask of an object: by its spec, its end or an annotation.
+fn asks(object: &DwsDataSource) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.metadata.generation.hash(&mut hasher);
+    object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    for annotation in object.annotations().iter().filter(|(key, _)| *key != names::INTENT_ANNOTATION) {
+        annotation.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// Tells of each event that could be decoded and passes it on; the others are only told.
 pub fn decoded<K>(
     events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>,
@@ -159,6 +170,8 @@ fn decode<K: Clone>(event: Event<DeserializeGuard<K>>, note: &mut impl FnMut(Not
 /// An object that was never seen before.
 struct Newcomer {
     under_way: bool,
+    /// It has what it asks for, and comes to no lane.
+    stands: bool,
     created: Option<Time>,
     cluster_id: String,
     member: Member,
@@ -172,6 +185,8 @@ struct Roll {
     /// Who was seen for the first time since the last list that was read to its end.
     newcomers: Vec<Newcomer>,
     undecodable: Undecodable,
+    /// What somebody has asked of each object so far.
+    asks: HashMap<String, u64>,
 }
 
 impl Roll {
@@ -182,6 +197,7 @@ impl Roll {
             scope,
             listed: HashSet::new(),
             newcomers: Vec::new(),
+            asks: HashMap::new(),
         }
     }
 
@@ -201,6 +217,7 @@ impl Roll {
             Noted::Event(Event::InitApply(object)) => {
                 self.listed.extend(object.uid());
                 self.newcomers.extend(self.newcomer(object));
+                self.heed(object);
                 self.present(object);
             }
             Noted::Event(Event::InitDone) => {
@@ -214,10 +231,18 @@ impl Roll {
                 // The list comes in the order of the names. What is under way already is there first.
                 self.newcomers
                     .sort_by_key(|newcomer| (!newcomer.under_way, newcomer.created.clone()));
-                for Newcomer { cluster_id, member, .. } in self.newcomers.drain(..) {
+                for Newcomer {
+                    stands,
+                    cluster_id,
+                    member,
+                    ..
+                } in self.newcomers.drain(..)
+                {
                     // A list that broke off may have shown one that is gone by now.
                     if self.ctx.claims.knows(&member.uid) {
-                        self.ctx.arrivals.arrive(cluster_id, member.clone());
+                        if !stands {
+                            self.ctx.arrivals.arrive(cluster_id, member.clone());
+                        }
                         // Kube's store shows what a list holds when the list has ended; a pass that began earlier found nothing.
                         self.ctx.wakes.wake(&member);
                     }
@@ -226,6 +251,7 @@ impl Roll {
                 self.ctx.health.ready("watch of data sources", true);
             }
             Noted::Event(Event::Apply(object)) => {
+                self.heed(object);
                 if let Some(Newcomer { cluster_id, member, .. }) = self.newcomer(object) {
                     self.ctx.arrivals.arrive(cluster_id, member);
                 }
@@ -235,10 +261,20 @@ impl Roll {
         }
     }
 
+    /// Takes note of what somebody asks of an object. The operator's own writes ask nothing.
+    fn heed(&mut self, object: &DwsDataSource) {
+        let Some(uid) = object.uid() else { return };
+        let asks = asks(object);
+        if self.asks.insert(uid.clone(), asks).is_some_and(|before| before != asks) {
+            self.ctx.urgencies.ask(&uid);
+        }
+    }
+
     /// The object, if it was never seen before.
     fn newcomer(&self, object: &DwsDataSource) -> Option<Newcomer> {
         let member = claims::member(&object.metadata).filter(|member| !self.ctx.claims.knows(&member.uid))?;
         Some(Newcomer {
+            stands: pass::is_routine(object),
             under_way: object.status.as_ref().is_some_and(|status| status.operation.is_some()),
             created: object.creation_timestamp(),
             cluster_id: object.spec.cluster_id.clone(),
@@ -252,23 +288,26 @@ impl Roll {
         }
     }
 
-    fn gone(&self, metadata: &ObjectMeta) {
+    fn gone(&mut self, metadata: &ObjectMeta) {
         if let Some(member) = claims::member(metadata) {
             self.forget(&member);
         }
     }
 
     /// Forgets an object that is gone.
-    fn forget(&self, member: &Member) {
+    fn forget(&mut self, member: &Member) {
+        self.asks.remove(&member.uid);
+        // Before the claims forget the object: a pass that ends after that drops what is remembered, and with it that the object was let go.
+        let slot = self.ctx.memories.forget(&member.uid);
         // First, so that a pass that still runs takes no new place in a lane.
         let forgotten = self.ctx.claims.forget(&member.uid);
+        self.ctx.urgencies.forget(&member.uid);
         self.ctx.arrivals.heard(member);
         self.ctx.lanes.leave(member);
         self.ctx.installs.forget(&self.ctx, member);
         for freed in forgotten.freed {
             self.ctx.wakes.wake(&freed);
         }
-        let slot = self.ctx.memories.forget(&member.uid);
         abandon::ended(&self.ctx, member, slot, forgotten.leaves);
     }
 }

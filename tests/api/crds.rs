@@ -171,7 +171,8 @@ async fn kubectl_get_shows_the_state_of_a_provider() {
     let server = Server::connect().await;
     let object = provider("DwsProvider", "shown");
     server.create(&object, "").await.accepted();
-    let status = json!({"projectID": "89cd", "endpoint": "https://dws.example.com", "conditions": [ready()]});
+    let status =
+        json!({"projectID": "89cd", "users": 2, "endpoint": "https://dws.example.com", "conditions": [ready()]});
     server
         .patch_status(&object, &json!({"status": status}), "")
         .await
@@ -179,13 +180,23 @@ async fn kubectl_get_shows_the_state_of_a_provider() {
     let (columns, cells) = columns_and_cells(&server.table(&object).await.accepted());
     assert_eq!(
         columns,
-        ["Name", "Region", "Ready", "Reason", "[Project]", "[Endpoint]", "Age"]
+        [
+            "Name",
+            "Region",
+            "Ready",
+            "Reason",
+            "Users",
+            "[Project]",
+            "[Endpoint]",
+            "Age"
+        ]
     );
     let expected = json!([
         "shown",
         "eu-west-101",
         "True",
         "Available",
+        2,
         "89cd",
         "https://dws.example.com"
     ]);

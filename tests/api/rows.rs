@@ -92,6 +92,7 @@ pub fn patch_at(place: &str, value: &str) -> Value {
             json!({"status": {"conditions": [condition("Ready", "True", value)]}})
         }
         "spec.clusterIDs[]" => json!({"spec": {"clusterIDs": [value]}}),
+        "spec.projects[]" => json!({"spec": {"projects": [value]}}),
         _ => nested(place, json!(value)),
     }
 }

@@ -8,6 +8,7 @@ use dws_testbed::{Api as Side, Call as Passed};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::in_use::counted;
 use crate::world::{SOON, World, mrs, obs, on_cluster, operator_ready};
 
 /// The operator's writes to its own kinds so far, refused ones too.
@@ -94,6 +95,7 @@ async fn idle_objects_cost_a_list_a_period_and_no_write() {
     for name in &names {
         world.ready(name).await;
     }
+    counted(&world, names.len()).await;
     let (writes_before, seen) = (writes(&world).await, world.cloud.log().last().unwrap().seq);
     let since = |log: &[LogEntry]| log.iter().filter(|entry| entry.seq > seen).cloned().collect::<Vec<_>>();
     let log = world
@@ -134,6 +136,7 @@ async fn a_restart_is_no_herd() {
     for name in &names {
         world.ready(name).await;
     }
+    counted(&world, names.len()).await;
     operator.kill().await;
     let (writes_before, seen) = (writes(&world).await, world.cloud.log().last().unwrap().seq);
     operator.restart().await;

@@ -8,7 +8,7 @@ use dws_simulator::{Answer, Call, Fault, JobOutcome};
 use dws_testbed::Api as Side;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::world::{World, cluster, message, mrs, obs, on_cluster};
@@ -195,6 +195,13 @@ async fn a_deletion_without_its_provider_waits_for_it_after_a_restart() {
     secret.expect("the Secret exists");
     let provider = world.api::<DwsProvider>().delete("default", &parameters).await;
     provider.expect("the provider exists");
+    // It would stay for its user, if nobody took the finalizer off by force.
+    let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    let forced = world
+        .api::<DwsProvider>()
+        .patch("default", &PatchParams::default(), &none)
+        .await;
+    forced.expect("an administrator may");
     world.delete("lake").await;
     operator.restart().await;
     let waiting = world.reconciling("lake", Reason::WaitingForProvider).await;

@@ -139,7 +139,13 @@ async fn without_the_flag_nothing_stays_guarded() {
     let _operator = world.operator().start().await;
     carries(&world, "dws-access-key", &[]).await;
     let provider = until_provider(&world, "default", "it records nothing", |provider| {
-        provider.is_some_and(|provider| provider.metadata.annotations.as_ref().is_none_or(|all| all.is_empty()))
+        provider.is_some_and(|provider| {
+            provider
+                .metadata
+                .annotations
+                .as_ref()
+                .is_none_or(std::collections::BTreeMap::is_empty)
+        })
     });
     provider.await;
 }

@@ -21,6 +21,15 @@ pub async fn until_provider(
     wait::until_object(&providers, name, SOON, &format!("{name}: {what}"), is).await
 }
 
+/// Waits until the provider `default` says that so many data sources use it.
+pub async fn counted(world: &World<'_>, number: usize) {
+    let number = i64::try_from(number).expect("a small number");
+    until_provider(world, "default", &format!("{number} users"), |provider| {
+        users(provider) == Some(number)
+    })
+    .await;
+}
+
 /// How many data sources use the provider, as it says.
 fn users(provider: Option<&DwsProvider>) -> Option<i64> {
     provider?.status.as_ref()?.users
@@ -108,11 +117,7 @@ async fn many_users_are_counted_with_few_writes() {
     for n in 0..OBJECTS {
         world.ready(&format!("lake-{n}")).await;
     }
-    let all = i64::try_from(OBJECTS).unwrap();
-    until_provider(&world, "default", "all are counted", |provider| {
-        users(provider) == Some(all)
-    })
-    .await;
+    counted(&world, OBJECTS).await;
     for n in 0..OBJECTS {
         world.delete(&format!("lake-{n}")).await;
     }
