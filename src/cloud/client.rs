@@ -162,7 +162,8 @@ impl Session {
             .transpose();
         let node = node.map_err(|error| ConnectError::Tls(error.to_string()))?;
         let principal = config.credentials.principal();
-        let meter = |endpoint| config.limits.meter(&principal, endpoint, config.rate);
+        let credentials = source_id::of_credentials(&config.credentials);
+        let meter = |endpoint| config.limits.meter(credentials, endpoint, config.rate);
         let meters = Meters {
             dws: meter(&config.endpoint),
             iam: meter(&config.iam_endpoint),

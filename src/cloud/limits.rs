@@ -68,8 +68,8 @@ impl Limits {
     }
 
     /// The part of a new session in the rate of requests to an endpoint.
-    pub(super) fn meter(&self, principal: &Principal, endpoint: &Endpoint, bound: Option<RateBound>) -> Meter {
-        self.rates.meter(principal, &endpoint.to_string(), bound)
+    pub(super) fn meter(&self, credentials: SourceId, endpoint: &Endpoint, bound: Option<RateBound>) -> Meter {
+        self.rates.meter(credentials, &endpoint.to_string(), bound)
     }
 
     /// The temporary credential that sessions with this source share.

@@ -3,7 +3,7 @@
 //! Takes the rate limits of the providers and what the cloud says when it throttles, and returns leave to send, or how long to stay away.
 //! Never sends anything.
 //!
-//! Each credential and endpoint has one token bucket. Where sessions with different limits share it, the strictest rate and the smallest burst
+//! Each credential (with its secret) and endpoint has one token bucket. Where sessions with different limits share it, the strictest rate and the smallest burst
 //! of them hold for all. A `Retry-After` of the cloud closes the bucket, with or without a limit, until its time is over. Calls go out in the
 //! order in which they came; one whose turn would come too late for its deadline is told so at once, with a time of its own to come back, so
 //! that many objects neither queue up nor come back together.
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::credentials::Principal;
+use super::credential_cache::SourceId;
 
 /// A bound on the rate of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct ComeBack(pub Duration);
 
 /// The buckets of the process.
 #[derive(Default)]
-pub struct Buckets(Mutex<HashMap<(Principal, String), Weak<Bucket>>>);
+pub struct Buckets(Mutex<HashMap<(SourceId, String), Weak<Bucket>>>);
 
 struct Bucket {
     /// Held by the call whose turn is next; tokio hands it on in the order in which it was asked for.
@@ -88,9 +88,9 @@ impl State {
 
 impl Buckets {
     /// A session's part in the bucket of its credential and an endpoint.
-    pub fn meter(&self, principal: &Principal, endpoint: &str, bound: Option<RateBound>) -> Meter {
+    pub fn meter(&self, credentials: SourceId, endpoint: &str, bound: Option<RateBound>) -> Meter {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (principal.clone(), endpoint.to_owned());
+        let key = (credentials, endpoint.to_owned());
         let bucket = all.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
             all.retain(|_, bucket| bucket.strong_count() > 0);
             let now = Instant::now();

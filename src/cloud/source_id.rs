@@ -12,100 +12,107 @@ use super::credentials::Credentials;
 
 /// A digest of all that decides which credential is issued, secrets included.
 pub fn of(config: &SessionConfig) -> SourceId {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut part = |part: &[u8]| {
-        context.update(&part.len().to_be_bytes());
-        context.update(part);
-    };
+    let mut parts = Parts::default();
     let agency = config.agency.as_ref();
-    let sts = config
-        .sts_endpoint
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let (iam, ca) = (
-        config.iam_endpoint.to_string(),
-        config.ca_pem.as_deref().unwrap_or_default(),
-    );
     // Where it is had from the node alone, the region and its endpoints make no difference.
     let is_of_node = matches!(
         config.credentials,
         Credentials::PodIdentity(_) | Credentials::NodeAgency(_)
     );
     if !is_of_node || agency.is_some() {
-        let (region, project) = (
-            config.region.as_bytes(),
-            config.project_id.as_deref().unwrap_or_default(),
-        );
-        for text in [iam.as_bytes(), sts.as_bytes(), ca, region, project.as_bytes()] {
-            part(text);
+        let sts = config.sts_endpoint.as_ref().map(ToString::to_string);
+        parts.text(&config.iam_endpoint.to_string());
+        parts.text(&sts.unwrap_or_default());
+        parts.text(&config.region);
+        parts.text(config.project_id.as_deref().unwrap_or_default());
+        parts.bytes(config.ca_pem.as_deref().unwrap_or_default());
+    }
+    parts.credentials(&config.credentials);
+    if let Some(agency) = agency {
+        parts.agency(agency);
+    }
+    parts.digest()
+}
+
+/// A digest of credentials, whatever they are used for. It has their secrets in it: whoever only knows the name of an access key does not share
+/// what those have who know its secret.
+pub fn of_credentials(credentials: &Credentials) -> SourceId {
+    let mut parts = Parts::default();
+    parts.credentials(credentials);
+    parts.digest()
+}
+
+/// Parts of what is digested, each with its length, so that no two lists of them are the same bytes.
+struct Parts(digest::Context);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Parts {
+    fn bytes(&mut self, part: &[u8]) {
+        self.0.update(&part.len().to_be_bytes());
+        self.0.update(part);
+    }
+
+    fn text(&mut self, part: &str) {
+        self.bytes(part.as_bytes());
+    }
+
+    fn texts<'a>(&mut self, parts: impl IntoIterator<Item = &'a str>) {
+        parts.into_iter().for_each(|part| self.text(part));
+    }
+
+    fn credentials(&mut self, credentials: &Credentials) {
+        match credentials {
+            Credentials::AccessKey(key) => {
+                self.text("access key");
+                self.texts(key.secrets());
+            }
+            Credentials::Password { domain, user, password } => {
+                self.texts(["password", domain, user, password.expose_secret()]);
+            }
+            Credentials::PodIdentity(PodIdentity { agent, token_file }) => {
+                self.texts(["pod identity", &agent.endpoint.to_string(), &agent.path]);
+                self.bytes(token_file.as_os_str().as_encoded_bytes());
+            }
+            Credentials::Oidc(oidc) => {
+                self.bytes(oidc.token_file.as_os_str().as_encoded_bytes());
+                self.bytes(&oidc.duration.as_secs().to_be_bytes());
+                match &oidc.by {
+                    OidcBy::Sts {
+                        provider_urn,
+                        agency_urn,
+                        session_name,
+                    } => self.texts(["oidc by sts", provider_urn, agency_urn, session_name]),
+                    OidcBy::Iam { idp_id } => self.texts(["oidc by iam", idp_id]),
+                }
+            }
+            Credentials::NodeAgency(metadata) => self.texts(["node agency", &metadata.to_string()]),
         }
     }
-    match &config.credentials {
-        Credentials::AccessKey(key) => {
-            part(b"access key");
-            key.secrets().iter().for_each(|text| part(text.as_bytes()));
-        }
-        Credentials::Password { domain, user, password } => {
-            for text in ["password", domain, user, password.expose_secret()] {
-                part(text.as_bytes());
-            }
-        }
-        Credentials::PodIdentity(PodIdentity { agent, token_file }) => {
-            part(b"pod identity");
-            for text in [&agent.endpoint.to_string(), &agent.path] {
-                part(text.as_bytes());
-            }
-            part(token_file.as_os_str().as_encoded_bytes());
-        }
-        Credentials::Oidc(oidc) => {
-            part(oidc.token_file.as_os_str().as_encoded_bytes());
-            part(&oidc.duration.as_secs().to_be_bytes());
-            match &oidc.by {
-                OidcBy::Sts {
-                    provider_urn,
-                    agency_urn,
-                    session_name,
-                } => {
-                    for text in ["oidc sts", provider_urn, agency_urn, session_name] {
-                        part(text.as_bytes());
-                    }
-                }
-                OidcBy::Iam { idp_id } => {
-                    part(b"oidc iam");
-                    part(idp_id.as_bytes());
-                }
-            }
-        }
-        Credentials::NodeAgency(metadata) => {
-            part(b"node agency");
-            part(metadata.to_string().as_bytes());
-        }
-    }
-    if let Some(Agency { by, duration }) = agency {
-        part(&duration.as_secs().to_be_bytes());
+
+    fn agency(&mut self, Agency { by, duration }: &Agency) {
+        self.bytes(&duration.as_secs().to_be_bytes());
         match by {
             AgencyBy::Sts {
                 agency_urn,
                 session_name,
-            } => {
-                for text in ["agency sts", agency_urn, session_name] {
-                    part(text.as_bytes());
-                }
-            }
+            } => self.texts(["agency by sts", agency_urn, session_name]),
             AgencyBy::Iam {
                 agency_name,
                 domain_name,
-            } => {
-                for text in ["agency iam", agency_name, domain_name] {
-                    part(text.as_bytes());
-                }
-            }
+            } => self.texts(["agency by iam", agency_name, domain_name]),
         }
     }
-    let mut id = SourceId::default();
-    id.copy_from_slice(context.finish().as_ref());
-    id
+
+    fn digest(self) -> SourceId {
+        let mut id = SourceId::default();
+        id.copy_from_slice(self.0.finish().as_ref());
+        id
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +167,19 @@ mod tests {
                 ..config("http://127.0.0.1:1")
             })
         };
+        let of_key = |secret: &str| {
+            of_credentials(&Credentials::AccessKey(AccessKey {
+                access: "AK".into(),
+                secret: secret.into(),
+                security_token: None,
+            }))
+        };
+        assert_eq!(of_key("one"), of_key("one"));
+        assert_ne!(
+            of_key("one"),
+            of_key("guessed"),
+            "who knows the name of a key knows no more of it"
+        );
         assert_eq!(key("one"), key("one"));
         assert_ne!(key("one"), key("two"));
         assert_ne!(key("one"), of(&config("http://127.0.0.1:1")));

@@ -135,7 +135,7 @@ async fn an_outage_of_sts_is_outlived_by_the_keys() {
     let identities = Identities::of(&world);
     world
         .cloud
-        .update_settings(|settings| settings.temporary_lifetime = std::time::Duration::from_secs(15));
+        .update_settings(|settings| settings.temporary_lifetime = std::time::Duration::from_secs(30));
     world
         .create(&provider_by(&world.endpoint, "default", &identities.oidc()))
         .await;

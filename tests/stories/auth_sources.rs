@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::metrics;
 use crate::world::{
-    ACCESS_KEY, AGENCY, IN_NAMESPACES, Identities, SECRET_KEY, World, cluster, obs, on_cluster, provider_by, secret,
-    uses,
+    ACCESS_KEY, AGENCY, IN_NAMESPACES, Identities, SECRET_KEY, World, cluster, obs, on_cluster, password_provider,
+    provider_by, secret, uses,
 };
 
 /// Credentials, who the cloud takes their calls to DWS for, and the calls that issue them, in their order.
@@ -180,7 +180,7 @@ async fn one_exchange_serves_many_objects() {
 async fn keys_are_renewed_before_they_expire() {
     let world = World::new("auth").await;
     let identities = Identities::of(&world);
-    let lifetime = Duration::from_secs(9);
+    let lifetime = Duration::from_secs(15);
     world
         .cloud
         .update_settings(|settings| settings.temporary_lifetime = lifetime);
@@ -198,7 +198,7 @@ async fn keys_are_renewed_before_they_expire() {
     let first = world.provider_status("default").await;
     // The file is replaced in between, and the next exchange sends the new token.
     let token = world.cloud.digest(&identities.rotate());
-    world.calls_made(Call::AssumeWithOidc, 4).await;
+    world.calls_made(Call::AssumeWithOidc, 3).await;
     let moved = world
         .provider_until("default", "a later expiry", |status| {
             status.credential_expiry > first.credential_expiry
@@ -222,4 +222,31 @@ async fn keys_are_renewed_before_they_expire() {
     for n in 0..4 {
         assert_eq!(world.flips(&format!("lake-{n}")), 0);
     }
+}
+
+/// So are the tokens of an IAM user.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_renewed_before_they_expire() {
+    let world = World::new("auth").await;
+    world
+        .cloud
+        .update_settings(|settings| settings.token_lifetime = Duration::from_secs(15));
+    world
+        .create(&secret("iam-user", &[("password", DEFAULT_PASSWORD)]))
+        .await;
+    world.create(&password_provider(&world.endpoint)).await;
+    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+    world.create(&obs("lake")).await;
+    world.ready("lake").await;
+    let first = world
+        .provider_until("default", "an expiry", |status| status.credential_expiry.is_some())
+        .await;
+    world.calls_made(Call::Token, 3).await;
+    world
+        .provider_until("default", "a later expiry", |status| {
+            status.credential_expiry > first.credential_expiry
+        })
+        .await;
+    assert!(world.cloud.log().iter().all(|entry| entry.status != Some(401)));
+    assert_eq!(world.flips("lake"), 0);
 }

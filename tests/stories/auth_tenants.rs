@@ -3,7 +3,7 @@
 use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::{ClusterDwsProvider, ConditionType, DwsDataSource, Reason};
 use dws_simulator::{Answer, Body, Call, Fault};
-use dws_testbed::{ControlPlane, TestNamespace, wait};
+use dws_testbed::{ControlPlane, TestNamespace, check, wait};
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
@@ -146,4 +146,34 @@ async fn no_call_to_the_cloud_reaches_the_services_of_the_node() {
         world.ready(name).await;
     }
     assert!(node.admin().log().is_empty(), "no redirect is followed");
+}
+
+/// `dws-operator check` tells the same as the operator, and tries the source for real.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_tries_the_source_of_a_provider() {
+    let world = World::new("auth").await;
+    let identities = Identities::of(&world);
+    world
+        .create(&provider_by(&world.endpoint, "default", &identities.oidc()))
+        .await;
+    let wrong = async |args: &[&str], words: &[&str]| {
+        let checked = check(&world.namespace, args).await;
+        let wrong = checked.wrong();
+        let told = matches!(wrong[..], [line] if words.iter().all(|word| line.contains(word)));
+        assert!(told, "{words:?}: {}", checked.report);
+    };
+    wrong(&[], &["AccessDenied", IN_NAMESPACES]).await;
+    wrong(&[IN_NAMESPACES], &["InvalidSpec", "--oidc-token-file"]).await;
+    let file = format!("--oidc-token-file={}", identities.token_file().display());
+    let token = identities.rotate_too_late();
+    wrong(
+        &[IN_NAMESPACES, &file],
+        &["refuses the credentials", "check providerURN", "has expired"],
+    )
+    .await;
+    identities.rotate();
+    let checked = check(&world.namespace, &[IN_NAMESPACES, &file]).await;
+    assert!(checked.status.success(), "{}", checked.report);
+    assert!(!checked.report.contains(&token));
+    assert_eq!(world.calls(Call::AssumeWithOidc).len(), 2);
 }

@@ -63,7 +63,7 @@ async fn a_rate_limit_holds_for_many_objects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_after_stops_all_objects_of_the_credential() {
     const OBJECTS: usize = 8;
-    const PAUSE: Duration = Duration::from_secs(6);
+    const PAUSE: Duration = Duration::from_secs(10);
     let world = World::new("rate").await;
     world.with_provider().await;
     world.cloud.add_access_key(AccessKey::permanent("AKOTHER", "SKother"));

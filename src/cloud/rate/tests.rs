@@ -11,7 +11,9 @@ fn bound(interval: Duration, burst: u32) -> RateBound {
 }
 
 fn meter(buckets: &Buckets, key: &str, bound: impl Into<Option<RateBound>>) -> Meter {
-    buckets.meter(&Principal::Key(key.to_owned()), "https://dws", bound.into())
+    let mut id = SourceId::default();
+    id[..key.len()].copy_from_slice(key.as_bytes());
+    buckets.meter(id, "https://dws", bound.into())
 }
 
 async fn spent(meters: &[&Meter], requests: usize) -> Duration {
