@@ -283,7 +283,8 @@ impl SecretVersion {
     /// the Secret.
     #[must_use]
     pub fn same_value(&self, other: &Self) -> bool {
-        self.told_apart(other).map_or_else(|| self.same_version(other), |differ| !differ)
+        self.told_apart(other)
+            .map_or_else(|| self.same_version(other), |differ| !differ)
     }
 
     /// Whether both are the same version of the same Secret and the same of its values.

@@ -51,7 +51,8 @@ impl Unrecorded {
         };
         Some(Unrecorded {
             member: pass.member.clone(),
-            is_retained: pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain),
+            is_retained: pass.object.spec.deletion_policy == Some(DeletionPolicy::Retain)
+                || pass.observation.observes(),
             session,
             marker,
             intent: intent.clone(),
@@ -61,7 +62,7 @@ impl Unrecorded {
 
     fn abandon(self, ctx: &Arc<Context>) {
         match self.session.clone() {
-            _ if self.is_retained => self.stays(ctx, "it stays, as deletionPolicy Retain asks"),
+            _ if self.is_retained => self.stays(ctx, "it stays, as its policy asks"),
             None => self.stays(ctx, "it stays, since its provider leads nowhere any more"),
             Some(_) if ctx.shutdown.is_cancelled() => self.stays(ctx, "it stays, since the operator was ending"),
             Some(session) => {

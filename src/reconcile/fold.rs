@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::plan::{
-    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind, Grant,
-    Hold, Intent, Job, JobState, JobView, Lacks, Memory, Missing, Object, Observation, OperationType, Outcome, Password,
-    Provider, Reconfigure, Remote, Removed, View,
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind,
+    Grant, Hold, Intent, Job, JobState, JobView, Lacks, Memory, Missing, Object, Observation, OperationType, Outcome,
+    Password, Provider, Reconfigure, Remote, Removed, View,
 };
 use super::remote::Identity;
 
@@ -44,11 +44,17 @@ impl Observation {
         if password_of(&self.object.spec) != password_of(&object.spec) {
             self.password = Password::Unknown;
         }
+        let is_recorded_anew = object.status.id.is_some() && object.status.id != self.object.status.id;
         self.object = object;
         self.memory.attempt = self.attempt();
+        if is_recorded_anew {
+            // What lists lacked before says nothing about it.
+            self.memory.absences.clear();
+        }
         let after = self.target();
         if before != after {
             self.remote = Remote::Unknown;
+            self.owner = None;
             self.memory.absences.clear();
         }
         if before.0 != after.0 {
@@ -63,7 +69,7 @@ impl Observation {
         Identity {
             uid: &self.object.uid,
             marker: self.marks(),
-            id: self.object.status.id.as_deref(),
+            id: self.object.status.id.as_deref().filter(|_| !self.only_observes()),
             is_taken: self.is_imported() || self.observes(),
             import: self.object.spec.import.as_ref(),
             name,

@@ -70,6 +70,7 @@ impl Pass {
             remote: Remote::Unknown,
             job: None,
             memory: Memory::default(),
+            owner: None,
         };
         Ok(Some(Pass {
             object,
@@ -112,7 +113,9 @@ impl Pass {
 
     async fn resolve(&mut self, ctx: &Context) {
         let o = &self.observation;
+        // What is only observed is looked for where the spec says today.
         let recorded = match (&o.object.status.cloud, &o.memory.attempt) {
+            (Some(_), _) if o.only_observes() => None,
             (Some(cloud), _) => Some(cloud.provider.clone()),
             (None, Some(attempt)) => Some(attempt.intent.provider.clone()),
             (None, None) => None,
@@ -169,7 +172,8 @@ fn jitter() -> u32 {
 /// How often the object is compared with the cloud. The API server takes no period that cannot be read.
 fn resync_period(ctx: &Context, object: &DwsDataSource) -> Duration {
     let own = object.spec.resync_period.as_deref();
-    own.and_then(|text| duration::parse(text).ok()).unwrap_or(ctx.resync_period)
+    own.and_then(|text| duration::parse(text).ok())
+        .unwrap_or(ctx.resync_period)
 }
 
 /// What the annotations ask for. Anybody may write them who may edit the object; what is read of them fits into the status.

@@ -109,7 +109,10 @@ impl PasswordKey {
             type_: Some("Opaque".to_owned()),
             ..Secret::default()
         };
-        let created = self.kubernetes.call(secrets.create(&PostParams::default(), &secret)).await;
+        let created = self
+            .kubernetes
+            .call(secrets.create(&PostParams::default(), &secret))
+            .await;
         match created {
             Ok(secret) => Ok(bytes(&secret)),
             // Another replica was faster.

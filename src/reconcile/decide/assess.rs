@@ -36,12 +36,15 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     }
     let standing_failure = update::standing_failure(o).filter(|_| update::differs(o, item));
     let draft = draft.edit(|status| {
+        // A replacement rests while the object only observes.
+        let rests = |operation: &Operation| o.observes() && operation.type_ == OperationType::Replace;
         // Up to the first time that it is healthy, the create may still fail.
         if health == Health::Healthy && standing_failure.is_none() {
-            status.operation = None;
+            status.operation.take_if(|operation| !rests(operation));
         }
         // What exists is no failed create whose spec may be edited freely; an update has come to its end.
-        let is_over = |operation: &Operation| health.exists() && operation.type_ != OperationType::Create;
+        let is_over =
+            |operation: &Operation| health.exists() && operation.type_ != OperationType::Create && !rests(operation);
         if standing_failure.is_none() && status.operation.as_ref().is_some_and(is_over) {
             status.operation = None;
         }
@@ -101,7 +104,9 @@ fn differs_again<'a>(o: &Observation, draft: Draft<'a>, item: &Item) -> (Draft<'
 
 /// A password that cannot be compared with what was sent is what later ones are compared with.
 fn remember_password(o: &Observation, status: &mut DwsDataSourceStatus) {
-    let Password::Present { version } = &o.password else { return };
+    let Password::Present { version } = &o.password else {
+        return;
+    };
     let is_comparable = |then: &SecretVersion| version.told_apart(then).is_some();
     if version.hmac.is_some() && !o.observes() && !status.secret.as_ref().is_some_and(is_comparable) {
         status.secret = Some(version.clone());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::super::plan::{
     AttemptMemory, AttemptState, Failure, FailureKind, Lacks, Look, Note, Observation, Operation, OperationType, Plan,
-    Rejection, Remote, Step, View,
+    Rejection, Remote, Rival, Step, View,
 };
 use super::draft::Draft;
 use super::job::Running;
@@ -55,9 +55,7 @@ fn retain(o: &Observation) -> Plan {
         (Some(id), _) if is_sent => Some(format!(
             "A delete of data source {id} may have reached the cloud before deletionPolicy became Retain; see in the console whether it is still there."
         )),
-        (Some(id), _) => Some(format!(
-            "Data source {id} stays in the cloud, as {} asks.", policy(o)
-        )),
+        (Some(id), _) => Some(format!("Data source {id} stays in the cloud, as {} asks.", policy(o))),
         (
             None,
             Some(AttemptMemory {
@@ -179,9 +177,22 @@ fn orphaned(o: &Observation) -> Note {
     }
 }
 
+/// Who else's the recorded data source is: of one that was taken over another object may know by its name, of any by the list.
+fn other_owner<'a>(o: &'a Observation, id: &str) -> Option<&'a Rival> {
+    let is_listed = matches!(
+        &o.remote,
+        Remote::Listed { view: View::Ours { item, .. } | View::Foreign { item }, .. } if item.id == id
+    );
+    let owner = o.owner.as_ref().filter(|_| is_listed);
+    owner.or(o.rival.as_ref().filter(|_| o.is_imported()))
+}
+
 fn recorded(o: &Observation, id: &str) -> Result<Plan, Plan> {
-    if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported()) {
-        let text = format!("Data source {id} stays in the cloud: DwsDataSource {} holds it too.", rival.name);
+    if let Some(rival) = other_owner(o, id) {
+        let text = format!(
+            "Data source {id} stays in the cloud: DwsDataSource {} holds it too.",
+            rival.name
+        );
         return Ok(Plan::Act(Step::DropFinalizer {
             note: Some(Note {
                 warning: true,

@@ -26,9 +26,17 @@ pub fn differences(spec: &DwsDataSourceSpec, item: &Item) -> Vec<Difference> {
     check("userName", Some(&spec.user_name), item.user_name.as_deref());
     // The cloud may fill these two for types that do not ask for them.
     let data_source_id = spec.data_source_id.as_deref();
-    check("dataSourceID", data_source_id, data_source_id.and(item.data_source_id.as_deref()));
+    check(
+        "dataSourceID",
+        data_source_id,
+        data_source_id.and(item.data_source_id.as_deref()),
+    );
     let connect_info = spec.connect_info.as_deref();
-    check("connectInfo", connect_info, connect_info.and(item.connect_info.as_deref()));
+    check(
+        "connectInfo",
+        connect_info,
+        connect_info.and(item.connect_info.as_deref()),
+    );
     check("description", spec.description.as_deref(), described);
     all
 }

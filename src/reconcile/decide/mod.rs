@@ -37,6 +37,9 @@ pub fn decide(o: &Observation) -> Plan {
     if let Some(outcome) = &o.memory.outcome {
         return outcome::decide(o, outcome);
     }
+    if o.object.status.id.is_some() && !o.object.deleting && !o.observes() && !o.has_stake() {
+        return import::forget_observed(o);
+    }
     if let Some(step) = restore(o) {
         return Plan::Act(step);
     }
@@ -45,6 +48,8 @@ pub fn decide(o: &Observation) -> Plan {
     }
     if o.object.deleting {
         delete::decide(o)
+    } else if o.only_observes() {
+        import::observe(o)
     } else if o.object.status.id.is_some() {
         live::decide(o)
     } else {

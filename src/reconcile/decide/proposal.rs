@@ -90,7 +90,10 @@ pub fn verdict(o: &Observation, item: &Item) -> Verdict {
     let texts: Vec<String> = if o.observes() {
         drift::texts(drift::differences(&o.object.spec, item))
     } else {
-        differences(o, item).into_iter().map(|difference| difference.text).collect()
+        differences(o, item)
+            .into_iter()
+            .map(|difference| difference.text)
+            .collect()
     };
     let texts = texts.join(", ");
     let differs = format!("The cloud's data source differs from the spec in {texts}");

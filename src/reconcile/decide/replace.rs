@@ -18,7 +18,12 @@ const CANCELLED: &str = "The spec has changed before the replacement began; comp
 
 /// Starts the replacement if what failed has changed since.
 pub fn trigger(o: &Observation) -> Option<Plan> {
-    let failed = o.object.status.operation.as_ref().filter(|_| o.failed() && !o.observes())?;
+    let failed = o
+        .object
+        .status
+        .operation
+        .as_ref()
+        .filter(|_| o.failed() && !o.observes())?;
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Some(Plan::Look(Look::Password));
     }

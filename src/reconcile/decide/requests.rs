@@ -21,7 +21,10 @@ impl Observation {
     /// Whether a look at the cloud is asked for.
     pub(super) fn reconcile_requested(&self) -> bool {
         let requested = &self.object.requests.reconcile;
-        self.is_new(requested.as_ref(), self.object.status.last_handled_reconcile_at.as_ref())
+        self.is_new(
+            requested.as_ref(),
+            self.object.status.last_handled_reconcile_at.as_ref(),
+        )
     }
 
     /// Whether a restart of the DWS cluster is asked for.

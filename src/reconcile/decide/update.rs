@@ -51,7 +51,9 @@ pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
     let status = &o.object.status;
     let updates = differs(o, item) && is_due(o);
     // An update comes first; the renewal is a request of its own.
-    let refresh = o.refresh_requested().filter(|_| spec.type_ == DataSourceType::Obs && !updates);
+    let refresh = o
+        .refresh_requested()
+        .filter(|_| spec.type_ == DataSourceType::Obs && !updates);
     let is_reboot_requested = o.reboot_requested();
     let is_unspent = status.reboot_generation.is_none_or(|spent| spent < o.object.generation);
     let reboot = is_reboot_requested || (updates && spec.reboot == Some(true) && is_unspent);
@@ -74,7 +76,10 @@ pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
 pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
     let at = reach::place(o)?;
     let since = lane::held(o, Rank::Create, |draft| {
-        draft.standing_or(Reason::Updating, "Waiting for other operations of this DWS cluster to end.")
+        draft.standing_or(
+            Reason::Updating,
+            "Waiting for other operations of this DWS cluster to end.",
+        )
     })?;
     if o.listed_since(since).is_none() {
         return Ok(Plan::Look(Look::List {
@@ -92,7 +97,12 @@ pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
         is_reboot_requested,
     } = wanted;
     if !change.reboot {
-        return Ok(Plan::Act(Step::Update { id, at, change, refresh }));
+        return Ok(Plan::Act(Step::Update {
+            id,
+            at,
+            change,
+            refresh,
+        }));
     }
     let draft = Draft::new(o).edit(|status| {
         status.operation = Some(Operation {
@@ -136,6 +146,11 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
 
 /// Sends what was recorded.
 fn send(o: &Observation) -> Result<Plan, Plan> {
+    if o.observes() {
+        return Ok(given_back(o, Draft::new(o))
+            .standing_or(Reason::Updating, UPDATING)
+            .again());
+    }
     let at = reach::place(o)?;
     lane::held(o, Rank::Create, |draft| draft)?;
     let item = match &o.remote {
@@ -151,13 +166,22 @@ fn send(o: &Observation) -> Result<Plan, Plan> {
             }));
         }
         // What cannot be seen is not restarted.
-        _ => return Ok(given_back(o, Draft::new(o)).standing_or(Reason::Updating, UPDATING).again()),
+        _ => {
+            return Ok(given_back(o, Draft::new(o))
+                .standing_or(Reason::Updating, UPDATING)
+                .again());
+        }
     };
     let agency = (differs(o, item) && is_due(o)).then(|| o.object.spec.user_name.clone());
     let change = Reconfigure { agency, reboot: true };
     let id = item.id.clone();
     let refresh = None;
-    Ok(Plan::Act(Step::Update { id, at, change, refresh }))
+    Ok(Plan::Act(Step::Update {
+        id,
+        at,
+        change,
+        refresh,
+    }))
 }
 
 /// Nobody knows whether the request was sent, or what became of it.
@@ -185,10 +209,7 @@ fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         verdict: Verdict::Reconciling(Reason::Updating, UPDATING.to_owned()),
     };
     let end = running.follow(o)?;
-    let (End::Succeeded { read }
-    | End::Failed { read, .. }
-    | End::Overdue { read, .. }
-    | End::Unknown { read }) = end;
+    let (End::Succeeded { read } | End::Failed { read, .. } | End::Overdue { read, .. } | End::Unknown { read }) = end;
     let view = match &o.remote {
         Remote::Listed { began, view } if *began >= read => view,
         Remote::Failed { began, failure } if *began >= read => return Err(trouble::unreadable(o, failure)),

@@ -44,6 +44,8 @@ pub struct Observation {
     pub job: Option<JobView>,
     /// What this process remembers of the object.
     pub memory: Memory,
+    /// Whose the listed data source is, if it is another living object's by its marker or its id.
+    pub owner: Option<Rival>,
 }
 
 /// The object, reduced to what decisions read.

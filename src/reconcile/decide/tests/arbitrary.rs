@@ -12,8 +12,8 @@ use crate::cloud::{Accepted, ConfigureStatus};
 use crate::reconcile::plan::{
     Absence, AttemptMemory, AttemptOutcome, AttemptState, DataSourceType, DwsDataSourceSpec, DwsDataSourceStatus,
     Failure, FailureKind, Grant, Item, Job, JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, Object,
-    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Requests, Remote, RetryWait, Rival,
-    Timings, View,
+    Observation, Operation, OperationType, Outcome, Password, Provider, Rank, Rejection, Remote, Requests, RetryWait,
+    Rival, Timings, View,
 };
 
 /// The id that is recorded, if one is.
@@ -118,7 +118,7 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
         any::<bool>(),
     ));
     let reasons = prop::option::of(prop::sample::select(Reason::ALL.to_vec()));
-    let last = prop::option::of((any::<bool>(), any::<bool>()));
+    let last = prop::option::weighted(0.8, (any::<bool>(), any::<bool>()));
     (any::<bool>(), any::<bool>(), operation, reasons, last).prop_map(|(has_id, has_job, operation, reason, last)| {
         let mut status = DwsDataSourceStatus {
             observed_generation: Some(-1),
@@ -142,7 +142,11 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
         });
         status.last_attempt = last.map(|(is_this, is_late)| LastAttempt {
             id: if is_this { "a1" } else { "a0" }.to_owned(),
-            outcome: AttemptOutcome::Absent,
+            outcome: if has_id {
+                AttemptOutcome::Created
+            } else {
+                AttemptOutcome::Absent
+            },
             late_until: is_late.then(|| now() + jiff::SignedDuration::from_mins(5)),
         });
         if let Some(reason) = reason {
@@ -293,6 +297,7 @@ pub fn observations() -> impl Strategy<Value = Observation> {
                 }),
             }),
             memory,
+            owner: None,
         },
     )
 }

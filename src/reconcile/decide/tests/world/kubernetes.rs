@@ -7,9 +7,7 @@ use super::schedule::{Event, Schedule, StatusFault};
 use crate::api::DwsDataSourceSpec;
 use crate::api::data_source::DataSourceType;
 use crate::reconcile::decide::tests::builder;
-use crate::reconcile::plan::{
-    DwsDataSourceStatus, Intent, ManagementPolicy, Object, OperationType, ReplacementPolicy,
-};
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, ManagementPolicy, Object, OperationType, ReplacementPolicy};
 
 /// The object and its resourceVersion.
 pub struct Kubernetes {

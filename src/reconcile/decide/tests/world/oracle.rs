@@ -139,7 +139,11 @@ impl World {
     pub fn check_write(&self) {
         let observes = |object: &&Object| object.spec.management_policy == Some(ManagementPolicy::Observe);
         let object = self.kubernetes.object().filter(observes);
-        let is_new = self.schedule.events.iter().any(|(at, _)| *at + JUST > self.now && *at <= self.now);
+        let is_new = self
+            .schedule
+            .events
+            .iter()
+            .any(|(at, _)| *at + JUST > self.now && *at <= self.now);
         assert!(object.is_none() || is_new, "a write to the cloud by who only observes");
     }
 

@@ -61,7 +61,9 @@ pub enum UpdateFault {
     Busy,
     Fenced,
     Invalid,
-    Lost { applied: bool },
+    Lost {
+        applied: bool,
+    },
     /// The cloud calls it a success and changes nothing.
     Unchanged,
     JobFails,
@@ -294,7 +296,10 @@ pub fn schedules(tampering: bool, marker: bool) -> impl Strategy<Value = Schedul
         0_u32..1000,
     );
     (faults, rest).prop_map(
-        move |((posts, fates, deletes, lists, jobs, lags, statuses, updates), (crashes, events, duplicates, reboot, jitter))| {
+        move |(
+            (posts, fates, deletes, lists, jobs, lags, statuses, updates),
+            (crashes, events, duplicates, reboot, jitter),
+        )| {
             let mut schedule = Schedule {
                 posts,
                 fates,
