@@ -63,6 +63,8 @@ mod endpoints;
 mod fence;
 #[path = "stories/hostile_answers.rs"]
 mod hostile_answers;
+#[path = "stories/import.rs"]
+mod import;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]
@@ -83,6 +85,8 @@ mod metrics;
 mod namespaces;
 #[path = "stories/observability.rs"]
 mod observability;
+#[path = "stories/observe.rs"]
+mod observe;
 #[path = "stories/odd_cloud.rs"]
 mod odd_cloud;
 #[path = "stories/orphans.rs"]
@@ -103,6 +107,8 @@ mod providers;
 mod rbac;
 #[path = "stories/replace.rs"]
 mod replace;
+#[path = "stories/restore.rs"]
+mod restore;
 #[path = "stories/retry.rs"]
 mod retry;
 #[path = "stories/shutdown.rs"]

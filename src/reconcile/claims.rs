@@ -74,7 +74,7 @@ pub struct Claims(Mutex<Index>);
 
 impl Claims {
     /// Takes note of a newer state of an object that the watch has told of. One that the watch has told the end of stays forgotten, however
-    /// late a pass comes with what it read before. Returns whom the change may set free.
+    /// late a pass comes with what it read before. Returns whom the change concerns.
     pub fn renew(&self, object: &DwsDataSource) -> Vec<Member> {
         let known = object.metadata.uid.as_ref().is_some_and(|uid| self.knows(uid));
         if known { self.note(object) } else { Vec::new() }
@@ -85,7 +85,7 @@ impl Claims {
         self.lock().by_uid.contains_key(uid)
     }
 
-    /// Takes note of an object as the watch tells of it, unless a newer state of it is known. Returns whom the change may set free.
+    /// Takes note of an object as the watch tells of it, unless a newer state of it is known. Returns whom the change concerns.
     pub fn note(&self, object: &DwsDataSource) -> Vec<Member> {
         let Some(claim) = Claim::of(object) else {
             return Vec::new();
@@ -98,13 +98,23 @@ impl Claims {
         {
             return Vec::new();
         }
-        let freed = match &before {
+        let mut freed = match &before {
             Some(before) if before.name != claim.name || (before.held_at.is_some() && claim.held_at.is_none()) => {
                 index.namesakes(before)
             }
             Some(before) if before.deleting != claim.deleting => index.namesakes(before),
             _ => Vec::new(),
         };
+        // Whoever took over the same may have to give way.
+        let recorded = claim
+            .id
+            .clone()
+            .filter(|id| before.and_then(|before| before.id).as_ref() != Some(id));
+        let keepers = recorded.iter().filter_map(|id| index.by_id.get(id)).flatten();
+        let others = keepers
+            .filter_map(|uid| index.by_uid.get(uid))
+            .filter(|other| other.member.uid != claim.member.uid);
+        freed.extend(others.map(|other| other.member.clone()));
         index.insert(claim);
         freed
     }

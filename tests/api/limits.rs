@@ -93,6 +93,9 @@ async fn every_limit_refuses_what_exceeds_it() {
             if field.path.starts_with(&["spec", "auth", "password"].map(String::from)) {
                 full["spec"]["auth"] = crate::manifests::password();
             }
+            if field.path == ["spec", "import", "name"] {
+                full["spec"]["import"] = json!({"name": full["spec"]["dataSourceName"]});
+            }
             if ["apiVersion", "kind", "metadata"].contains(&field.path[0].as_str()) {
                 continue;
             }

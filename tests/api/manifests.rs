@@ -47,6 +47,10 @@ pub fn full_data_source(name: &str) -> Value {
         "reboot": false,
         "providerRef": {"kind": "DwsProvider", "name": "default"},
         "deletionPolicy": "Delete",
+        "managementPolicy": "Manage",
+        "import": {"id": "d303f19c-fbd1-4716-ae04-07d1ff358f22", "policy": "Required"},
+        "replacementPolicy": "Never",
+        "resyncPeriod": "30m",
     }});
     merged(&mrs(name), &rest)
 }
@@ -65,20 +69,27 @@ pub fn full_data_source_status() -> Value {
             "clusterID": CLUSTER_ID,
         },
         "operation": {
-            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old",
-            "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
+            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old", "planID": "p1",
+            "reboot": true, "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
         },
         "lastAttempt": {"id": "a1", "outcome": "Created", "lateUntil": time},
         "observed": {
             "status": "Available", "configureStatus": "Active", "userName": "dws_user",
             "created": "2026-11-24T08:00:00", "updated": "2026-11-24T08:00:00", "failReason": "none",
         },
-        "secret": {"uid": "u", "resourceVersion": "1", "key": "password"},
+        "secret": {"uid": "u", "resourceVersion": "1", "key": "password", "hmac": "k1:0"},
         "retry": {
             "attempts": 1, "class": "Transient", "since": time, "nextRetryTime": time,
             "lastErrorCode": "DWS.0005", "lastRequestID": "r",
         },
         "rebootGeneration": 1,
+        "updateGeneration": 1,
+        "imported": {"uid": "u", "id": "d303f19c-fbd1-4716-ae04-07d1ff358f22"},
+        "plan": {"id": "p1", "action": "Replace", "because": ["userPwd"], "interrupts": "the foreign server"},
+        "approvedPlan": "p1",
+        "lastHandledReconcileAt": "t1",
+        "lastHandledRebootAt": "t1",
+        "lastHandledRefreshAt": "t1",
         "lastSyncTime": time,
         "conditions": [ready()],
     })
@@ -93,6 +104,7 @@ pub fn full_provider(kind: &str, name: &str) -> Value {
     spec["iamEndpoint"] = json!("https://iam.eu-west-101.myhuaweicloud.eu");
     spec["caBundleSecretRef"] = json!({"name": "ca"});
     spec["ownershipMarker"] = json!("Description");
+    spec["allowImport"] = json!(true);
     if kind == "ClusterDwsProvider" {
         spec["namespaceSelector"] = json!({
             "matchLabels": {"team": "sales"},

@@ -21,10 +21,14 @@ const LOST: &str = "The data source is gone from the cloud. It was not created b
 const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
+    // Of what was taken over another object may know before any list does.
+    if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported() && !o.observes()) {
+        return Ok(create::rivalled(o, rival));
+    }
     match &o.remote {
         Remote::Listed { view, .. } => evaluate(o, view),
         Remote::Failed { failure, .. } => Err(trouble::unreadable(o, failure)),
-        Remote::Unknown => match due(o) {
+        Remote::Unknown => match due(o).filter(|_| !was_rivalled(o)) {
             Some(wait) if o.held().is_some() => Ok(Draft::new(o).hold(wait)),
             Some(wait) if o.failed() => Ok(Draft::new(o).wait(wait.min(assess::failed_recheck(o)))),
             Some(wait) => Ok(Draft::new(o).wait(wait)),
@@ -35,6 +39,12 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
             })),
         },
     }
+}
+
+/// Whether the verdict names another holder, who is not known any more.
+fn was_rivalled(o: &Observation) -> bool {
+    let mut conditions = o.object.status.conditions.iter();
+    conditions.any(|condition| matches!(condition.reason, Reason::DuplicateOwner | Reason::WaitingForOwner))
 }
 
 /// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
@@ -87,7 +97,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
 
 /// Whether what is as it should be is never compared again.
 fn never(o: &Observation) -> bool {
-    o.resync_period.is_zero() && o.stands_ready() && !o.late()
+    o.resync_period.is_zero() && o.stands_ready() && !o.late() && is_its_own(o)
 }
 
 /// How long a verdict stands before the cloud is compared again.
@@ -113,9 +123,15 @@ pub fn resync(o: &Observation) -> Duration {
         .mul_f64(0.9 + 0.2 * backoff::jitter(&o.object.uid, salt))
 }
 
+/// Whether there is a trace that the status was written for this very object. One that came from a backup, or from another object, is checked
+/// before anybody relies on it.
+fn is_its_own(o: &Observation) -> bool {
+    o.observes() || o.has_imported() || o.attempt().is_some()
+}
+
 /// The first comparison of this process, as an uptime: spread over the period, so that a restart is no herd.
 fn first(o: &Observation) -> Duration {
-    if o.stands_ready() {
+    if o.stands_ready() && is_its_own(o) {
         backoff::spread(&o.object.uid, o.resync_period)
     } else {
         Duration::ZERO
