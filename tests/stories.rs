@@ -79,6 +79,8 @@ mod force_delete;
 mod guard_secrets;
 #[path = "stories/hostile_answers.rs"]
 mod hostile_answers;
+#[path = "stories/import.rs"]
+mod import;
 #[path = "stories/in_use.rs"]
 mod in_use;
 #[path = "stories/injection.rs"]
@@ -105,6 +107,8 @@ mod namespace_end;
 mod namespaces;
 #[path = "stories/observability.rs"]
 mod observability;
+#[path = "stories/observe.rs"]
+mod observe;
 #[path = "stories/odd_cloud.rs"]
 mod odd_cloud;
 #[path = "stories/orphans.rs"]
@@ -137,6 +141,8 @@ mod replace;
 mod replacement;
 #[path = "stories/requests.rs"]
 mod requests;
+#[path = "stories/restore.rs"]
+mod restore;
 #[path = "stories/retry.rs"]
 mod retry;
 #[path = "stories/rotation.rs"]

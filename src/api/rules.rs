@@ -18,6 +18,11 @@ const FIXED_BUT_OBS: &str = "userName";
 /// The expression that a spec only reads.
 const OBSERVES: &str = "(has(self.managementPolicy) && self.managementPolicy == 'Observe')";
 
+/// The expression that an object with a status only observed so far: nothing in the cloud was made or taken over by it.
+const ONLY_OBSERVED: &str = "(has(oldSelf.spec.managementPolicy) && oldSelf.spec.managementPolicy == 'Observe' && \
+     !has(oldSelf.status.imported) && (!has(oldSelf.status.lastAttempt) || \
+     (!has(oldSelf.status.lastAttempt.lateUntil) && oldSelf.status.lastAttempt.outcome in ['Rejected', 'Absent', 'Gone'])))";
+
 /// The expression that a required field is as it was.
 fn same(field: &str) -> String {
     format!("self.{field} == oldSelf.{field}")
@@ -62,8 +67,7 @@ pub fn fixed_while_it_exists() -> Rule {
         format!(
             "!has(oldSelf.status) || !has(oldSelf.status.id) || \
              (has(self.spec.replacementPolicy) && self.spec.replacementPolicy != 'Never') || \
-             (has(oldSelf.spec.managementPolicy) && oldSelf.spec.managementPolicy == 'Observe' && \
-             !has(oldSelf.status.lastAttempt) && !has(oldSelf.status.imported)) || \
+             {ONLY_OBSERVED} || \
              (has(oldSelf.status.operation) && ((oldSelf.status.operation.type == 'Replace' && !has(oldSelf.status.operation.planID)) || \
              (oldSelf.status.operation.type == 'Create' && has(oldSelf.status.operation.failedCode)))) || ({} && {agency})",
             unchanged.join(" && ")
@@ -79,7 +83,7 @@ pub fn fixed_while_it_exists() -> Rule {
 pub fn provider_fixed_after_attempt() -> Rule {
     refuse(
         format!(
-            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {}",
+            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {ONLY_OBSERVED} || {}",
             same_or_absent("spec.providerRef")
         ),
         "providerRef is fixed once a create was attempted: \

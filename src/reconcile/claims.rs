@@ -17,9 +17,10 @@ use super::plan::Rival;
 use super::providers::ProviderId;
 use super::secrets::SecretName;
 use super::wakes::Scope;
-use crate::api::DwsDataSource;
 use crate::api::data_source::{Coordinates, DeletionPolicy, ManagementPolicy, ProviderRef};
 use crate::api::intent::{self, Intent};
+use crate::api::{DwsDataSource, names};
+use crate::cloud::Item;
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
 type Name = (String, String);
@@ -32,6 +33,10 @@ struct Claim {
     deleting: bool,
     /// Whether its data source was taken over.
     imported: bool,
+    /// The ownership marker of what it creates.
+    marker: String,
+    /// The id of its data source, made or taken over.
+    id: Option<String>,
     /// Where it holds the name, if it has an id or began a create.
     held_at: Option<Coordinates>,
     provider: Option<ProviderRef>,
@@ -80,6 +85,8 @@ struct Index {
     listed: HashSet<Scope>,
     /// Told of each provider that has its first user or has lost its last.
     stirred: Option<UnboundedSender<ProviderId>>,
+    by_marker: HashMap<String, String>,
+    by_id: HashMap<String, BTreeSet<String>>,
 }
 
 /// The claims of all objects.
@@ -98,7 +105,7 @@ impl Claims {
     }
 
     /// Takes note of a newer state of an object that the watch has told of. One that the watch has told the end of stays forgotten, however
-    /// late a pass comes with what it read before. Returns whom the change may set free.
+    /// late a pass comes with what it read before. Returns whom the change concerns.
     pub fn renew(&self, object: &DwsDataSource) -> Vec<Member> {
         let known = object.metadata.uid.as_ref().is_some_and(|uid| self.knows(uid));
         if known { self.note(object) } else { Vec::new() }
@@ -109,7 +116,7 @@ impl Claims {
         self.lock().by_uid.contains_key(uid)
     }
 
-    /// Takes note of an object as the watch tells of it, unless a newer state of it is known. Returns whom the change may set free.
+    /// Takes note of an object as the watch tells of it, unless a newer state of it is known. Returns whom the change concerns.
     pub fn note(&self, object: &DwsDataSource) -> Vec<Member> {
         let Some(claim) = Claim::of(object) else {
             return Vec::new();
@@ -122,15 +129,25 @@ impl Claims {
         {
             return Vec::new();
         }
-        let freed = match &before {
+        let mut freed = match &before {
             Some(before) if before.name != claim.name || (before.held_at.is_some() && claim.held_at.is_none()) => {
                 index.namesakes(before)
             }
             Some(before) if before.deleting != claim.deleting => index.namesakes(before),
             _ => Vec::new(),
         };
-        let used = before.map(|before| before.used).unwrap_or_default();
+        let used = before.as_ref().map(|before| before.used.clone()).unwrap_or_default();
         index.count(&claim.member.uid, &used, &claim.used);
+        // Whoever took over the same may have to give way.
+        let recorded = claim
+            .id
+            .clone()
+            .filter(|id| before.and_then(|before| before.id).as_ref() != Some(id));
+        let keepers = recorded.iter().filter_map(|id| index.by_id.get(id)).flatten();
+        let others = keepers
+            .filter_map(|uid| index.by_uid.get(uid))
+            .filter(|other| other.member.uid != claim.member.uid);
+        freed.extend(others.map(|other| other.member.clone()));
         index.insert(claim);
         freed
     }
@@ -189,26 +206,35 @@ impl Claims {
             uids.filter(|other| *other != uid)
                 .filter_map(|other| index.by_uid.get(other))
         };
-        // Of two that were taken over the older one holds it.
-        let is_first = |claim: &Claim| {
-            !(own.imported && claim.imported) || (claim.created, &claim.member.uid) < (own.created, &own.member.uid)
-        };
         let holds = |claim: &&Claim| {
             let held = claim.held_at.as_ref();
-            is_first(claim) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
+            claim.precedes(own) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
         };
         let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
         let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
         let first = |claims: Vec<&Claim>| {
-            claims
+            let first = claims
                 .into_iter()
-                .min_by_key(|claim| (claim.created, claim.member.uid.clone()))
-                .map(|claim| Rival {
-                    name: format!("{}/{}", claim.member.namespace, claim.member.name),
-                    deleting: claim.deleting,
-                })
+                .min_by_key(|claim| (claim.created, claim.member.uid.clone()));
+            first.map(Claim::rival)
         };
         first(others().filter(holds).collect()).or_else(|| first(others().filter(ahead).collect()))
+    }
+
+    /// Which other living object a listed data source belongs to, wherever its provider leads and whatever its spec says today: the one
+    /// whose marker it carries, else the one that recorded its id. None if it carries the marker of the object `uid` itself.
+    pub fn owner(&self, uid: &str, item: &Item) -> Option<Rival> {
+        let index = self.lock();
+        let own = index.by_uid.get(uid)?;
+        let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
+        if marker == Some(own.marker.as_str()) {
+            return None;
+        }
+        let maker = marker.and_then(|marker| index.by_marker.get(marker));
+        let keepers = index.by_id.get(&item.id).into_iter().flatten();
+        let others = maker.into_iter().chain(keepers).filter(|other| *other != uid);
+        let mut claims = others.filter_map(|other| index.by_uid.get(other));
+        claims.find(|claim| claim.precedes(own)).map(Claim::rival)
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
@@ -217,6 +243,18 @@ impl Claims {
 }
 
 impl Claim {
+    /// Whether it comes before another claim to the same data source: of two that were taken over the older one does.
+    fn precedes(&self, other: &Claim) -> bool {
+        !(self.imported && other.imported) || (self.created, &self.member.uid) < (other.created, &other.member.uid)
+    }
+
+    fn rival(&self) -> Rival {
+        Rival {
+            name: format!("{}/{}", self.member.namespace, self.member.name),
+            deleting: self.deleting,
+        }
+    }
+
     fn of(object: &DwsDataSource) -> Option<Claim> {
         let member = member(&object.metadata)?;
         let status = object.status.clone().unwrap_or_default();
@@ -226,9 +264,13 @@ impl Claim {
         // Somebody may have taken the id away of what an attempt created.
         let is_robbed = last.is_some_and(super::plan::LastAttempt::has_created);
         let observes = object.spec.management_policy == Some(ManagementPolicy::Observe);
+        let imported = status.imported.as_ref().filter(|imported| imported.uid == member.uid);
+        let imported = imported.is_some_and(|imported| Some(&imported.id) == status.id.as_ref());
+        // An id alone may only have been seen.
+        let id = status.id.clone().filter(|_| !observes && (is_robbed || imported));
         let held_at = if observes {
             None
-        } else if status.id.is_some() {
+        } else if id.is_some() {
             status.cloud.clone()
         } else {
             let may_exist = |intent: &&Intent| is_robbed || is_open(intent);
@@ -243,7 +285,7 @@ impl Claim {
             .or_else(late_at)
             .filter(|_| !retained)
             .map(|at| Leftover {
-                id: status.id.clone(),
+                id: id.clone(),
                 name: intent
                     .as_ref()
                     .map_or(&object.spec.data_source_name, |intent| &intent.name)
@@ -266,10 +308,9 @@ impl Claim {
             ),
             created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             deleting: object.metadata.deletion_timestamp.is_some(),
-            imported: status
-                .imported
-                .as_ref()
-                .is_some_and(|imported| imported.uid == member.uid && Some(&imported.id) == status.id.as_ref()),
+            imported,
+            marker: names::marker(&member.uid),
+            id,
             held_at,
             provider: object.spec.provider_ref.clone(),
             resource_version: object
@@ -293,11 +334,27 @@ impl Index {
             let uids = self.by_password.entry(password.clone()).or_default();
             uids.insert(claim.member.uid.clone());
         }
+        self.by_marker.insert(claim.marker.clone(), claim.member.uid.clone());
+        if let Some(id) = &claim.id {
+            self.by_id
+                .entry(id.clone())
+                .or_default()
+                .insert(claim.member.uid.clone());
+        }
         self.by_uid.insert(claim.member.uid.clone(), claim);
     }
 
     fn remove(&mut self, uid: &str) -> Option<Claim> {
         let claim = self.by_uid.remove(uid)?;
+        self.by_marker.remove(&claim.marker);
+        if let Some(id) = &claim.id
+            && let Some(uids) = self.by_id.get_mut(id)
+        {
+            uids.remove(uid);
+            if uids.is_empty() {
+                self.by_id.remove(id);
+            }
+        }
         if let Some(uids) = self.by_name.get_mut(&claim.name) {
             uids.remove(uid);
             if uids.is_empty() {

@@ -47,11 +47,17 @@ impl Observation {
         if password_of(&self.object.spec) != password_of(&object.spec) {
             self.password = Password::Unknown;
         }
+        let is_recorded_anew = object.status.id.is_some() && object.status.id != self.object.status.id;
         self.object = object;
         self.memory.attempt = self.attempt();
+        if is_recorded_anew {
+            // What lists lacked before says nothing about it.
+            self.memory.absences.clear();
+        }
         let after = self.target();
         if before != after {
             self.remote = Remote::Unknown;
+            self.owner = None;
             self.memory.absences.clear();
         }
         if before.0 != after.0 {
@@ -66,7 +72,7 @@ impl Observation {
         Identity {
             uid: &self.object.uid,
             marker: self.marks(),
-            id: self.object.status.id.as_deref(),
+            id: self.object.status.id.as_deref().filter(|_| !self.only_observes()),
             is_taken: self.is_imported() || self.observes(),
             import: self.object.spec.import.as_ref(),
             name,

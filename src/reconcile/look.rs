@@ -149,6 +149,10 @@ impl Pass {
                 let mut view = self.observation.ownership().view(&items);
                 self.cut_password_from_view(ctx, &mut view).await;
                 let is_ours = matches!(view, View::Ours { .. } | View::Leaving { ours: true, .. });
+                self.observation.owner = match &view {
+                    View::Ours { item, .. } | View::Foreign { item } => ctx.claims.owner(&self.member.uid, item),
+                    View::Absent | View::Leaving { .. } => None,
+                };
                 // What cannot be read may be the one that is looked for.
                 if snapshot.is_whole || is_ours {
                     Ok(view)

@@ -86,6 +86,7 @@ impl Pass {
                 definition: DefinitionView::Unasked,
                 claimer: None,
             },
+            owner: None,
         };
         Ok(Some(Pass {
             object,
@@ -136,7 +137,9 @@ impl Pass {
 
     async fn resolve(&mut self, ctx: &Context) {
         let o = &self.observation;
+        // What is only observed is looked for where the spec says today.
         let recorded = match (&o.object.status.cloud, &o.memory.attempt) {
+            (Some(_), _) if o.only_observes() => None,
             (Some(cloud), _) => Some(cloud.provider.clone()),
             (None, Some(attempt)) => Some(attempt.intent.provider.clone()),
             (None, None) => None,

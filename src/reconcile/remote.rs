@@ -55,12 +55,10 @@ impl Identity<'_> {
     fn owns(&self, item: &Item) -> bool {
         let is_recorded =
             || self.id == Some(item.id.as_str()) && self.names(item) && item.type_.is_none_or(|t| t == self.type_);
-        if self.marker {
-            let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
-            marker == Some(names::marker(self.uid).as_str()) || (self.is_taken && is_recorded())
-        } else {
-            is_recorded()
-        }
+        let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
+        // Without markers what carries another object's is not this one's either.
+        marker == Some(names::marker(self.uid).as_str())
+            || ((self.is_taken || (!self.marker && marker.is_none())) && is_recorded())
     }
 
     /// Whether it is the one to import.

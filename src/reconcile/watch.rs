@@ -108,7 +108,11 @@ fn asks(object: &DwsDataSource) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.metadata.generation.hash(&mut hasher);
     object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
-    for annotation in object.annotations().iter().filter(|(key, _)| *key != names::INTENT_ANNOTATION) {
+    for annotation in object
+        .annotations()
+        .iter()
+        .filter(|(key, _)| *key != names::INTENT_ANNOTATION)
+    {
         annotation.hash(&mut hasher);
     }
     hasher.finish()

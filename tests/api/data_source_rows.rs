@@ -9,6 +9,7 @@ use crate::rows::{BAD_NAMES, Row, name_fits, pattern, rule};
 #[allow(clippy::too_many_lines, reason = "one table")]
 pub fn data_source_rows() -> Vec<Row> {
     let (obs, mrs) = (obs("rules"), mrs("rules"));
+    let retained = merged(&obs, &json!({"spec": {"deletionPolicy": "Retain"}}));
     let no_marker = "description must not contain [k8s: because the operator's ownership marker begins with it";
     vec![
         name_fits(&obs),
@@ -26,8 +27,88 @@ pub fn data_source_rows() -> Vec<Row> {
             &mrs,
             "spec",
             "type MRS needs userPwd: name the Secret that holds the password of userName",
-            [json!({}), json!({"spec": {"type": "LAKE_FORMATION", "userPwd": null}})],
-            [json!({"spec": {"userPwd": null}})],
+            [
+                json!({}),
+                json!({"spec": {"type": "LAKE_FORMATION", "userPwd": null}}),
+                json!({"spec": {"managementPolicy": "Observe", "userPwd": null}}),
+            ],
+            [
+                json!({"spec": {"userPwd": null}}),
+                json!({"spec": {"managementPolicy": "Manage", "userPwd": null}}),
+            ],
+        ),
+        rule(
+            &obs,
+            "spec",
+            "import needs deletionPolicy: set it to Delete or Retain, or managementPolicy to Observe",
+            [
+                json!({"spec": {"import": {"id": "d303f19c"}, "deletionPolicy": "Delete"}}),
+                json!({"spec": {"import": {"name": "sales_archive"}, "deletionPolicy": "Retain"}}),
+                json!({"spec": {"import": {"id": "d303f19c"}, "managementPolicy": "Observe"}}),
+            ],
+            [
+                json!({"spec": {"import": {"id": "d303f19c"}}}),
+                json!({"spec": {"import": {"id": "d303f19c"}, "managementPolicy": "Manage"}}),
+            ],
+        ),
+        rule(
+            &retained,
+            "spec",
+            "import.name must be dataSourceName: the cloud cannot rename a data source",
+            [
+                json!({"spec": {"import": {"name": "sales_archive", "policy": "IfExists"}}}),
+                json!({"spec": {"import": {"name": "pond"}, "dataSourceName": "pond"}}),
+            ],
+            [
+                json!({"spec": {"import": {"name": "SALES_ARCHIVE"}}}),
+                json!({"spec": {"import": {"name": "pond"}, "managementPolicy": "Observe"}}),
+            ],
+        ),
+        rule(
+            &retained,
+            "spec.import",
+            "set exactly one of id and name",
+            [
+                json!({"spec": {"import": {"id": "d303f19c", "policy": "Required"}}}),
+                json!({"spec": {"import": {"name": "sales_archive"}}}),
+            ],
+            [
+                json!({"spec": {"import": {"policy": "IfExists"}}}),
+                json!({"spec": {"import": {"id": "d303f19c", "name": "sales_archive"}}}),
+            ],
+        ),
+        pattern(
+            &retained,
+            "spec.import.id",
+            ["d303f19c-fbd1-4716-ae04-07d1ff358f22", "a_1"],
+            ["", "a/b", "..", "%2f", "a@b", "a\r\nb"],
+        ),
+        pattern(
+            &retained,
+            "spec.import.name",
+            ["a", "Sales_1"],
+            ["sales-lake", "..", "a%2fb", "a\r\nb"],
+        ),
+        rule(
+            &obs,
+            "spec.resyncPeriod",
+            "resyncPeriod must be 0s, for never, or from 10s to 8760h",
+            [
+                json!({"spec": {"resyncPeriod": "0s"}}),
+                json!({"spec": {"resyncPeriod": "10s"}}),
+                json!({"spec": {"resyncPeriod": "8760h"}}),
+            ],
+            [
+                json!({"spec": {"resyncPeriod": "9s"}}),
+                json!({"spec": {"resyncPeriod": "1ms"}}),
+                json!({"spec": {"resyncPeriod": "8761h"}}),
+            ],
+        ),
+        pattern(
+            &obs,
+            "spec.resyncPeriod",
+            ["30m", "1h30m", "1.5h"],
+            ["30", "1d", "-1h", "1h ", "h"],
         ),
         rule(
             &obs,

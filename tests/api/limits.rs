@@ -111,6 +111,9 @@ async fn every_limit_refuses_what_exceeds_it() {
             if let Some(auth) = auth_with(&field.path) {
                 full["spec"]["auth"] = auth;
             }
+            if field.path == ["spec", "import", "name"] {
+                full["spec"]["import"] = json!({"name": full["spec"]["dataSourceName"]});
+            }
             if ["apiVersion", "kind", "metadata"].contains(&field.path[0].as_str()) {
                 continue;
             }

@@ -48,6 +48,10 @@ pub fn full_data_source(name: &str) -> Value {
         "providerRef": {"kind": "DwsProvider", "name": "default"},
         "deletionPolicy": "Delete",
         "projectID": "89cd04f168b84af6be287f71730fdb4b",
+        "managementPolicy": "Manage",
+        "import": {"id": "d303f19c-fbd1-4716-ae04-07d1ff358f22", "policy": "Required"},
+        "replacementPolicy": "Never",
+        "resyncPeriod": "30m",
     }});
     merged(&mrs(name), &rest)
 }
@@ -66,20 +70,27 @@ pub fn full_data_source_status() -> Value {
             "clusterID": CLUSTER_ID,
         },
         "operation": {
-            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old",
-            "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
+            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old", "planID": "p1",
+            "reboot": true, "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
         },
         "lastAttempt": {"id": "a1", "outcome": "Created", "lateUntil": time},
         "observed": {
             "status": "Available", "configureStatus": "Active", "userName": "dws_user",
             "created": "2026-11-24T08:00:00", "updated": "2026-11-24T08:00:00", "failReason": "none",
         },
-        "secret": {"uid": "u", "resourceVersion": "1", "key": "password"},
+        "secret": {"uid": "u", "resourceVersion": "1", "key": "password", "hmac": "k1:0"},
         "retry": {
             "attempts": 1, "class": "Transient", "since": time, "nextRetryTime": time,
             "lastErrorCode": "DWS.0005", "lastRequestID": "r",
         },
         "rebootGeneration": 1,
+        "updateGeneration": 1,
+        "imported": {"uid": "u", "id": "d303f19c-fbd1-4716-ae04-07d1ff358f22"},
+        "plan": {"id": "p1", "action": "Replace", "because": ["userPwd"], "interrupts": "the foreign server"},
+        "approvedPlan": "p1",
+        "lastHandledReconcileAt": "t1",
+        "lastHandledRebootAt": "t1",
+        "lastHandledRefreshAt": "t1",
         "lastSyncTime": time,
         "controller": "ops/dws-operator",
         "conditions": [ready()],
@@ -99,6 +110,7 @@ pub fn full_provider(kind: &str, name: &str) -> Value {
     spec["stsEndpoint"] = json!("https://sts.eu-west-101.myhuaweicloud.eu");
     spec["rateLimit"] = json!({"requestsPerSecond": 0.5, "burst": 5});
     spec["auth"]["assumeAgency"] = assume_agency_by_urn();
+    spec["allowImport"] = json!(true);
     if kind == "ClusterDwsProvider" {
         spec["namespaceSelector"] = json!({
             "matchLabels": {"team": "sales"},

@@ -91,6 +91,8 @@ pub fn patch_at(place: &str, value: &str) -> Value {
         "status.conditions[].reason" => {
             json!({"status": {"conditions": [condition("Ready", "True", value)]}})
         }
+        // It has to be the data source's own.
+        "spec.import.name" => json!({"spec": {"import": {"name": value}, "dataSourceName": value}}),
         "spec.clusterIDs[]" => json!({"spec": {"clusterIDs": [value]}}),
         "spec.projects[]" => json!({"spec": {"projects": [value]}}),
         _ => nested(place, json!(value)),

@@ -6,8 +6,8 @@ use crate::manifests::{condition, full_data_source, full_data_source_status, mer
 use crate::rows::Check;
 use crate::server::Server;
 
-const FIXED: &str = "only deletionPolicy may change while the data source exists in the cloud: \
-                     to change anything else, delete this object and create it again";
+const FIXED: &str = "this can only change by deleting the data source and creating it anew: set replacementPolicy to OnApproval or Always to let the \
+                     operator do that, or delete this object and create it again";
 const PROVIDER_FIXED: &str = "providerRef is fixed once a create was attempted: \
                               to use another provider, delete this object and create it again";
 const PROJECT_OF_SOURCE_FIXED: &str = "projectID is fixed once a create was attempted: \
@@ -35,7 +35,7 @@ pub fn covered() -> Vec<(String, String, Check)> {
     rules
 }
 
-/// One change of every field of a data source but `deletionPolicy`.
+/// One change of every field of a data source that only a new one could bring about, and of its provider.
 fn changes() -> Vec<Value> {
     [
         json!({"clusterID": "00000000-5c61-48ff-b4f3-0ad4e5e3ba90"}),
@@ -49,8 +49,6 @@ fn changes() -> Vec<Value> {
         json!({"connectInfo": null}),
         json!({"description": "another"}),
         json!({"description": null}),
-        json!({"reboot": true}),
-        json!({"reboot": null}),
         json!({"providerRef": {"name": "another"}}),
         json!({"providerRef": {"kind": "ClusterDwsProvider"}}),
         json!({"providerRef": null}),
@@ -59,6 +57,31 @@ fn changes() -> Vec<Value> {
     ]
     .map(|spec| json!({ "spec": spec }))
     .into()
+}
+
+/// One change of every field that says what the operator may do.
+fn free_changes() -> Vec<Value> {
+    [
+        json!({"reboot": true}),
+        json!({"reboot": null}),
+        json!({"deletionPolicy": "Retain"}),
+        json!({"deletionPolicy": null, "import": null}),
+        json!({"managementPolicy": "Observe"}),
+        json!({"managementPolicy": null}),
+        json!({"import": {"id": "another"}}),
+        json!({"import": {"id": null, "name": "sales_lake"}}),
+        json!({"import": null}),
+        json!({"replacementPolicy": "OnApproval"}),
+        json!({"replacementPolicy": null}),
+        json!({"resyncPeriod": "0s"}),
+        json!({"resyncPeriod": null}),
+    ]
+    .map(|spec| json!({ "spec": spec }))
+    .into()
+}
+
+fn is_of_provider(change: &Value) -> bool {
+    change["spec"].get("providerRef").is_some()
 }
 
 /// Stores a data source with every field and this status.
@@ -96,17 +119,95 @@ async fn a_data_source_that_does_not_exist_yet_can_be_edited_freely() {
 }
 
 #[tokio::test]
-async fn of_a_data_source_in_the_cloud_only_the_deletion_policy_changes() {
+async fn of_a_data_source_in_the_cloud_only_what_the_operator_may_do_changes() {
     let server = Server::connect().await;
     let object = stored(&server, "exists", without_failure()).await;
     for change in changes() {
-        refuses(&server, &object, &change, FIXED, "spec").await;
+        let (message, place) = if is_of_provider(&change) {
+            (PROVIDER_FIXED, "spec.providerRef")
+        } else {
+            (FIXED, "spec")
+        };
+        refuses(&server, &object, &change, message, place).await;
     }
-    accepts(&server, &object, &json!({"spec": {"deletionPolicy": "Retain"}})).await;
-    accepts(&server, &object, &json!({"spec": {"deletionPolicy": null}})).await;
+    for change in free_changes() {
+        accepts(&server, &object, &change).await;
+    }
     accepts(&server, &object, &json!({"metadata": {"annotations": {"a": "b"}}})).await;
-    let both = json!({"spec": {"deletionPolicy": "Retain", "reboot": true}});
+    let both = json!({"spec": {"deletionPolicy": "Retain", "connectInfo": "another"}});
     refuses(&server, &object, &both, FIXED, "spec").await;
+}
+
+/// The agency of an OBS source is updated in place.
+#[tokio::test]
+async fn of_an_obs_source_the_agency_changes() {
+    let server = Server::connect().await;
+    let object = crate::manifests::obs("agency");
+    server.create(&object, "").await.accepted();
+    let status = merged(&without_failure(), &json!({"imported": null}));
+    server
+        .patch_status(&object, &json!({ "status": status }), "")
+        .await
+        .accepted();
+    accepts(&server, &object, &json!({"spec": {"userName": "another"}})).await;
+    let both = json!({"spec": {"userName": "another", "connectInfo": "another"}});
+    refuses(&server, &object, &both, FIXED, "spec").await;
+}
+
+/// With a replacement allowed all may change but the provider, also in the edit that allows it.
+#[tokio::test]
+async fn what_may_be_replaced_can_be_edited() {
+    let server = Server::connect().await;
+    let object = stored(&server, "replaceable", without_failure()).await;
+    for policy in ["OnApproval", "Always"] {
+        for change in changes() {
+            let change = merged(&change, &json!({"spec": {"replacementPolicy": policy}}));
+            if is_of_provider(&change) {
+                refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
+            } else {
+                accepts(&server, &object, &change).await;
+            }
+        }
+    }
+    let never = json!({"spec": {"replacementPolicy": "Never", "connectInfo": "another"}});
+    refuses(&server, &object, &never, FIXED, "spec").await;
+}
+
+/// What is only observed can be looked for anywhere; what was made or taken over before the object observed is fixed as ever.
+#[tokio::test]
+async fn what_is_only_observed_can_be_edited() {
+    let server = Server::connect().await;
+    let full = without_failure();
+    let seen = json!({"imported": null, "lastAttempt": null, "operation": null});
+    let in_vain =
+        json!({"imported": null, "operation": null, "lastAttempt": {"outcome": "Rejected", "lateUntil": null}});
+    let late = json!({"imported": null, "operation": null, "lastAttempt": {"outcome": "Absent"}});
+    let imported = json!({"lastAttempt": null, "operation": null});
+    let created = json!({"imported": null, "operation": null, "lastAttempt": {"lateUntil": null}});
+    for (name, change, is_free) in [
+        ("seen", seen, true),
+        ("in-vain", in_vain, true),
+        ("late", late, false),
+        ("imported", imported, false),
+        ("created", created, false),
+    ] {
+        let object = stored(&server, name, merged(&full, &change)).await;
+        for observes in [false, true] {
+            if observes {
+                let policy = json!({"spec": {"managementPolicy": "Observe"}});
+                server.patch(&object, &policy, "").await.accepted();
+            }
+            for change in changes() {
+                if is_free && observes {
+                    accepts(&server, &object, &change).await;
+                } else if is_of_provider(&change) {
+                    refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
+                } else {
+                    refuses(&server, &object, &change, FIXED, "spec").await;
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -121,9 +222,8 @@ async fn a_field_cannot_be_added_to_a_data_source_in_the_cloud() {
     for spec in [
         json!({"dataSourceID": "d"}),
         json!({"description": "d"}),
-        json!({"reboot": false}),
-        json!({"providerRef": {"kind": "DwsProvider", "name": "default"}}),
         json!({"projectID": "another"}),
+        json!({"userPwd": {"secretKeyRef": {"name": "a", "key": "b"}}, "type": "LAKE_FORMATION"}),
     ] {
         refuses(&server, &object, &json!({ "spec": spec }), FIXED, "spec").await;
     }
@@ -136,12 +236,15 @@ async fn a_failed_create_can_be_corrected_but_not_moved_to_another_provider() {
     // Whatever the conditions say meanwhile: the list may be unreadable, or the provider gone.
     for (name, operation) in [
         ("failed", json!({"type": "Create", "failedCode": "unknown"})),
-        ("replacing", json!({"type": "Replace", "failedCode": null})),
+        (
+            "replacing",
+            json!({"type": "Replace", "planID": null, "failedCode": null}),
+        ),
     ] {
         let status = merged(&full_data_source_status(), &json!({ "operation": operation }));
         let object = stored(&server, name, status).await;
         for change in changes() {
-            if change["spec"].get("providerRef").is_some() {
+            if is_of_provider(&change) {
                 refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
             } else if change["spec"].get("projectID").is_some() {
                 refuses(&server, &object, &change, PROJECT_OF_SOURCE_FIXED, "spec.projectID").await;
@@ -170,6 +273,11 @@ async fn no_other_trouble_frees_the_spec() {
         (
             "deleting",
             json!({"operation": {"type": "Delete", "failedCode": "unknown"}}),
+        ),
+        // A planned replacement is one of a data source that exists.
+        (
+            "planned",
+            json!({"operation": {"type": "Replace", "planID": "p1", "failedCode": null}}),
         ),
         ("ready", json!({"operation": null, "conditions": [ready()]})),
         ("unknown", json!({"operation": null, "conditions": []})),

@@ -32,12 +32,15 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     }
     let standing_failure = update::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
     let draft = draft.edit(|status| {
+        // A replacement rests while the object only observes.
+        let rests = |operation: &Operation| o.observes() && operation.type_ == OperationType::Replace;
         // Up to the first time that it is healthy, the create may still fail.
         if health == Health::Healthy && standing_failure.is_none() {
-            status.operation = None;
+            status.operation.take_if(|operation| !rests(operation));
         }
         // What exists is no failed create whose spec may be edited freely; an update has come to its end.
-        let is_over = |operation: &Operation| health.exists() && operation.type_ != OperationType::Create;
+        let is_over =
+            |operation: &Operation| health.exists() && operation.type_ != OperationType::Create && !rests(operation);
         if standing_failure.is_none() && status.operation.as_ref().is_some_and(is_over) {
             status.operation = None;
         }

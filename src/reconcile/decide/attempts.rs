@@ -62,6 +62,9 @@ impl Observation {
 
     /// What was requested last, if something in the cloud is known or may have come of it.
     fn requested(&self) -> Option<&Intent> {
+        if self.only_observes() {
+            return None;
+        }
         let open = |intent: &Intent| !self.closed(intent) && !self.unsent(intent);
         self.last_intent()
             .filter(|intent| self.object.status.id.is_some() || open(intent) || self.robbed_of_id(intent))
@@ -97,7 +100,8 @@ impl Observation {
     pub(super) fn recorded_place(&self) -> Option<Coordinates> {
         let late = || self.last_intent().filter(|_| self.late());
         let intent = || self.requested().or_else(late).map(coordinates);
-        self.object.status.cloud.clone().or_else(intent)
+        let recorded = self.object.status.cloud.as_ref().filter(|_| !self.only_observes());
+        recorded.cloned().or_else(intent)
     }
 
     /// Which type late effects would show in.

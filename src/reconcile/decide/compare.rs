@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::plan::{
-    self, Failure, FailureKind, Health, Item, Lacks, Look, Observation, Password, Plan, Rank, Remote, Step, View,
+    self, Failure, FailureKind, Health, Item, Lacks, Look, Observation, Password, Plan, Rank, Remote, Rival, Step, View,
 };
 use super::draft::Draft;
 use super::verdict::LEAVING;
@@ -16,14 +16,19 @@ use crate::runtime::backoff;
 const LONG: Duration = Duration::from_hours(24);
 /// What the user reads while the surplus is being removed and nothing better is known.
 pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
+const UNSEEN: &str = "The data source is gone from the cloud's list; it is shown again when it is back.";
 const LOST: &str = "The data source is gone from the cloud. It was not created by this object, so it is not created again: delete the object, and create it without import to have a new one.";
 const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
+    // Of what was taken over another object may know before any list does.
+    if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported() && !o.observes()) {
+        return Ok(create::rivalled(o, rival));
+    }
     match &o.remote {
         Remote::Listed { view, .. } => evaluate(o, view),
         Remote::Failed { failure, .. } => Err(trouble::unreadable(o, failure)),
-        Remote::Unknown => match due(o) {
+        Remote::Unknown => match due(o).filter(|_| !was_rivalled(o)) {
             Some(wait) if o.held().is_some() => Ok(Draft::new(o).hold(wait)),
             Some(wait) if o.failed() => Ok(Draft::new(o).wait(wait.min(assess::failed_recheck(o)))),
             Some(wait) => Ok(Draft::new(o).wait(wait)),
@@ -36,8 +41,14 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
     }
 }
 
+/// Whether the verdict names another holder, who is not known any more.
+fn was_rivalled(o: &Observation) -> bool {
+    let mut conditions = o.object.status.conditions.iter();
+    conditions.any(|condition| matches!(condition.reason, Reason::DuplicateOwner | Reason::WaitingForOwner))
+}
+
 /// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
-fn since(o: &Observation) -> Duration {
+pub fn since(o: &Observation) -> Duration {
     if !o.generation_observed() || o.anything_requested() {
         return o.started;
     }
@@ -46,7 +57,7 @@ fn since(o: &Observation) -> Duration {
 }
 
 /// How long no list is due.
-fn due(o: &Observation) -> Option<Duration> {
+pub fn due(o: &Observation) -> Option<Duration> {
     let t = &o.timings;
     if let Some(rest) = o.held() {
         return Some(rest);
@@ -86,7 +97,7 @@ fn due(o: &Observation) -> Option<Duration> {
 
 /// Whether what is as it should be is never compared again.
 fn never(o: &Observation) -> bool {
-    o.resync_period.is_zero() && o.stands_ready() && !o.late()
+    o.resync_period.is_zero() && o.stands_ready() && !o.late() && is_its_own(o)
 }
 
 /// How long a verdict stands before the cloud is compared again.
@@ -112,9 +123,15 @@ pub fn resync(o: &Observation) -> Duration {
         .mul_f64(0.9 + 0.2 * backoff::jitter(&o.object.uid, salt))
 }
 
+/// Whether there is a trace that the status was written for this very object. One that came from a backup, or from another object, is checked
+/// before anybody relies on it.
+fn is_its_own(o: &Observation) -> bool {
+    o.observes() || o.has_imported() || o.attempt().is_some()
+}
+
 /// The first comparison of this process, as an uptime: spread over the period, so that a restart is no herd.
 fn first(o: &Observation) -> Duration {
-    if o.stands_ready() {
+    if o.stands_ready() && is_its_own(o) {
         backoff::spread(&o.object.uid, o.resync_period)
     } else {
         Duration::ZERO
@@ -124,7 +141,8 @@ fn first(o: &Observation) -> Duration {
 pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
     Ok(match view {
         View::Ours { item, surplus } if o.object.status.id.as_ref() == Some(&item.id) => {
-            if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported() && !o.observes()) {
+            let is_shared = |_: &&Rival| o.owner.is_some() || o.is_imported();
+            if let Some(rival) = o.holder().filter(is_shared).filter(|_| !o.observes()) {
                 return Ok(create::rivalled(o, rival));
             }
             if surplus.is_empty() {
@@ -197,6 +215,15 @@ fn foreign(o: &Observation, item: &Item) -> Plan {
         return plan;
     }
     let draft = Draft::new(o).edit(|status| status.retry = None);
+    if o.object.status.id.as_ref() == Some(&item.id)
+        && let Some(owner) = &o.owner
+    {
+        return create::rivalled(o, owner);
+    }
+    // Whoever has the name of what was taken over or is observed now, that one is gone or not.
+    if o.object.status.id.as_ref() != Some(&item.id) && (o.observes() || o.is_imported()) {
+        return gone(o, draft, o.timings.stalled_recheck);
+    }
     let draft = if o.object.status.id.as_ref() == Some(&item.id) {
         draft.stalled(
             Reason::Ambiguous,
@@ -293,7 +320,7 @@ pub fn gone(o: &Observation, meanwhile: Draft<'_>, interval: Duration) -> Plan {
                 status.plan = None;
                 status.retry = None;
             })
-            .stalled(Reason::ExternallyDeleted, LOST)
+            .stalled(Reason::ExternallyDeleted, if o.observes() { UNSEEN } else { LOST })
             .wait(interval),
         Ok(()) => Draft::new(o)
             .forget()

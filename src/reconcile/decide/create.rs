@@ -28,11 +28,8 @@ pub fn decide(o: &Observation) -> Plan {
         return Draft::new(o).hold(rest);
     }
     if o.observes() {
-        let nothing = || Draft::new(o).wait(o.timings.stalled_recheck);
-        return trouble::closed(o).map_or_else(
-            || import::decide(o).err().unwrap_or_else(nothing),
-            |rest| Draft::new(o).wait(rest),
-        );
+        // What it lost the trace of shows in the list, or late.
+        return import::observe(o);
     }
     if trouble::needs_password(o) {
         return Plan::Look(Look::Password);
@@ -144,7 +141,7 @@ pub fn password(o: &Observation) -> Result<Option<&SecretVersion>, Plan> {
 
 /// Another object that holds the cluster and name comes first, whatever this one would like.
 fn unrivalled(o: &Observation) -> Result<(), Plan> {
-    o.rival.as_ref().map_or(Ok(()), |rival| Err(rivalled(o, rival)))
+    o.holder().map_or(Ok(()), |holder| Err(rivalled(o, holder)))
 }
 
 /// What the user reads while another object holds the cluster and name.
@@ -221,7 +218,7 @@ fn leaving(o: &Observation) -> Plan {
 fn taken(o: &Observation) -> Option<&Item> {
     let at = reach::ready(o).ok()?;
     match o.listed_since(o.started)? {
-        View::Foreign { item } if o.marks() && o.rival.is_none() && same_place(o, at).is_ok() => Some(item),
+        View::Foreign { item } if o.marks() && o.holder().is_none() && same_place(o, at).is_ok() => Some(item),
         _ => None,
     }
 }

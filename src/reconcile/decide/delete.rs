@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::super::plan::{
     AttemptMemory, AttemptState, DeletionPolicy, Failure, FailureKind, Lacks, Look, Note, Observation, Operation,
-    OperationType, Plan, Rejection, Remote, Step, View,
+    OperationType, Plan, Rejection, Remote, Rival, Step, View,
 };
 use super::draft::{self, Draft};
 use super::job::Running;
@@ -184,8 +184,18 @@ fn deleting(policy: &Policy) -> String {
     format!("The cloud is deleting the data source, as {} asks.", policy.whose)
 }
 
+/// Who else's the recorded data source is: of one that was taken over another object may know by its name, of any by the list.
+fn other_owner<'a>(o: &'a Observation, id: &str) -> Option<&'a Rival> {
+    let is_listed = matches!(
+        &o.remote,
+        Remote::Listed { view: View::Ours { item, .. } | View::Foreign { item }, .. } if item.id == id
+    );
+    let owner = o.owner.as_ref().filter(|_| is_listed);
+    owner.or(o.rival.as_ref().filter(|_| o.is_imported()))
+}
+
 fn recorded(o: &Observation, id: &str, asked: &Policy) -> Result<Plan, Plan> {
-    if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported()) {
+    if let Some(rival) = other_owner(o, id) {
         let text = format!(
             "Data source {id} stays in the cloud: DwsDataSource {} holds it too.",
             rival.name

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::plan::{Item, Lacks, Observation, OperationType, Password, Provider, Remote, SecretVersion, View};
+use super::super::plan::{
+    AttemptMemory, AttemptState, Item, Lacks, LastAttempt, Observation, OperationType, Password, Provider, Remote,
+    Rival, SecretVersion, View,
+};
 use crate::api::data_source::ManagementPolicy;
 use crate::api::{ConditionStatus, ConditionType, Reason};
 
@@ -52,6 +55,27 @@ impl Observation {
     pub(super) fn has_imported(&self) -> bool {
         let imported = self.object.status.imported.as_ref();
         imported.is_some_and(|imported| imported.uid == self.object.uid)
+    }
+
+    /// Whether something in the cloud may be the object's own: a request of its own may have made it, or it was taken over. If not, what is
+    /// recorded was only seen.
+    pub(in super::super) fn has_stake(&self) -> bool {
+        let last = self.object.status.last_attempt.as_ref();
+        let is_open = |attempt: AttemptMemory| attempt.state != AttemptState::Unsent;
+        last.is_some_and(LastAttempt::has_created)
+            || self.has_imported()
+            || self.late()
+            || self.open_attempt().is_some_and(is_open)
+    }
+
+    /// Whether the operator only reads, and nothing in the cloud is the object's own.
+    pub(in super::super) fn only_observes(&self) -> bool {
+        self.observes() && !self.has_stake()
+    }
+
+    /// Who else is known to hold the object's name, or the data source that was listed.
+    pub(super) fn holder(&self) -> Option<&Rival> {
+        self.owner.as_ref().or(self.rival.as_ref())
     }
 
     /// The version of the password's Secret, if it was read and exists.

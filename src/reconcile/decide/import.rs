@@ -4,8 +4,11 @@ use super::super::plan::{
     self, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Password, Plan, Provider, Remote, Step, View,
 };
 use super::draft::Draft;
-use super::{assess, create, drift, reach, trouble};
+use super::{assess, compare, create, drift, reach, trouble};
 use crate::api::Reason;
+
+const LEAVING: &str = "is being deleted in the cloud";
+const UNLISTED: &str = "is not in the cloud's list";
 
 /// What is to be imported or observed; none if a data source of the object's own is to be created.
 fn target(o: &Observation) -> Option<Import> {
@@ -50,13 +53,66 @@ pub fn decide(o: &Observation) -> Result<(), Plan> {
     };
     match view {
         View::Foreign { item } if fits(&target, item) => Err(take(o, item)),
-        View::Ours { item, .. } if o.observes() => Err(take(o, item)),
         // The object's own is adopted where a create would begin.
         View::Ours { .. } => Ok(()),
-        View::Leaving { item, .. } if fits(&target, item) => Err(absent(o, "is being deleted in the cloud")),
-        _ if target.policy == Some(ImportPolicy::IfExists) && !o.observes() => Ok(()),
-        _ => Err(absent(o, "is not in the cloud's list")),
+        _ if target.policy == Some(ImportPolicy::IfExists) => Ok(()),
+        View::Leaving { item, .. } if fits(&target, item) => Err(absent(o, LEAVING)),
+        _ => Err(absent(o, UNLISTED)),
     }
+}
+
+/// Shows a data source that exists, whosever it is, and writes nothing to the cloud.
+pub fn observe(o: &Observation) -> Plan {
+    show(o).unwrap_or_else(|plan| plan)
+}
+
+fn show(o: &Observation) -> Result<Plan, Plan> {
+    let at = reach::ready(o)?.clone();
+    allowed(o, &at.provider)?;
+    let Some(target) = target(o) else {
+        return Ok(Draft::new(o).wait(o.timings.stalled_recheck));
+    };
+    let view = match &o.remote {
+        Remote::Listed { view, .. } => view,
+        Remote::Failed { failure, .. } => return Err(trouble::unreadable(o, failure)),
+        Remote::Unknown => {
+            // What was forbidden is looked at as soon as it is allowed.
+            if let Some(wait) = compare::due(o).filter(|_| !was_denied(o)) {
+                return Ok(match o.held() {
+                    Some(_) => Draft::new(o).hold(wait),
+                    None => Draft::new(o).wait(wait),
+                });
+            }
+            reach::for_create(o)?;
+            let since = compare::since(o);
+            let type_ = o.object.spec.type_;
+            return Ok(Plan::Look(Look::List { since, at, type_ }));
+        }
+    };
+    Ok(match view {
+        View::Foreign { item } if fits(&target, item) => take(o, item),
+        View::Ours { item, .. } => take(o, item),
+        // One list that lacks what was there proves nothing.
+        _ if o.object.status.id.is_some() && o.generation_observed() => {
+            let meanwhile = Draft::new(o).edit(|status| status.retry = None);
+            compare::gone(o, meanwhile, o.timings.stalled_recheck)
+        }
+        View::Leaving { item, .. } if fits(&target, item) => absent(o, LEAVING),
+        _ => absent(o, UNLISTED),
+    })
+}
+
+fn was_denied(o: &Observation) -> bool {
+    let mut conditions = o.object.status.conditions.iter();
+    conditions.any(|condition| condition.reason == Reason::AccessDenied)
+}
+
+/// The object only observed so far, and is to manage now. What it saw is not its own: it begins as if nothing were recorded.
+pub fn forget_observed(o: &Observation) -> Plan {
+    Draft::new(o)
+        .forget()
+        .reconciling(Reason::Recovering, "It was only observed so far; comparing anew.")
+        .again()
 }
 
 fn allowed(o: &Observation, provider: &str) -> Result<(), Plan> {
@@ -78,13 +134,13 @@ fn absent(o: &Observation, how: &str) -> Plan {
         Some(id) => format!("with id {id}"),
         None => format!("named {}", spec.data_source_name),
     };
-    let way_out = if o.observes() {
-        ""
-    } else {
-        ", or set import.policy to IfExists to create it"
+    let way_out = match (o.observes(), &spec.import) {
+        (true, None) => "correct dataSourceName",
+        (true, Some(_)) => "correct import",
+        (false, _) => "correct import, or set import.policy to IfExists to create it",
     };
     let message = format!(
-        "The data source {what} of type {} {how}; correct import{way_out}.",
+        "The data source {what} of type {} {how}; {way_out}.",
         spec.type_.as_str()
     );
     Draft::new(o)
@@ -98,8 +154,8 @@ fn absent(o: &Observation, how: &str) -> Plan {
 
 /// Takes a data source that is not the object's into the status, if it is what the spec describes.
 fn take(o: &Observation, item: &Item) -> Plan {
-    if let Some(rival) = o.rival.as_ref().filter(|_| !o.observes()) {
-        return create::rivalled(o, rival);
+    if let Some(holder) = o.holder().filter(|_| !o.observes()) {
+        return create::rivalled(o, holder);
     }
     let differences = drift::differences(&o.object.spec, item).into_iter();
     // The agency is updated in place once it is taken over; what is observed may differ in all but name and type.

@@ -1,8 +1,8 @@
 //! An id is recorded: follow the create to its end, then compare the cloud with the spec from time to time.
 
 use super::super::plan::{
-    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, Look, Observation, Operation, OperationType, Plan,
-    Remote, Step, View,
+    self, AttemptOutcome, Coordinates, Health, Intent, Item, Job, LastAttempt, Look, Observation, Operation,
+    OperationType, Plan, Remote, Step, View,
 };
 use super::draft::Draft;
 use super::facts::after;
@@ -151,7 +151,13 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             if let Some(attempt) = attempt {
                 status.secret.clone_from(&attempt.secret);
                 status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, late));
-            } else if let Some(last) = &mut status.last_attempt {
+            } else {
+                // Without a trace of the attempt that made it, this one stands for it: what is recorded is the object's own.
+                let last = status.last_attempt.get_or_insert_with(|| LastAttempt {
+                    id: o.fresh_attempt.clone(),
+                    outcome: AttemptOutcome::Recovered,
+                    late_until: None,
+                });
                 last.outcome = AttemptOutcome::Recovered;
             }
         })

@@ -51,6 +51,9 @@ pub fn decide(o: &Observation) -> Plan {
 
 /// What the object itself asks for.
 fn work(o: &Observation) -> Plan {
+    if o.object.status.id.is_some() && !o.object.deleting && !o.observes() && !o.has_stake() {
+        return import::forget_observed(o);
+    }
     if let Some(step) = restore(o) {
         return Plan::Act(step);
     }
@@ -59,6 +62,8 @@ fn work(o: &Observation) -> Plan {
     }
     if o.object.deleting {
         delete::decide(o)
+    } else if o.only_observes() {
+        import::observe(o)
     } else if o.object.status.id.is_some() {
         live::decide(o)
     } else {

@@ -146,6 +146,11 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
 
 /// Sends what was recorded.
 fn send(o: &Observation) -> Result<Plan, Plan> {
+    if o.observes() {
+        return Ok(given_back(o, Draft::new(o))
+            .standing_or(Reason::Updating, UPDATING)
+            .again());
+    }
     let at = reach::place(o)?;
     lane::held(o, Rank::Create, |draft| draft)?;
     let item = match &o.remote {

@@ -46,6 +46,8 @@ pub struct Observation {
     pub memory: Memory,
     /// What is set around the object.
     pub around: Around,
+    /// Whose the listed data source is, if it is another living object's by its marker or its id.
+    pub owner: Option<Rival>,
 }
 
 /// The object, reduced to what decisions read.

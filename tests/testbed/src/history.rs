@@ -140,7 +140,7 @@ fn step_violations(previous: &Value, object: &Value) -> Vec<String> {
 }
 
 /// An id that the operator recorded stays until it is written down as the one to replace, or two lists have proven that the data source is
-/// gone from the cloud.
+/// gone from the cloud. One that was only observed, neither made nor taken over, is no loss.
 fn id_violation(own: &Value, object: &Value, is_gone: impl Fn(&str) -> bool) -> Option<String> {
     let id = own["status"]["id"].as_str()?;
     let is_replaced = |object: &Value| object["status"]["operation"]["oldID"] == id;
@@ -149,7 +149,10 @@ fn id_violation(own: &Value, object: &Value, is_gone: impl Fn(&str) -> bool) -> 
         let is_recovering = condition(object, "Ready").is_some_and(|ready| ready["reason"] == "Recovering");
         (is_recovering || object["status"]["id"].is_string()) && is_gone(id)
     };
-    (!is_kept && !may_go()).then(|| format!("the id {id} is forgotten"))
+    let outcome = own["status"]["lastAttempt"]["outcome"].as_str();
+    let was_only_seen = own["status"]["imported"].is_null()
+        && !outcome.is_some_and(|outcome| ["Created", "Recovered"].contains(&outcome));
+    (!is_kept && !was_only_seen && !may_go()).then(|| format!("the id {id} is forgotten"))
 }
 
 /// Whether the status is the CRD's default: nobody has written one yet.

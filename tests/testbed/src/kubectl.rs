@@ -1,5 +1,6 @@
 //! `kubectl` as a user runs it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -51,6 +52,44 @@ impl Kubectl {
         assert!(
             output.status.success(),
             "kubectl {args:?}: {}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    /// What a shell script prints that calls `kubectl`, with `NAMESPACE` set to the namespace.
+    ///
+    /// # Panics
+    /// If it cannot be run or fails; the message shows what it complains about.
+    pub async fn script(&self, script: &str) -> String {
+        let folder = self.cache.path().join("bin");
+        std::fs::create_dir_all(&folder).expect("a folder for the script's programs");
+        let wrapper = folder.join("kubectl");
+        let quoted = |path: &Path| format!("'{}'", path.display());
+        let call = format!(
+            "#!/bin/sh\nexec {} --kubeconfig {} --cache-dir {} \"$@\"\n",
+            quoted(&self.program),
+            quoted(&self.kubeconfig),
+            quoted(self.cache.path())
+        );
+        std::fs::write(&wrapper, call).expect("the script's kubectl can be written");
+        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("and made a program");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("sh")
+            .args(["-euc", script])
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env("HOME", self.cache.path())
+            .env("NAMESPACE", &self.namespace)
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("running a script: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{}:\n{script}\n{}{}",
             output.status,
             text(&output.stdout),
             text(&output.stderr)

@@ -118,7 +118,7 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
         any::<bool>(),
     ));
     let reasons = prop::option::of(prop::sample::select(Reason::ALL.to_vec()));
-    let last = prop::option::of((any::<bool>(), any::<bool>()));
+    let last = prop::option::weighted(0.8, (any::<bool>(), any::<bool>()));
     (any::<bool>(), any::<bool>(), operation, reasons, last).prop_map(|(has_id, has_job, operation, reason, last)| {
         let mut status = DwsDataSourceStatus {
             controller: has_id.then(|| INSTALL.to_owned()),
@@ -143,7 +143,11 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
         });
         status.last_attempt = last.map(|(is_this, is_late)| LastAttempt {
             id: if is_this { "a1" } else { "a0" }.to_owned(),
-            outcome: AttemptOutcome::Absent,
+            outcome: if has_id {
+                AttemptOutcome::Created
+            } else {
+                AttemptOutcome::Absent
+            },
             late_until: is_late.then(|| now() + jiff::SignedDuration::from_mins(5)),
         });
         if let Some(reason) = reason {
@@ -334,6 +338,7 @@ pub fn observations() -> impl Strategy<Value = Observation> {
     )
         .prop_map(
             |(object, provider, memory, remote, lane, job, is_rivalled, (around, paused, force_delete))| Observation {
+                owner: None,
                 now: now(),
                 uptime: UPTIME,
                 started: UPTIME,

@@ -126,6 +126,7 @@ pub fn observation() -> Observation {
         remote: Remote::Unknown,
         job: None,
         memory: Memory::default(),
+        owner: None,
         around: around(),
     }
 }

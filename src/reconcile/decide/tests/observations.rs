@@ -99,7 +99,8 @@ proptest! {
                 prop_assert_eq!(flux_violations(&object), Vec::<String>::new());
             }
             prop_assert_eq!(too_long(&report.status), Vec::<&String>::new());
-            if o.object.status.id.is_some() && report.status.id.is_none() {
+            // What was only seen is no loss.
+            if o.object.status.id.is_some() && report.status.id.is_none() && o.has_stake() {
                 // A replacement removes the failed record only; what else is ours is found by the create that follows.
                 let is_replaced = o.object.status.operation.as_ref().is_some_and(|op| op.type_ == OperationType::Replace);
                 let is_listed = matches!(&o.remote, Remote::Listed { view: View::Ours { item, .. }, .. } if item.id == ID);

@@ -1,0 +1,592 @@
+//! Data sources that exist already are taken over, if the spec and the provider say so, and never from another object that lives.
+
+use std::time::Duration;
+
+use dws_operator::api::data_source::{DeletionPolicy, DwsDataSource, Import, ImportPolicy, ReplacementPolicy};
+use dws_operator::api::names::FINALIZER;
+use dws_operator::api::{Reason, names};
+use dws_simulator::{Call as CloudCall, SourceSeed};
+use dws_testbed::{Action, Api, Call, Rule, Stage};
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::world::{
+    CLUSTER, PASSWORD, SOON, World, cluster, id, message, mrs, obs, on_cluster, provider, secret, uses,
+};
+
+/// The uid of an object that is no more.
+const DEAD_UID: &str = "0f0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a";
+
+/// The object, to take over what has its name, or this id.
+pub fn importing(mut object: DwsDataSource, id: Option<&str>, policy: DeletionPolicy) -> DwsDataSource {
+    object.spec.import = Some(Import {
+        id: id.map(str::to_owned),
+        name: id.is_none().then(|| object.spec.data_source_name.clone()),
+        policy: None,
+    });
+    object.spec.deletion_policy = Some(policy);
+    object
+}
+
+/// A data source of somebody else, which fits an object with this name.
+pub fn seed(name: &str) -> SourceSeed {
+    SourceSeed {
+        name: name.replace('-', "_"),
+        ..SourceSeed::default()
+    }
+}
+
+fn imported(object: &DwsDataSource) -> Option<String> {
+    let record = object.status.as_ref()?.imported.as_ref()?;
+    (Some(&record.uid) == object.metadata.uid.as_ref()).then(|| record.id.clone())
+}
+
+fn has_finalizer(object: &DwsDataSource) -> bool {
+    let finalizers = object.metadata.finalizers.as_deref().unwrap_or_default();
+    finalizers.iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// By its name or its id, an MRS source without a password ever sent; the agency of an OBS source is updated afterwards; the end follows the policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_exists_is_taken_over_updated_and_deleted_by_its_policy() {
+    let world = World::new("import").await;
+    world.with_provider().await;
+    world.with_password().await;
+    let by_name = world.cloud.put_source(&cluster(0), seed("by-name"));
+    let by_id = world.cloud.put_source(&cluster(1), seed("by-id"));
+    let agency = SourceSeed {
+        user_name: "another_agency".to_owned(),
+        description: Some(names::mark(None, DEAD_UID)),
+        ..seed("agency")
+    };
+    let agency = world.cloud.put_source(&cluster(2), agency);
+    let account = mrs("account");
+    let account = SourceSeed {
+        type_: "MRS".to_owned(),
+        user_name: account.spec.user_name,
+        connect_info: None,
+        data_source_id: account.spec.data_source_id,
+        status: Some("200".to_owned()),
+        ..seed("account")
+    };
+    let account = world.cloud.put_source(&cluster(3), account);
+    let cases = [
+        (
+            "by-name",
+            &by_name,
+            importing(obs("by-name"), None, DeletionPolicy::Delete),
+        ),
+        (
+            "by-id",
+            &by_id,
+            importing(obs("by-id"), Some(&by_id), DeletionPolicy::Retain),
+        ),
+        (
+            "agency",
+            &agency,
+            importing(obs("agency"), None, DeletionPolicy::Delete),
+        ),
+        (
+            "account",
+            &account,
+            importing(mrs("account"), None, DeletionPolicy::Delete),
+        ),
+    ];
+    let _operator = world.operator().start().await;
+    for (n, (_, _, object)) in cases.iter().enumerate() {
+        world.create(&on_cluster(n, object.clone())).await;
+    }
+    for (name, source, _) in &cases {
+        let object = world.ready(name).await;
+        assert_eq!(
+            (id(&object).as_ref(), imported(&object).as_ref()),
+            (Some(*source), Some(*source)),
+            "{name}"
+        );
+        assert!(has_finalizer(&object), "{name}");
+        assert!(world.event(name, "Imported").await.contains(source.as_str()));
+    }
+    let updates = world.calls(CloudCall::Update);
+    let sent: Vec<_> = updates
+        .iter()
+        .map(|entry| (entry.id.as_ref(), entry.body.clone()))
+        .collect();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0].0, Some(&agency));
+    assert_eq!(sent[0].1.as_ref().unwrap()["reconfigure"]["agency"], "DWSAccessOBS");
+    assert_eq!(world.cloud.restarts(&cluster(2)), 0);
+    for (name, ..) in &cases {
+        world.delete(name).await;
+        world.gone(name).await;
+    }
+    assert!(world.event("by-id", "Retained").await.contains(&by_id));
+    let left: Vec<usize> = (0..cases.len())
+        .map(|n| world.cloud.sources(&cluster(n)).len())
+        .collect();
+    assert_eq!(left, [0, 1, 0, 0]);
+    assert_eq!(
+        (world.calls(CloudCall::Create).len(), world.effective(CloudCall::Delete)),
+        (0, 3)
+    );
+    assert!(!serde_json::to_string(&world.cloud.log()).unwrap().contains(PASSWORD));
+}
+
+/// What differs is told field by field, what is absent is waited for or created, what the provider forbids is not even looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_told_and_left_alone() {
+    let world = World::new("import").await;
+    world.with_provider().await;
+    let mut strict = provider(&world.endpoint);
+    strict.metadata.name = Some("strict".to_owned());
+    strict.spec.access.allow_import = Some(false);
+    world.create(&strict).await;
+    let differs = SourceSeed {
+        connect_info: Some("postgres".to_owned()),
+        description: Some("theirs".to_owned()),
+        ..seed("differs")
+    };
+    world.cloud.put_source(&cluster(0), differs);
+    let misnamed = world.cloud.put_source(&cluster(1), seed("somebody"));
+    world.cloud.put_source(&cluster(2), seed("forbidden"));
+    let before: Vec<_> = (0..3).map(|n| world.cloud.sources(&cluster(n))).collect();
+    let _operator = world.operator().start().await;
+    let delete = DeletionPolicy::Delete;
+    world
+        .create(&on_cluster(0, importing(obs("differs"), None, delete)))
+        .await;
+    world
+        .create(&on_cluster(1, importing(obs("misnamed"), Some(&misnamed), delete)))
+        .await;
+    world
+        .create(&on_cluster(
+            2,
+            uses(importing(obs("forbidden"), None, delete), "strict"),
+        ))
+        .await;
+    world
+        .create(&on_cluster(3, importing(obs("absent"), None, delete)))
+        .await;
+    let mut optional = on_cluster(4, importing(obs("optional"), None, delete));
+    optional.spec.import.as_mut().unwrap().policy = Some(ImportPolicy::IfExists);
+    world.create(&optional).await;
+
+    let told = message(&world.stalled("differs", Reason::InvalidSpec).await);
+    for difference in [
+        "connectInfo (\"postgres\" in the cloud, \"gaussdb\" in the spec)",
+        "description (\"theirs\"",
+    ] {
+        assert!(told.contains(difference), "{told}");
+    }
+    let told = message(&world.stalled("misnamed", Reason::InvalidSpec).await);
+    assert!(
+        told.contains("dataSourceName (\"somebody\" in the cloud, \"misnamed\" in the spec)"),
+        "{told}"
+    );
+    let told = message(&world.stalled("forbidden", Reason::AccessDenied).await);
+    assert!(told.contains("allowImport"), "{told}");
+    assert!(
+        world
+            .calls(CloudCall::List)
+            .iter()
+            .all(|list| list.cluster.as_ref() != Some(&cluster(2)))
+    );
+    world.stalled("absent", Reason::ExternallyDeleted).await;
+    let created = world.ready("optional").await;
+    assert_eq!(imported(&created), None);
+    assert_eq!(world.posts("optional").len(), 1);
+    for (n, before) in before.iter().enumerate() {
+        assert_eq!(world.cloud.sources(&cluster(n)), *before);
+    }
+    // Each is taken up again once it fits: at once where something in Kubernetes changed, else at the next look.
+    world.patch_provider("strict", json!({"allowImport": true})).await;
+    world.ready("forbidden").await;
+    world
+        .edit(
+            "differs",
+            json!({"spec": {"connectInfo": "postgres", "description": "theirs"}}),
+        )
+        .await;
+    world.ready("differs").await;
+    let late = world.cloud.put_source(&cluster(3), seed("absent"));
+    assert_eq!(id(&world.ready("absent").await), Some(late));
+    for name in ["differs", "misnamed", "forbidden", "absent", "optional"] {
+        world.delete(name).await;
+        world.gone(name).await;
+    }
+    assert_eq!(
+        world.cloud.sources(&cluster(1)).len(),
+        1,
+        "what was never taken over stays"
+    );
+    assert_eq!(
+        (world.calls(CloudCall::Create).len(), world.effective(CloudCall::Delete)),
+        (1, 4)
+    );
+    assert_eq!(world.calls(CloudCall::Update), []);
+}
+
+/// By name, by id, by an edited status, through another provider, also while the owner's spec says another name or its status is lost: what a
+/// living object made is not taken over, not updated and not deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_object_made_is_out_of_reach() {
+    let world = World::new("import").await;
+    world.with_provider().await;
+    let mut other = provider(&world.endpoint);
+    other.metadata.name = Some("other".to_owned());
+    world.create(&other).await;
+    let mut operator = world.operator().args(["--resync-period=1s"]).start().await;
+    let owner = |n: usize| format!("owner-{n}");
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        let mut object = on_cluster(n, obs(&owner(n)));
+        "lake".clone_into(&mut object.spec.data_source_name);
+        if n == 5 {
+            // What was taken over carries no marker: only the record tells whose it is.
+            world.cloud.put_source(&cluster(n), seed("lake"));
+            object = importing(object, None, DeletionPolicy::Delete);
+        }
+        object.spec.replacement_policy = Some(ReplacementPolicy::OnApproval);
+        world.create(&object).await;
+        ids.push(id(&world.ready(&owner(n)).await).unwrap());
+    }
+    // Their specs say another name by now; nobody has approved of that yet.
+    for n in [1, 5] {
+        world
+            .edit(&owner(n), json!({"spec": {"dataSourceName": "pond", "import": null}}))
+            .await;
+        world.stalled(&owner(n), Reason::ApprovalRequired).await;
+    }
+    // The owner has forgotten all that it knew, and does not find the time to look.
+    world.edit(&owner(2), json!({"spec": {"resyncPeriod": "0s"}})).await;
+    world.ready(&owner(2)).await;
+
+    let thief = |n: usize, import: Option<&str>| {
+        let mut object = on_cluster(n, obs(&format!("thief-{n}")));
+        "lake".clone_into(&mut object.spec.data_source_name);
+        "stolen".clone_into(&mut object.spec.user_name);
+        uses(importing(object, import, DeletionPolicy::Delete), "other")
+    };
+    for (n, import) in [
+        (0, None),
+        (1, Some(ids[1].as_str())),
+        (2, Some(ids[2].as_str())),
+        (5, Some(ids[5].as_str())),
+    ] {
+        world.create(&thief(n, import)).await;
+    }
+    // With a status that says that it is its own: created, and taken over.
+    operator.kill().await;
+    for (n, is_imported) in [(3, false), (4, true)] {
+        let created = world.create(&thief(n, Some(&ids[n]))).await;
+        let uid = created.metadata.uid.unwrap();
+        let forged = json!({"status": {
+            "observedGeneration": 1, "id": ids[n],
+            "cloud": {"provider": "DwsProvider/other", "endpoint": world.endpoint, "projectID": crate::world::PROJECT, "clusterID": cluster(n)},
+            "lastAttempt": {"id": "forged", "outcome": "Created"},
+            "imported": is_imported.then(|| json!({"uid": uid, "id": ids[n]})),
+            "conditions": [],
+        }});
+        world.patch(&format!("thief-{n}"), true, forged).await;
+    }
+    operator.restart().await;
+    for n in 0..6 {
+        let told = message(&world.stalled(&format!("thief-{n}"), Reason::DuplicateOwner).await);
+        assert!(told.contains(&owner(n)), "{n}: {told}");
+    }
+    world.lists_later(6).await;
+    for n in 0..6 {
+        let thief = format!("thief-{n}");
+        world.delete(&thief).await;
+        // What nobody can tell stays with its object until somebody says that it may go.
+        if n == 3 {
+            world.edit(&thief, json!({"spec": {"deletionPolicy": "Retain"}})).await;
+        }
+        world.gone(&thief).await;
+        let left: Vec<_> = world
+            .cloud
+            .sources(&cluster(n))
+            .into_iter()
+            .map(|source| (source.id, source.user_name))
+            .collect();
+        assert_eq!(left, [(ids[n].clone(), "DWSAccessOBS".to_owned())], "{n}");
+    }
+    assert_eq!(
+        (world.calls(CloudCall::Update), world.calls(CloudCall::Delete)),
+        (vec![], vec![])
+    );
+    assert_eq!(world.calls(CloudCall::Create).len(), 5);
+}
+
+/// Of two objects that take over the same, the older one holds it; the other one writes nothing and leaves it alone when it goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_imports_of_the_same_the_older_one_holds_it() {
+    let world = World::new("import").await;
+    world.with_provider().await;
+    let source = world.cloud.put_source(CLUSTER, seed("lake"));
+    let mut hold = world
+        .namespace
+        .proxy()
+        .on(Rule::new(Stage::Before, Action::Hold, |call| {
+            call.is(Api::Kube, "PATCH", "/status") && is_taken_over(&call.request)
+        }));
+    let mut operator = world.operator().start().await;
+    let twin = |name: &str| {
+        let mut object = importing(obs(name), Some(&source), DeletionPolicy::Delete);
+        "lake".clone_into(&mut object.spec.data_source_name);
+        object
+    };
+    let first = world.create(&twin("first")).await;
+    let created = first.metadata.creation_timestamp.unwrap().0;
+    // The first has looked, and has not told yet what it took over, when the second one looks.
+    hold.reached(SOON).await;
+    let next = created + jiff::SignedDuration::from_secs(1);
+    dws_testbed::wait::until(SOON, "the next second", async || {
+        (jiff::Timestamp::now() >= next).then_some(())
+    })
+    .await;
+    world.create(&twin("second")).await;
+    world
+        .until("second", "it took over or was refused", |object| {
+            imported(object).is_some() || crate::world::verdict(object).is_some()
+        })
+        .await;
+    hold.release();
+    world.ready("first").await;
+    for _ in 0..2 {
+        let told = message(&world.stalled("second", Reason::DuplicateOwner).await);
+        assert!(told.contains("/first"), "{told}");
+        operator.kill().await;
+        operator.restart().await;
+    }
+    world.ready("first").await;
+    world.delete("second").await;
+    world.gone("second").await;
+    assert_eq!(world.calls(CloudCall::Delete), []);
+    world.delete("first").await;
+    world.gone("first").await;
+    assert_eq!(world.cloud.sources(CLUSTER), []);
+    assert_eq!(
+        (world.calls(CloudCall::Create).len(), world.effective(CloudCall::Delete)),
+        (0, 1)
+    );
+}
+
+/// What was taken over and goes away in the cloud is told and not created again; the same one is welcome back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_over_and_is_gone_is_not_created_again() {
+    let world = World::new("import").await;
+    world.with_provider().await;
+    let source = world.cloud.put_source(CLUSTER, seed("lake"));
+    let mut operator = world.operator().args(["--resync-period=1s"]).start().await;
+    world
+        .create(&importing(obs("lake"), None, DeletionPolicy::Delete))
+        .await;
+    world.ready("lake").await;
+    assert!(world.cloud.remove_source(CLUSTER, &source));
+    world.stalled("lake", Reason::ExternallyDeleted).await;
+    operator.kill().await;
+    operator.restart().await;
+    // Another one of that name is not the same.
+    let another = world.cloud.put_source(CLUSTER, seed("lake"));
+    world.lists_later(3).await;
+    world.stalled("lake", Reason::ExternallyDeleted).await;
+    assert!(world.cloud.remove_source(CLUSTER, &another));
+    let again = SourceSeed {
+        id: Some(source.clone()),
+        ..seed("lake")
+    };
+    world.cloud.put_source(CLUSTER, again);
+    assert_eq!(id(&world.ready("lake").await), Some(source.clone()));
+    assert!(world.cloud.remove_source(CLUSTER, &source));
+    world.stalled("lake", Reason::ExternallyDeleted).await;
+    let another = world.cloud.put_source(CLUSTER, seed("lake"));
+    world.delete("lake").await;
+    world.gone("lake").await;
+    assert_eq!(world.cloud.sources(CLUSTER)[0].id, another);
+    assert_eq!(
+        (world.calls(CloudCall::Create), world.calls(CloudCall::Delete)),
+        (vec![], vec![])
+    );
+}
+
+/// A write of the operator on the way from an import to its end.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// The finalizer onto the object.
+    Finalizer,
+    /// The take-over into the status.
+    Taken,
+    /// The update of the agency.
+    Put,
+    /// Its job into the status.
+    Updating,
+    /// The verdict into the status.
+    Ready,
+    /// The request that deletes it.
+    Delete,
+    /// The delete job into the status.
+    Deleting,
+    /// The finalizer off the object.
+    Free,
+}
+
+const TAKE_OVER: [Step; 5] = [Step::Finalizer, Step::Taken, Step::Put, Step::Updating, Step::Ready];
+const END: [Step; 3] = [Step::Delete, Step::Deleting, Step::Free];
+
+/// The status in a JSON patch.
+fn written_status(patch: &Value) -> Option<&Value> {
+    let operations = patch.as_array()?;
+    let status = operations.iter().find(|operation| operation["path"] == "/status")?;
+    Some(&status["value"])
+}
+
+fn is_taken_over(patch: &Value) -> bool {
+    written_status(patch).is_some_and(|status| status["imported"].is_object())
+}
+
+impl Step {
+    fn is(self, call: &Call) -> bool {
+        let object = call.is(Api::Kube, "PATCH", "/dwsdatasources/");
+        let status = || written_status(&call.request).filter(|_| object);
+        let keeps = || {
+            let finalizers = call.request["metadata"]["finalizers"].as_array();
+            finalizers.map(|all| all.iter().any(|finalizer| finalizer == FINALIZER))
+        };
+        let operation = |type_: &str| status().is_some_and(|status| status["operation"]["type"] == type_);
+        match self {
+            Self::Finalizer => object && keeps() == Some(true),
+            Self::Taken => object && is_taken_over(&call.request),
+            Self::Put => call.is(Api::Cloud, "PUT", "/ext-data-sources/"),
+            Self::Updating => operation("Update"),
+            Self::Ready => status().is_some_and(|status| {
+                let conditions = status["conditions"].as_array();
+                conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True"))
+            }),
+            Self::Delete => call.is(Api::Cloud, "DELETE", "/ext-data-sources/"),
+            Self::Deleting => operation("Delete"),
+            Self::Free => {
+                object && keeps() == Some(false)
+                    || object
+                        && call.request["metadata"]["finalizers"].is_null()
+                        && call.request["metadata"].get("finalizers").is_some()
+            }
+        }
+    }
+}
+
+/// An import, an update of the agency and the end, with the operator killed at one moment of them.
+async fn killed(step: Step, stage: Stage) {
+    let gap = format!("killed at {step:?}, {stage:?}");
+    let world = World::new(&format!("import-{stage:?}-{step:?}").to_lowercase()).await;
+    world.with_provider().await;
+    world
+        .cloud
+        .update_settings(|settings| settings.job_duration = Duration::from_secs(2));
+    let agency = SourceSeed {
+        user_name: "another_agency".to_owned(),
+        ..seed("lake")
+    };
+    let source = world.cloud.put_source(CLUSTER, agency);
+    let mut operator = world.operator().start().await;
+    let is_end = matches!(step, Step::Delete | Step::Deleting | Step::Free);
+    let kill = || {
+        let rule = Rule::new(stage, Action::Hold, move |call| step.is(call));
+        world.namespace.proxy().on(rule)
+    };
+    let mut hit = (!is_end).then(kill);
+    world
+        .create(&importing(obs("lake"), None, DeletionPolicy::Delete))
+        .await;
+    if let Some(mut hit) = hit.take() {
+        hit.reached(SOON).await;
+        operator.kill().await;
+        drop(hit);
+        operator.restart().await;
+    }
+    let object = world.ready("lake").await;
+    assert_eq!(
+        (id(&object).as_ref(), imported(&object).as_ref()),
+        (Some(&source), Some(&source)),
+        "{gap}"
+    );
+    assert!(has_finalizer(&object), "{gap}");
+    let sources = world.cloud.sources(CLUSTER);
+    assert_eq!(
+        (sources.len(), sources[0].user_name.as_str()),
+        (1, "DWSAccessOBS"),
+        "{gap}"
+    );
+    let mut hit = is_end.then(kill);
+    world.delete("lake").await;
+    if let Some(mut hit) = hit.take() {
+        hit.reached(SOON).await;
+        operator.kill().await;
+        drop(hit);
+        operator.restart().await;
+    }
+    world.gone("lake").await;
+    assert_eq!(world.cloud.sources(CLUSTER), [], "{gap}");
+    assert_eq!(
+        (world.calls(CloudCall::Create).len(), world.effective(CloudCall::Delete)),
+        (0, 1),
+        "{gap}"
+    );
+    assert_eq!(world.cloud.restarts(CLUSTER), 0, "{gap}");
+}
+
+/// The write never arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_survives_a_kill_before_each_write() {
+    join_all(TAKE_OVER.into_iter().chain(END).map(|step| killed(step, Stage::Before))).await;
+}
+
+/// The write has its effect, and the operator does not learn of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_survives_a_kill_after_each_write_took_effect() {
+    join_all(
+        TAKE_OVER
+            .into_iter()
+            .chain(END)
+            .map(|step| killed(step, Stage::Applied)),
+    )
+    .await;
+}
+
+/// The operator knows of the write, and nothing follows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_survives_a_kill_after_each_answer() {
+    join_all(
+        TAKE_OVER
+            .into_iter()
+            .chain(END)
+            .map(|step| killed(step, Stage::Answered)),
+    )
+    .await;
+}
+
+/// A password that is needed later is not needed for the take-over, and the take-over does not read it as a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_the_secret_is_taken_for_the_one_in_the_cloud() {
+    let world = World::new("import").await;
+    world.with_provider().await;
+    let object = mrs("lake");
+    let source = SourceSeed {
+        type_: "MRS".to_owned(),
+        user_name: object.spec.user_name.clone(),
+        connect_info: None,
+        data_source_id: object.spec.data_source_id.clone(),
+        status: Some("200".to_owned()),
+        ..seed("lake")
+    };
+    world.cloud.put_source(CLUSTER, source);
+    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+    world.create(&importing(object, None, DeletionPolicy::Retain)).await;
+    world.ready("lake").await;
+    world.put(secret("mrs-account", &[("password", PASSWORD)])).await;
+    world.lists_later(3).await;
+    world.ready("lake").await;
+    assert_eq!(
+        (world.calls(CloudCall::Create), world.calls(CloudCall::Update)),
+        (vec![], vec![])
+    );
+}
