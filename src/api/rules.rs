@@ -97,7 +97,7 @@ pub fn provider_fixed_after_attempt() -> Rule {
 pub fn project_fixed_after_attempt() -> Rule {
     refuse(
         format!(
-            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {}",
+            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {ONLY_OBSERVED} || {}",
             same_or_absent("spec.projectID")
         ),
         "projectID is fixed once a create was attempted: \

@@ -80,8 +80,15 @@ fn free_changes() -> Vec<Value> {
     .into()
 }
 
-fn is_of_provider(change: &Value) -> bool {
-    change["spec"].get("providerRef").is_some()
+/// What an attempt was made through stays, whatever else may change: the rule that says so, and its place.
+fn fixed_way(change: &Value) -> Option<(&'static str, &'static str)> {
+    let spec = &change["spec"];
+    if spec.get("providerRef").is_some() {
+        Some((PROVIDER_FIXED, "spec.providerRef"))
+    } else {
+        spec.get("projectID")
+            .map(|_| (PROJECT_OF_SOURCE_FIXED, "spec.projectID"))
+    }
 }
 
 /// Stores a data source with every field and this status.
@@ -123,11 +130,7 @@ async fn of_a_data_source_in_the_cloud_only_what_the_operator_may_do_changes() {
     let server = Server::connect().await;
     let object = stored(&server, "exists", without_failure()).await;
     for change in changes() {
-        let (message, place) = if is_of_provider(&change) {
-            (PROVIDER_FIXED, "spec.providerRef")
-        } else {
-            (FIXED, "spec")
-        };
+        let (message, place) = fixed_way(&change).unwrap_or((FIXED, "spec"));
         refuses(&server, &object, &change, message, place).await;
     }
     for change in free_changes() {
@@ -162,8 +165,8 @@ async fn what_may_be_replaced_can_be_edited() {
     for policy in ["OnApproval", "Always"] {
         for change in changes() {
             let change = merged(&change, &json!({"spec": {"replacementPolicy": policy}}));
-            if is_of_provider(&change) {
-                refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
+            if let Some((message, place)) = fixed_way(&change) {
+                refuses(&server, &object, &change, message, place).await;
             } else {
                 accepts(&server, &object, &change).await;
             }
@@ -200,8 +203,8 @@ async fn what_is_only_observed_can_be_edited() {
             for change in changes() {
                 if is_free && observes {
                     accepts(&server, &object, &change).await;
-                } else if is_of_provider(&change) {
-                    refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
+                } else if let Some((message, place)) = fixed_way(&change) {
+                    refuses(&server, &object, &change, message, place).await;
                 } else {
                     refuses(&server, &object, &change, FIXED, "spec").await;
                 }
@@ -222,7 +225,6 @@ async fn a_field_cannot_be_added_to_a_data_source_in_the_cloud() {
     for spec in [
         json!({"dataSourceID": "d"}),
         json!({"description": "d"}),
-        json!({"projectID": "another"}),
         json!({"userPwd": {"secretKeyRef": {"name": "a", "key": "b"}}, "type": "LAKE_FORMATION"}),
     ] {
         refuses(&server, &object, &json!({ "spec": spec }), FIXED, "spec").await;
@@ -244,10 +246,8 @@ async fn a_failed_create_can_be_corrected_but_not_moved_to_another_provider() {
         let status = merged(&full_data_source_status(), &json!({ "operation": operation }));
         let object = stored(&server, name, status).await;
         for change in changes() {
-            if is_of_provider(&change) {
-                refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
-            } else if change["spec"].get("projectID").is_some() {
-                refuses(&server, &object, &change, PROJECT_OF_SOURCE_FIXED, "spec.projectID").await;
+            if let Some((message, place)) = fixed_way(&change) {
+                refuses(&server, &object, &change, message, place).await;
             } else {
                 accepts(&server, &object, &change).await;
             }
