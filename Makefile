@@ -16,7 +16,7 @@ demo: ## Shows the main job on a real control plane and a simulated cloud; KEEP=
 	@tools/check
 	@KEEP="$(KEEP)" tools/demo
 
-tools: ## Builds the pinned etcd, kube-apiserver and kubectl into .cache/bin: four minutes cold, nothing when they are there.
+tools: ## Builds the pinned etcd and Kubernetes programs into .cache/bin: five minutes cold, nothing when they are there.
 	@tools/check
 	@test -n "$(KUBEBUILDER_ASSETS)" || tools/build
 

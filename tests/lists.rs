@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dws_operator::api::data_source::{Coordinates, DataSourceType};
 use dws_operator::cloud::{
-    Bounds, BreakerTimings, CallRecord, Credentials, EndpointPolicy, FailureKind, Fence, Limits, Observer, Session,
-    SessionConfig, Timeouts,
+    AccessKey, Bounds, BreakerTimings, CallRecord, Credentials, EndpointPolicy, FailureKind, Fence, Limits, Observer,
+    Session, SessionConfig, Timeouts,
 };
 use dws_operator::reconcile::snapshots::{Snapshot, Snapshots};
 use dws_operator::runtime::clock::Clock;
@@ -72,11 +72,14 @@ impl Stage {
             region: "eu-west-101".to_owned(),
             project_id: Some(DEFAULT_PROJECT.to_owned()),
             ca_pem: None,
-            credentials: Credentials::AccessKey {
+            sts_endpoint: None,
+            credentials: Credentials::AccessKey(AccessKey {
                 access: access.into(),
                 secret: secret.into(),
                 security_token: None,
-            },
+            }),
+            agency: None,
+            rate: None,
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 write: Duration::from_secs(20),

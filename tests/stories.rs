@@ -19,6 +19,14 @@ mod world;
 mod alone;
 #[path = "stories/api_server.rs"]
 mod api_server;
+#[path = "stories/auth_ends.rs"]
+mod auth_ends;
+#[path = "stories/auth_secrets.rs"]
+mod auth_secrets;
+#[path = "stories/auth_sources.rs"]
+mod auth_sources;
+#[path = "stories/auth_tenants.rs"]
+mod auth_tenants;
 #[path = "stories/breaker.rs"]
 mod breaker;
 #[path = "stories/brownfield.rs"]
@@ -67,8 +75,12 @@ mod endpoints;
 mod fence;
 #[path = "stories/force_delete.rs"]
 mod force_delete;
+#[path = "stories/guard_secrets.rs"]
+mod guard_secrets;
 #[path = "stories/hostile_answers.rs"]
 mod hostile_answers;
+#[path = "stories/in_use.rs"]
+mod in_use;
 #[path = "stories/injection.rs"]
 mod injection;
 #[path = "stories/isolation.rs"]
@@ -77,6 +89,8 @@ mod isolation;
 mod jobs;
 #[path = "stories/kill.rs"]
 mod kill;
+#[path = "stories/kill_changes.rs"]
+mod kill_changes;
 #[path = "stories/kubectl.rs"]
 mod kubectl;
 #[path = "stories/lanes.rs"]
@@ -85,6 +99,8 @@ mod lanes;
 mod lease;
 #[path = "stories/metrics.rs"]
 mod metrics;
+#[path = "stories/namespace_end.rs"]
+mod namespace_end;
 #[path = "stories/namespaces.rs"]
 mod namespaces;
 #[path = "stories/observability.rs"]
@@ -107,12 +123,22 @@ mod pause;
 mod projects;
 #[path = "stories/providers.rs"]
 mod providers;
+#[path = "stories/rate_limit.rs"]
+mod rate_limit;
 #[path = "stories/rbac.rs"]
 mod rbac;
+#[path = "stories/reboot.rs"]
+mod reboot;
 #[path = "stories/replace.rs"]
 mod replace;
+#[path = "stories/replacement.rs"]
+mod replacement;
+#[path = "stories/requests.rs"]
+mod requests;
 #[path = "stories/retry.rs"]
 mod retry;
+#[path = "stories/rotation.rs"]
+mod rotation;
 #[path = "stories/shutdown.rs"]
 mod shutdown;
 #[path = "stories/stale_writes.rs"]
@@ -129,5 +155,9 @@ mod undecodable;
 mod unknown;
 #[path = "stories/unknown_late.rs"]
 mod unknown_late;
+#[path = "stories/update.rs"]
+mod update;
 #[path = "stories/verdicts.rs"]
 mod verdicts;
+#[path = "stories/watch_secrets.rs"]
+mod watch_secrets;

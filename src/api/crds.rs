@@ -199,6 +199,7 @@ mod tests {
                 }
                 Some("array") => schema["maxItems"].is_u64() && schema["x-kubernetes-list-type"].is_string(),
                 Some("object") if schema["additionalProperties"].is_object() => schema["maxProperties"].is_u64(),
+                Some("number") => schema["minimum"].is_number() && schema["maximum"].is_number(),
                 Some("object" | "integer" | "boolean") => true,
                 other => panic!("{path} has the type {other:?}"),
             };

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::data_source_status::{
-    AttemptOutcome, Coordinates, DwsDataSourceStatus, LastAttempt, Observed, Operation, OperationType, Retry,
-    RetryClass, SecretVersion,
+    AttemptOutcome, Coordinates, DwsDataSourceStatus, ImportRecord, LastAttempt, Observed, Operation, OperationType,
+    PlanAction, PlannedChange, Retry, RetryClass, SecretVersion,
 };
 use super::{patterns, rules};
 
@@ -23,6 +23,18 @@ pub enum DataSourceType {
     Mrs,
     /// `LakeFormation`.
     LakeFormation,
+}
+
+impl DataSourceType {
+    /// The cloud's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Obs => "OBS",
+            Self::Mrs => "MRS",
+            Self::LakeFormation => "LAKE_FORMATION",
+        }
+    }
 }
 
 /// What happens to the cloud's data source when this object is deleted: Delete or Retain.
@@ -42,6 +54,56 @@ impl fmt::Display for DeletionPolicy {
             Self::Retain => "Retain",
         })
     }
+}
+
+/// Whether the operator manages the data source or only reads it: Manage or Observe. Unset means Manage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ManagementPolicy {
+    /// Create, change and delete it (the default).
+    #[default]
+    Manage,
+    /// Read it and show its state; write nothing to the cloud, whatever happens.
+    Observe,
+}
+
+/// What the operator may do about a change that only deleting and creating anew can make: Never, `OnApproval` or Always. Unset means Never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ReplacementPolicy {
+    /// Show the plan and do nothing (the default).
+    #[default]
+    Never,
+    /// Replace once the annotation `dws.huaweicloud.com/approve` holds the id of the plan.
+    OnApproval,
+    /// Replace at once.
+    Always,
+}
+
+/// What happens if there is nothing to import: Required or `IfExists`. Unset means Required.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ImportPolicy {
+    /// Wait for it (the default).
+    #[default]
+    Required,
+    /// Create it.
+    IfExists,
+}
+
+/// A data source that exists in the cloud already.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_import_key())]
+pub struct Import {
+    /// Its id in the cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = patterns::REMOTE_ID))]
+    pub id: Option<String>,
+    /// Its name in the DWS cluster, which must be `dataSourceName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = patterns::DATA_SOURCE_NAME))]
+    pub name: Option<String>,
+    /// What happens if there is none: Required waits for it, `IfExists` creates it. Unset means Required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ImportPolicy>,
 }
 
 /// A key of a Secret in the object's own namespace.
@@ -135,7 +197,7 @@ impl FromStr for ProviderRef {
 
 /// What the data source shall be; it mirrors the body of the cloud's create request.
 ///
-/// Once the data source exists in the cloud, only `deletionPolicy` may change.
+/// Once the data source exists in the cloud, what only a new one could bring about may change only if `replacementPolicy` allows to replace it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "dws.huaweicloud.com",
@@ -194,14 +256,17 @@ impl FromStr for ProviderRef {
     selectable = ".spec.dataSourceName",
     validation = rules::name_fits(),
     validation = rules::fixed_while_it_exists(),
-    validation = rules::provider_fixed_after_attempt()
+    validation = rules::provider_fixed_after_attempt(),
+    validation = rules::project_fixed_after_attempt()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = rules::mrs_needs_data_source_id(),
     validation = rules::mrs_needs_password(),
     validation = rules::obs_needs_connect_info(),
-    validation = rules::obs_takes_no_password()
+    validation = rules::obs_takes_no_password(),
+    validation = rules::import_needs_deletion_policy(),
+    validation = rules::import_by_its_own_name()
 )]
 pub struct DwsDataSourceSpec {
     /// The id of the DWS cluster: a UUID in lower case (`cluster_id` in the cloud's URL).
@@ -236,8 +301,8 @@ pub struct DwsDataSourceSpec {
     #[schemars(length(max = patterns::DESCRIPTION_MAX), regex(pattern = patterns::DESCRIPTION))]
     #[x_kube(validation = rules::no_forged_marker())]
     pub description: Option<String>,
-    /// Whether the cloud restarts the DWS cluster with the create; the restart interrupts all of its users. It is
-    /// asked for with the first accepted create only. Unset means false.
+    /// Whether the cloud restarts the DWS cluster; the restart interrupts all of its users. It is asked for with the first accepted create
+    /// and with an update in place that an edit of the spec causes, at most once for each generation of the spec. Unset means false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<bool>,
     /// Which provider to use. Unset means `DwsProvider/default` in this namespace or, if there is none,
@@ -248,6 +313,28 @@ pub struct DwsDataSourceSpec {
     /// `dws.huaweicloud.com/deletion-policy` of the Namespace says or, if there is none, the operator's `--deletion-policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether the operator manages the data source or only reads it: Manage or Observe. Unset means Manage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management_policy: Option<ManagementPolicy>,
+    /// A data source that exists already and is to be taken over or observed. It needs an explicit deletionPolicy to be taken over, and a
+    /// provider that allows imports. It is ignored once the data source is recorded as this object's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+    /// What the operator may do about a change that only deleting and creating anew can make: Never, `OnApproval` or Always. Unset
+    /// means Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement_policy: Option<ReplacementPolicy>,
+    /// How often the cloud is compared with the spec, for example 30m: 0s for never, else at least 10s. Unset means the operator's
+    /// `--resync-period`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = patterns::DURATION))]
+    #[x_kube(validation = rules::resync_is_off_or_slow())]
+    pub resync_period: Option<String>,
+    /// The id of the project that the DWS cluster is in. Unset means the provider's own; another one must be among the provider's `projects`.
+    /// It cannot change once a create was attempted.
+    #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = patterns::PROJECT_ID))]
+    pub project_id: Option<String>,
 }
 
 #[cfg(test)]

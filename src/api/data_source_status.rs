@@ -45,10 +45,37 @@ pub struct DwsDataSourceStatus {
     /// When and why the operator tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// The generation of the spec with which the restart of `spec.reboot` was asked for; it is asked for once.
+    /// The last generation of the spec whose `spec.reboot` is spent: the restart was asked for with it, or it was carried out without one. A
+    /// later generation may ask again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub reboot_generation: Option<i64>,
+    /// The generation of the spec with which the last update in place was asked for; there is one for each generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub update_generation: Option<i64>,
+    /// The import that was carried out. It stays when what was imported is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportRecord>,
+    /// What the operator would do and may not do yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlannedChange>,
+    /// The id of the last plan that was approved and begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub approved_plan: Option<String>,
+    /// The last value of the annotation `dws.huaweicloud.com/reconcile-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The last value of the annotation `dws.huaweicloud.com/reboot-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub last_handled_reboot_at: Option<String>,
+    /// The last value of the annotation `dws.huaweicloud.com/refresh-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub last_handled_refresh_at: Option<String>,
     /// When the cloud was last compared with the spec. It is written along with other changes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Timestamp>,
@@ -109,15 +136,17 @@ pub enum OperationType {
     Create,
     /// A delete job runs.
     Delete,
-    /// A failed create is removed, then created anew.
+    /// A failed create, or what the spec no longer describes, is removed, then created anew.
     Replace,
+    /// A change in place, or a restart that was asked for.
+    Update,
 }
 
 /// An operation of the cloud, followed by its job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Create, Delete or Replace.
+    /// Create, Delete, Replace or Update.
     #[serde(rename = "type")]
     pub type_: OperationType,
     /// When it began, as far as it is known.
@@ -129,10 +158,17 @@ pub struct Operation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub progress: Option<String>,
-    /// Replace: the id of the failed record that goes first.
+    /// Replace: the id of what goes first.
     #[serde(rename = "oldID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub old_id: Option<String>,
+    /// Replace: the id of the plan that is carried out; none where a failed create is removed.
+    #[serde(rename = "planID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub plan_id: Option<String>,
+    /// Update: whether it asks for a restart of the DWS cluster.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reboot: bool,
     /// The job's `failed_code`, for example `CreateTask-fail:DWS.0114`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
@@ -153,6 +189,8 @@ impl Operation {
             generation,
             progress: None,
             old_id: None,
+            plan_id: None,
+            reboot: false,
             failed_code: None,
             failed_detail: None,
         }
@@ -239,6 +277,71 @@ pub struct SecretVersion {
     /// The key of the value.
     #[schemars(length(max = KEY_MAX))]
     pub key: String,
+    /// The value's HMAC-SHA256 under a key that only the operator can read, behind the id of that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub hmac: Option<String>,
+}
+
+impl SecretVersion {
+    /// Whether both are the same value, as far as anybody can tell: where both carry an HMAC of the same key the HMACs decide, else the versions of
+    /// the Secret.
+    #[must_use]
+    pub fn same_value(&self, other: &Self) -> bool {
+        self.told_apart(other)
+            .map_or_else(|| self.same_version(other), |differ| !differ)
+    }
+
+    /// Whether both are the same version of the same Secret and the same of its values.
+    #[must_use]
+    pub fn same_version(&self, other: &Self) -> bool {
+        (&self.uid, &self.resource_version, &self.key) == (&other.uid, &other.resource_version, &other.key)
+    }
+
+    /// Whether the values differ; none if their HMACs cannot tell.
+    #[must_use]
+    pub fn told_apart(&self, other: &Self) -> Option<bool> {
+        let (one, two) = (self.hmac.as_ref()?, other.hmac.as_ref()?);
+        let key = |hmac: &str| hmac.split_once(':').map(|(key, _)| key.to_owned());
+        (key(one) == key(two)).then(|| one != two)
+    }
+}
+
+/// An import that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportRecord {
+    /// The uid of the object that it was carried out for: a copied or restored status proves nothing.
+    #[schemars(length(max = WORD_MAX))]
+    pub uid: String,
+    /// The id of the data source in the cloud.
+    #[schemars(length(max = WORD_MAX))]
+    pub id: String,
+}
+
+/// What a plan would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum PlanAction {
+    /// Delete the data source, then create it anew.
+    Replace,
+}
+
+/// What the operator would do and may not do yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedChange {
+    /// Its id, to be approved by the annotation `dws.huaweicloud.com/approve`. It changes with the data source in the cloud and with what the
+    /// spec and the Secret ask for.
+    #[schemars(length(max = WORD_MAX))]
+    pub id: String,
+    /// What it would do.
+    pub action: PlanAction,
+    /// The fields of the spec that ask for it, or `createFailed`.
+    #[schemars(length(max = 16), inner(length(max = WORD_MAX)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub because: Vec<String>,
+    /// What it would interrupt.
+    #[schemars(length(max = SENTENCE_MAX))]
+    pub interrupts: String,
 }
 
 /// What kind of trouble is being retried.

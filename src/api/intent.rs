@@ -138,6 +138,7 @@ mod tests {
             uid: "7b0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a".into(),
             resource_version: format!("{}", usize::MAX - number),
             key: "k".repeat(253),
+            hmac: None,
         }
     }
 

@@ -10,6 +10,8 @@ pub mod intent;
 pub mod names;
 mod patterns;
 pub mod provider;
+pub mod provider_auth;
+pub mod rate_limit;
 pub mod reasons;
 mod rules;
 mod selector;

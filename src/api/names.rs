@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::data_source::{DwsDataSourceSpec, SecretVersion};
 use super::text;
 
 /// The API group.
@@ -14,12 +15,34 @@ pub const GROUP: &str = "dws.huaweicloud.com";
 /// The finalizer that keeps an object until the cloud is clean.
 pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
 
+/// The finalizer that keeps a Secret while data sources use a provider that names it (`--guard-secrets`).
+pub const SECRET_FINALIZER: &str = "dws.huaweicloud.com/secret-in-use";
+
+/// The annotation of a provider that names the Secrets which may carry [`SECRET_FINALIZER`] because of it, separated by commas.
+pub const GUARDED_ANNOTATION: &str = "dws.huaweicloud.com/guarded-secrets";
 /// The name of the definition of data sources.
 pub const DEFINITION: &str = "dwsdatasources.dws.huaweicloud.com";
 
 /// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 
+/// Whether a name of an annotation is one of the operator's group.
+#[must_use]
+pub fn is_own(annotation: &str) -> bool {
+    annotation.split_once('/').is_some_and(|(group, _)| group == GROUP)
+}
+
+/// The annotation that asks for a look at the cloud at once. Like all requests it holds a token, any text; a new token is a new request.
+pub const RECONCILE_ANNOTATION: &str = "dws.huaweicloud.com/reconcile-requested-at";
+
+/// The annotation that asks for one restart of the DWS cluster.
+pub const REBOOT_ANNOTATION: &str = "dws.huaweicloud.com/reboot-requested-at";
+
+/// The annotation that asks to renew the credentials which the cloud took from the agency of an OBS source.
+pub const REFRESH_ANNOTATION: &str = "dws.huaweicloud.com/refresh-requested-at";
+
+/// The annotation that approves the plan whose id it holds.
+pub const APPROVE_ANNOTATION: &str = "dws.huaweicloud.com/approve";
 /// The annotation that pauses an object, or all objects of a Namespace: any value but `false`.
 pub const PAUSED_ANNOTATION: &str = "dws.huaweicloud.com/paused";
 
@@ -32,6 +55,7 @@ pub const FORCE_DELETE_ANNOTATION: &str = "dws.huaweicloud.com/force-delete";
 const MARKER_PREFIX: &str = "[k8s:";
 const MARKER_SUFFIX: &str = "]";
 const MARKER_BYTES: usize = 10;
+const PLAN_ID_BYTES: usize = 6;
 
 /// Whether the annotations of an object or a Namespace ask for a pause.
 #[must_use]
@@ -48,6 +72,27 @@ pub fn marker(uid: &str) -> String {
     let hash = digest(&SHA256, uid.as_bytes());
     let digits = text::hex(&hash.as_ref()[..MARKER_BYTES]);
     format!("{MARKER_PREFIX}{digits}{MARKER_SUFFIX}")
+}
+
+/// The id of the plan to replace the data source `id` by what this spec and this password ask for; the password is told by its HMAC, or by the
+/// version of its Secret. What only says what the operator may do does not count.
+///
+/// # Panics
+/// Never: a spec is always JSON.
+#[must_use]
+pub fn plan_id(id: &str, spec: &DwsDataSourceSpec, password: Option<&SecretVersion>) -> String {
+    let wanted = DwsDataSourceSpec {
+        reboot: None,
+        deletion_policy: None,
+        management_policy: None,
+        import: None,
+        replacement_policy: None,
+        resync_period: None,
+        ..spec.clone()
+    };
+    let password = password.map(|version| version.hmac.as_ref().unwrap_or(&version.resource_version));
+    let asked = serde_json::to_vec(&(id, wanted, password)).expect("texts are valid JSON");
+    text::hex(&digest(&SHA256, &asked).as_ref()[..PLAN_ID_BYTES])
 }
 
 /// The description with the marker of the object with this uid at its end: after a space, or alone if there is no

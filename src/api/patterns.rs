@@ -55,5 +55,14 @@ pub const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-
 /// The value of a label; it may be empty.
 pub const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
+/// A duration as Go and Kubernetes write it, for example `1h30m`.
+pub const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
+
 /// The type or the reason of a condition, in the charset of `metav1.Condition`.
 pub const CONDITION_WORD: &str = "^[A-Za-z]+$";
+
+/// The URN of an agency or an identity provider in IAM, for example `iam::DOMAIN:agency:NAME`.
+pub const URN: &str = "^[!-~]+$";
+
+/// The name of a session of STS (`agency_session_name`).
+pub const SESSION_NAME: &str = "^[A-Za-z0-9_+=,.@-]{2,64}$";

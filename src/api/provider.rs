@@ -1,11 +1,14 @@
 //! `DwsProvider` and `ClusterDwsProvider`: region, endpoint, project and credentials.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, Condition};
+use super::provider_auth::Auth;
+use super::rate_limit::RateLimit;
 use super::text::{SENTENCE_MAX, WORD_MAX};
 use super::{patterns, rules, selector};
 
@@ -30,41 +33,6 @@ pub enum OwnershipMarker {
     None,
 }
 
-/// An access key, permanent or temporary.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessKeyAuth {
-    /// The Secret with the keys `accessKey`, `secretKey` and, for a temporary one, `securityToken`.
-    pub secret_ref: SecretRef,
-}
-
-/// An IAM user and password, exchanged for tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PasswordAuth {
-    /// The name of the account (IAM domain) that the user belongs to.
-    #[schemars(length(max = 64), regex(pattern = patterns::ONE_LINE))]
-    pub domain_name: String,
-    /// The name of the IAM user; a Huawei ID cannot get tokens.
-    #[schemars(length(max = 64), regex(pattern = patterns::ONE_LINE))]
-    pub user_name: String,
-    /// The Secret with the key `password`.
-    pub secret_ref: SecretRef,
-}
-
-/// How the operator authenticates; exactly one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_credential())]
-pub struct Auth {
-    /// An access key (AK and SK), permanent or temporary.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKeyAuth>,
-    /// An IAM user and password, exchanged for tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<PasswordAuth>,
-}
-
 /// What both kinds of provider have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +47,15 @@ pub struct Access {
     #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = patterns::PROJECT_ID))]
     pub project_id: Option<String>,
+    /// The ids of other projects that data sources may be in, by their own `projectID` (at most 64). What exists in a project that is taken
+    /// off the list is still observed and deleted; nothing new is created there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(max = 64), regex(pattern = patterns::PROJECT_ID)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub projects: Option<Vec<String>>,
     /// The base URL of DWS; unset means the region's. Its domain must be one that the operator allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
@@ -89,14 +66,37 @@ pub struct Access {
     #[schemars(length(max = 255))]
     #[x_kube(validation = rules::endpoint_is_a_bare_url())]
     pub iam_endpoint: Option<String>,
+    /// The base URL of STS, which `auth` asks for the agencies that it names by URN; unset means the region's. Its domain must be one
+    /// that the operator allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    #[x_kube(validation = rules::endpoint_is_a_bare_url())]
+    pub sts_endpoint: Option<String>,
     /// A Secret whose key `ca.crt` holds the certificates (PEM) to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_secret_ref: Option<SecretRef>,
-    /// How the operator authenticates; exactly one of its fields.
+    /// How the operator authenticates: exactly one of its sources, and an agency to assume with it.
     pub auth: Auth,
     /// Whether the operator marks what it creates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_marker: Option<OwnershipMarker>,
+    /// Whether data sources that exist already may be taken over or observed through this provider. Unset means true for a `DwsProvider` and
+    /// false for a `ClusterDwsProvider`, through which one namespace could reach what is another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_import: Option<bool>,
+    /// How many requests a second the operator makes at most; unset means no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl Access {
+    /// The names of the Secrets that it is made of.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        let key = self.auth.access_key.iter().map(|auth| &auth.secret_ref);
+        let password = self.auth.password.iter().map(|auth| &auth.secret_ref);
+        let references = key.chain(password).chain(&self.ca_bundle_secret_ref);
+        references.map(|reference| reference.name.as_str())
+    }
 }
 
 /// Region, endpoint, project and credentials for the data sources of one namespace.
@@ -129,6 +129,12 @@ pub struct Access {
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         description = "Why it is Ready or not, in one word"
+    ),
+    printcolumn(
+        name = "Users",
+        type_ = "integer",
+        json_path = ".status.users",
+        description = "How many data sources use it"
     ),
     printcolumn(
         name = "Project",
@@ -185,6 +191,12 @@ pub struct DwsProviderSpec {
         description = "Why it is Ready or not, in one word"
     ),
     printcolumn(
+        name = "Users",
+        type_ = "integer",
+        json_path = ".status.users",
+        description = "How many data sources use it"
+    ),
+    printcolumn(
         name = "Project",
         type_ = "string",
         json_path = ".status.projectID",
@@ -236,6 +248,14 @@ pub struct ProviderStatus {
     #[serde(rename = "projectID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub project_id: Option<String>,
+    /// How many data sources use the provider: those that hold something in the cloud through it, or may do so. It is kept as long as there is
+    /// one. The number follows within about half a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub users: Option<i64>,
+    /// When the temporary credential or token in use expires; it is renewed well before. Absent for a credential that does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_expiry: Option<Timestamp>,
     /// Ready, and Reconciling or Stalled while they hold.
     #[serde(
         default,

@@ -14,9 +14,11 @@ pub enum Reason {
     // Reconciling: the operator comes back by itself.
     /// The data source is being created.
     Creating,
+    /// The data source is being changed in place.
+    Updating,
     /// The data source is being deleted.
     Deleting,
-    /// A failed create is being removed before the next try.
+    /// A failed create, or what the spec no longer describes, is being removed; then it is created anew.
     Replacing,
     /// The operator is finding out what became of an earlier request.
     Recovering,
@@ -50,12 +52,18 @@ pub enum Reason {
     CredentialsRejected,
     /// The create job failed; its record stays in the cloud until the spec changes.
     CreateFailed,
+    /// The cloud refused to change the data source, or changed nothing.
+    UpdateFailed,
     /// The cloud refused to delete, or the delete job failed.
     DeleteFailed,
     /// The job did not end before its deadline.
     JobTimedOut,
+    /// What the object takes over or observes, or took over, is not in the cloud.
+    ExternallyDeleted,
     /// The change takes effect only after a restart of the DWS cluster.
     RebootRequired,
+    /// Only a replacement can make the change, and it waits to be approved.
+    ApprovalRequired,
     /// The cloud's data source differs from the spec.
     Drifted,
     /// The DWS account or cluster is frozen.
@@ -83,9 +91,10 @@ pub enum ReasonClass {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Available,
         Self::Creating,
+        Self::Updating,
         Self::Deleting,
         Self::Replacing,
         Self::Recovering,
@@ -103,9 +112,12 @@ impl Reason {
         Self::AccessDenied,
         Self::CredentialsRejected,
         Self::CreateFailed,
+        Self::UpdateFailed,
         Self::DeleteFailed,
         Self::JobTimedOut,
+        Self::ExternallyDeleted,
         Self::RebootRequired,
+        Self::ApprovalRequired,
         Self::Drifted,
         Self::Frozen,
         Self::InternalError,
@@ -118,6 +130,7 @@ impl Reason {
         match self {
             Self::Available => "Available",
             Self::Creating => "Creating",
+            Self::Updating => "Updating",
             Self::Deleting => "Deleting",
             Self::Replacing => "Replacing",
             Self::Recovering => "Recovering",
@@ -135,9 +148,12 @@ impl Reason {
             Self::AccessDenied => "AccessDenied",
             Self::CredentialsRejected => "CredentialsRejected",
             Self::CreateFailed => "CreateFailed",
+            Self::UpdateFailed => "UpdateFailed",
             Self::DeleteFailed => "DeleteFailed",
             Self::JobTimedOut => "JobTimedOut",
+            Self::ExternallyDeleted => "ExternallyDeleted",
             Self::RebootRequired => "RebootRequired",
+            Self::ApprovalRequired => "ApprovalRequired",
             Self::Drifted => "Drifted",
             Self::Frozen => "Frozen",
             Self::InternalError => "InternalError",
@@ -151,6 +167,7 @@ impl Reason {
         match self {
             Self::Available => ReasonClass::Ready,
             Self::Creating
+            | Self::Updating
             | Self::Deleting
             | Self::Replacing
             | Self::Recovering
@@ -168,9 +185,12 @@ impl Reason {
             | Self::AccessDenied
             | Self::CredentialsRejected
             | Self::CreateFailed
+            | Self::UpdateFailed
             | Self::DeleteFailed
             | Self::JobTimedOut
+            | Self::ExternallyDeleted
             | Self::RebootRequired
+            | Self::ApprovalRequired
             | Self::Drifted
             | Self::Frozen
             | Self::InternalError => ReasonClass::Stalled,

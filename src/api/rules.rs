@@ -6,19 +6,17 @@ use kube::core::{Reason, Rule};
 
 use super::patterns;
 
-/// The required fields of a data source's spec that cannot change while the cloud holds it.
-const FIXED_REQUIRED: [&str; 4] = ["clusterID", "type", "dataSourceName", "userName"];
+/// The required fields of a data source's spec that only a new data source could bring about.
+const FIXED_REQUIRED: [&str; 3] = ["clusterID", "type", "dataSourceName"];
 
-/// The optional ones: all of the rest but `deletionPolicy`. The cloud knows no update for them, and a restart or another
-/// provider would be asked for in vain.
-const FIXED_OPTIONAL: [&str; 6] = [
-    "dataSourceID",
-    "userPwd",
-    "connectInfo",
-    "description",
-    "reboot",
-    "providerRef",
-];
+/// The optional ones. The cloud knows no update for them.
+const FIXED_OPTIONAL: [&str; 4] = ["dataSourceID", "userPwd", "connectInfo", "description"];
+
+/// The required field that the cloud updates for the type OBS, and for no other.
+const FIXED_BUT_OBS: &str = "userName";
+
+/// The expression that a spec only reads.
+const OBSERVES: &str = "(has(self.managementPolicy) && self.managementPolicy == 'Observe')";
 
 /// The expression that a required field is as it was.
 fn same(field: &str) -> String {
@@ -47,7 +45,7 @@ pub fn name_fits() -> Rule {
     )
 }
 
-/// On the root of a data source: what the cloud cannot change in place stays while it exists.
+/// On the root of a data source: what the cloud cannot change in place stays while it exists, unless the spec allows to replace it.
 /// A failed create holds nothing worth protecting, so a correction of it is free, also while its record is being removed. What failed is told by
 /// the operation: the conditions may speak of other trouble meanwhile.
 pub fn fixed_while_it_exists() -> Rule {
@@ -56,15 +54,22 @@ pub fn fixed_while_it_exists() -> Rule {
         .into_iter()
         .chain(FIXED_OPTIONAL.map(|field| same_or_absent(&format!("spec.{field}"))))
         .collect();
+    let agency = format!(
+        "(self.spec.type == 'OBS' || {})",
+        same(&format!("spec.{FIXED_BUT_OBS}"))
+    );
     refuse(
         format!(
             "!has(oldSelf.status) || !has(oldSelf.status.id) || \
-             (has(oldSelf.status.operation) && (oldSelf.status.operation.type == 'Replace' || \
-             (oldSelf.status.operation.type == 'Create' && has(oldSelf.status.operation.failedCode)))) || ({})",
+             (has(self.spec.replacementPolicy) && self.spec.replacementPolicy != 'Never') || \
+             (has(oldSelf.spec.managementPolicy) && oldSelf.spec.managementPolicy == 'Observe' && \
+             !has(oldSelf.status.lastAttempt) && !has(oldSelf.status.imported)) || \
+             (has(oldSelf.status.operation) && ((oldSelf.status.operation.type == 'Replace' && !has(oldSelf.status.operation.planID)) || \
+             (oldSelf.status.operation.type == 'Create' && has(oldSelf.status.operation.failedCode)))) || ({} && {agency})",
             unchanged.join(" && ")
         ),
-        "only deletionPolicy may change while the data source exists in the cloud: \
-         to change anything else, delete this object and create it again",
+        "this can only change by deleting the data source and creating it anew: set replacementPolicy to OnApproval or Always to let the \
+         operator do that, or delete this object and create it again",
         Reason::FieldValueForbidden,
     )
     .field_path(".spec")
@@ -84,6 +89,20 @@ pub fn provider_fixed_after_attempt() -> Rule {
     .field_path(".spec.providerRef")
 }
 
+/// On the root of a data source: what an attempt left behind can only be found in the same project.
+pub fn project_fixed_after_attempt() -> Rule {
+    refuse(
+        format!(
+            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {}",
+            same_or_absent("spec.projectID")
+        ),
+        "projectID is fixed once a create was attempted: \
+         to use another project, delete this object and create it again",
+        Reason::FieldValueForbidden,
+    )
+    .field_path(".spec.projectID")
+}
+
 /// On the spec of a data source.
 pub fn mrs_needs_data_source_id() -> Rule {
     refuse(
@@ -97,7 +116,7 @@ pub fn mrs_needs_data_source_id() -> Rule {
 /// On the spec of a data source.
 pub fn mrs_needs_password() -> Rule {
     refuse(
-        "self.type != 'MRS' || has(self.userPwd)",
+        format!("self.type != 'MRS' || has(self.userPwd) || {OBSERVES}"),
         "type MRS needs userPwd: name the Secret that holds the password of userName",
         Reason::FieldValueRequired,
     )
@@ -122,6 +141,44 @@ pub fn obs_takes_no_password() -> Rule {
         Reason::FieldValueForbidden,
     )
     .field_path(".userPwd")
+}
+
+/// On the spec of a data source: whoever takes something over says what shall become of it.
+pub fn import_needs_deletion_policy() -> Rule {
+    refuse(
+        format!("!has(self.import) || has(self.deletionPolicy) || {OBSERVES}"),
+        "import needs deletionPolicy: set it to Delete or Retain, or managementPolicy to Observe",
+        Reason::FieldValueRequired,
+    )
+    .field_path(".deletionPolicy")
+}
+
+/// On the spec of a data source.
+pub fn import_by_its_own_name() -> Rule {
+    refuse(
+        "!has(self.import) || !has(self.import.name) || self.import.name == self.dataSourceName",
+        "import.name must be dataSourceName: the cloud cannot rename a data source",
+        Reason::FieldValueInvalid,
+    )
+    .field_path(".import")
+}
+
+/// On an import.
+pub fn one_import_key() -> Rule {
+    refuse(
+        "has(self.id) != has(self.name)",
+        "set exactly one of id and name",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On a resync period.
+pub fn resync_is_off_or_slow() -> Rule {
+    refuse(
+        "duration(self) == duration('0s') || (duration(self) >= duration('10s') && duration(self) <= duration('8760h'))",
+        "resyncPeriod must be 0s, for never, or from 10s to 8760h",
+        Reason::FieldValueInvalid,
+    )
 }
 
 /// On a description: nobody can write another object's ownership marker.
@@ -176,8 +233,28 @@ pub fn endpoint_is_a_bare_url() -> Rule {
 /// On the credentials of a provider.
 pub fn one_credential() -> Rule {
     refuse(
-        "[has(self.accessKey), has(self.password)].exists_one(set, set)",
-        "set exactly one of accessKey and password",
+        "[has(self.accessKey), has(self.password), has(self.podIdentity), has(self.oidc), has(self.nodeAgency)].exists_one(set, set)",
+        "set exactly one of accessKey, password, podIdentity, oidc and nodeAgency",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On `oidc`.
+pub fn one_way_of_oidc() -> Rule {
+    refuse(
+        "has(self.idpID) ? !has(self.providerURN) && !has(self.agencyURN) && !has(self.sessionName) \
+         : has(self.providerURN) && has(self.agencyURN)",
+        "set either providerURN and agencyURN (STS), or idpID (IAM); sessionName is for STS only",
+        Reason::FieldValueInvalid,
+    )
+}
+
+/// On `assumeAgency`.
+pub fn one_way_of_agency() -> Rule {
+    refuse(
+        "has(self.agencyURN) ? !has(self.agencyName) && !has(self.domainName) \
+         : has(self.agencyName) && has(self.domainName) && !has(self.sessionName)",
+        "set either agencyName and domainName (IAM), or agencyURN (STS); sessionName is for STS only",
         Reason::FieldValueInvalid,
     )
 }
@@ -211,8 +288,18 @@ mod tests {
     use super::*;
     use crate::api::DwsDataSourceSpec;
 
+    /// The fields that may change at any time: they say what the operator may do, not what the cloud shall hold.
+    const FREE: [&str; 6] = [
+        "reboot",
+        "deletionPolicy",
+        "managementPolicy",
+        "import",
+        "replacementPolicy",
+        "resyncPeriod",
+    ];
+
     #[test]
-    fn every_field_of_a_data_source_but_the_deletion_policy_is_fixed() {
+    fn every_field_is_fixed_or_free_or_has_a_rule_of_its_own() {
         let schema = serde_json::to_value(schemars::schema_for!(DwsDataSourceSpec)).unwrap();
         let required: BTreeSet<&str> = schema["required"]
             .as_array()
@@ -225,9 +312,13 @@ mod tests {
             .unwrap()
             .keys()
             .map(String::as_str)
-            .filter(|field| !required.contains(field) && *field != "deletionPolicy")
+            .filter(|field| !required.contains(field))
             .collect();
-        assert_eq!(BTreeSet::from(FIXED_REQUIRED), required);
-        assert_eq!(BTreeSet::from(FIXED_OPTIONAL), optional);
+        let set = |fields: &[&'static str]| -> BTreeSet<&str> { fields.iter().copied().collect() };
+        assert_eq!(&set(&FIXED_REQUIRED) | &set(&[FIXED_BUT_OBS]), required);
+        assert_eq!(
+            &(&set(&FIXED_OPTIONAL) | &set(&FREE)) | &set(&["providerRef", "projectID"]),
+            optional
+        );
     }
 }

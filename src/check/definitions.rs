@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_newer_definition_is_fine_and_a_missing_schema_is_told() {
         let (crd, mut served) = installed();
-        spec(&mut served)["properties"]["resyncPeriod"] = json!({"type": "string"});
+        spec(&mut served)["properties"]["ofTheFuture"] = json!({"type": "string"});
         let finding = judge(&crd, &served);
         assert!(
             !finding.is_wrong() && finding.to_string().contains("does not know"),

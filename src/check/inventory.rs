@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::finding::Finding;
 use crate::api::data_source::{ProviderKind, ProviderRef};
-use crate::api::provider::Access;
 use crate::api::{ClusterDwsProvider, DwsDataSource, DwsProvider};
 use crate::reconcile::kubernetes::{Kubernetes, KubernetesError};
 use crate::reconcile::providers::ProviderId;
+use crate::reconcile::secrets::SecretName;
 use crate::reconcile::wakes::Scope;
 
 /// The objects.
@@ -26,15 +26,6 @@ pub struct Inventory {
     pub cluster_providers: Vec<ClusterDwsProvider>,
     /// The operator's namespace, where the Secrets of `cluster_providers` are.
     pub namespace: String,
-}
-
-/// A Secret that some object names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NamedSecret {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
 }
 
 impl Inventory {
@@ -92,40 +83,25 @@ impl Inventory {
     }
 
     /// The Secrets that the objects name, each once.
-    pub fn secrets(&self) -> Vec<NamedSecret> {
-        let named = |namespace: &str, name: &str| NamedSecret {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
+    pub fn secrets(&self) -> Vec<SecretName> {
         let passwords = self.data_sources.iter().filter_map(|object| {
             let reference = &object.spec.user_pwd.as_ref()?.secret_key_ref;
-            Some(named(&object.namespace()?, &reference.name))
+            Some(SecretName::new(&object.namespace()?, &reference.name))
         });
         let own = self.providers.iter().flat_map(|provider| {
             let namespace = provider.namespace().unwrap_or_default();
-            names(&provider.spec.access).map(move |name| named(&namespace, name))
+            let names = provider.spec.access.secret_names();
+            names.map(move |name| SecretName::new(&namespace, name))
         });
-        let lent = self
-            .cluster_providers
-            .iter()
-            .flat_map(|provider| names(&provider.spec.access).map(|name| named(&self.namespace, name)));
+        let lent = self.cluster_providers.iter().flat_map(|provider| {
+            let names = provider.spec.access.secret_names();
+            names.map(|name| SecretName::new(&self.namespace, name))
+        });
         let mut secrets: Vec<_> = passwords.chain(own).chain(lent).collect();
         secrets.sort();
         secrets.dedup();
         secrets
     }
-}
-
-/// The names of the Secrets of a provider.
-fn names(access: &Access) -> impl Iterator<Item = &str> {
-    [
-        access.auth.access_key.as_ref().map(|key| &key.secret_ref),
-        access.auth.password.as_ref().map(|password| &password.secret_ref),
-        access.ca_bundle_secret_ref.as_ref(),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|reference| reference.name.as_str())
 }
 
 fn scoped<K>(kubernetes: &Kubernetes, scope: &Scope) -> Api<DeserializeGuard<K>>

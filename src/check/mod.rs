@@ -46,7 +46,7 @@ pub async fn run(args: &ClusterArgs, namespace: &str, client: Client, out: &mut 
         let (inventory, unreadable) = Inventory::read(&kubernetes, &scopes, namespace).await;
         tally.print(
             out,
-            permissions::findings(&kubernetes, &scopes, namespace, &inventory).await,
+            permissions::findings(args, &kubernetes, &scopes, namespace, &inventory).await,
         )?;
         tally.print(out, definitions::findings(&kubernetes).await)?;
         tally.print(out, unreadable)?;

@@ -6,12 +6,15 @@ use kube::api::PostParams;
 
 use super::CONCURRENCY;
 use super::finding::Finding;
-use super::inventory::{Inventory, NamedSecret};
+use super::inventory::Inventory;
 use crate::api::GROUP;
 use crate::api::names::DEFINITION;
 use crate::reconcile::kubernetes::{Kubernetes, KubernetesError};
+use crate::reconcile::password_key;
+use crate::reconcile::secrets::SecretName;
 use crate::reconcile::wakes::Scope;
 use crate::runtime::lease;
+use crate::runtime::settings::ClusterArgs;
 
 /// Where a permission is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +59,9 @@ const fn permission(
     }
 }
 
-/// Everything that the operator does with the Kubernetes API, but for reading Secrets. A permission on a Lease is needed only with
+/// Everything that the operator does with the Kubernetes API, but for reading the Secrets that objects name. A permission on a Lease is needed only with
 /// `--leader-elect`, which is the default.
-pub const PERMISSIONS: [Permission; 13] = [
+pub const PERMISSIONS: [Permission; 15] = [
     permission(
         GROUP,
         "dwsdatasources",
@@ -66,9 +69,19 @@ pub const PERMISSIONS: [Permission; 13] = [
         Place::Watched,
     ),
     permission(GROUP, "dwsdatasources/status", &["patch"], Place::Watched),
-    permission(GROUP, "dwsproviders", &["get", "list", "watch"], Place::Watched),
+    permission(
+        GROUP,
+        "dwsproviders",
+        &["get", "list", "watch", "patch"],
+        Place::Watched,
+    ),
     permission(GROUP, "dwsproviders/status", &["patch"], Place::Watched),
-    permission(GROUP, "clusterdwsproviders", &["get", "list", "watch"], Place::Cluster),
+    permission(
+        GROUP,
+        "clusterdwsproviders",
+        &["get", "list", "watch", "patch"],
+        Place::Cluster,
+    ),
     permission(GROUP, "clusterdwsproviders/status", &["patch"], Place::Cluster),
     permission("", "namespaces", &["get", "list", "watch"], Place::Cluster),
     permission("", "namespaces", &["get"], Place::Single),
@@ -91,7 +104,18 @@ pub const PERMISSIONS: [Permission; 13] = [
         name: Some(lease::NAME),
         ..permission("coordination.k8s.io", "leases", &["get", "update"], Place::Own)
     },
+    permission("", "secrets", &["create"], Place::Own),
+    Permission {
+        name: Some(password_key::SECRET),
+        ..permission("", "secrets", &["get"], Place::Own)
+    },
 ];
+
+/// What `--watch-secrets` needs besides.
+pub const WATCH_SECRETS: Permission = permission("", "secrets", &["list", "watch"], Place::Watched);
+
+/// What `--guard-secrets` needs besides.
+pub const GUARD_SECRETS: Permission = permission("", "secrets", &["patch"], Place::Watched);
 
 /// One question: may I do this to that resource there?
 #[derive(Clone, Debug)]
@@ -105,9 +129,17 @@ struct Question {
 }
 
 /// The findings: one for each permission and place.
-pub async fn findings(kubernetes: &Kubernetes, scopes: &[Scope], own: &str, inventory: &Inventory) -> Vec<Finding> {
+pub async fn findings(
+    args: &ClusterArgs,
+    kubernetes: &Kubernetes,
+    scopes: &[Scope],
+    own: &str,
+    inventory: &Inventory,
+) -> Vec<Finding> {
     let wanted = PERMISSIONS
         .iter()
+        .chain(args.secrets.watch_secrets.then_some(&WATCH_SECRETS))
+        .chain(args.secrets.guard_secrets.then_some(&GUARD_SECRETS))
         .flat_map(|permission| places(permission.place, scopes, own).map(move |place| (permission, place)));
     let mut findings: Vec<Finding> = stream::iter(wanted)
         .map(|(permission, place)| async move { one(kubernetes, permission, place).await })
@@ -159,7 +191,7 @@ async fn one(kubernetes: &Kubernetes, permission: &Permission, namespace: Option
             subject,
             format!(
                 "not allowed: {verbs}. {}",
-                advice(permission.place, namespace.as_deref())
+                extra(permission).unwrap_or_else(|| advice(permission.place, namespace.as_deref()))
             ),
         )
     }
@@ -172,7 +204,7 @@ async fn secrets(kubernetes: &Kubernetes, scope: &Scope, inventory: &Inventory) 
         Scope::Namespace(namespace) => Some(namespace.clone()),
     };
     let subject = subject("secrets", None, namespace.as_deref());
-    let question = |secret: Option<&NamedSecret>| Question {
+    let question = |secret: Option<&SecretName>| Question {
         group: "",
         resource: "secrets",
         name: secret.map(|secret| secret.name.clone()),
@@ -184,7 +216,7 @@ async fn secrets(kubernetes: &Kubernetes, scope: &Scope, inventory: &Inventory) 
         Ok(false) => {}
         Err(error) => return unanswered(subject, &error),
     }
-    let within = |secret: &NamedSecret| {
+    let within = |secret: &SecretName| {
         namespace
             .as_ref()
             .is_none_or(|namespace| *namespace == secret.namespace)
@@ -261,6 +293,16 @@ fn subject(resource: &str, name: Option<&str>, namespace: Option<&str>) -> Strin
         Some(namespace) => format!("permission on {resource}{name} in namespace {namespace}"),
         None => format!("permission on {resource}{name} in the whole cluster"),
     }
+}
+
+/// What to do about a right that only a flag needs.
+fn extra(permission: &Permission) -> Option<String> {
+    let name = [(&WATCH_SECRETS, "watch-secrets"), (&GUARD_SECRETS, "guard-secrets")]
+        .into_iter()
+        .find_map(|(known, name)| (known == permission).then_some(name))?;
+    Some(format!(
+        "Apply deploy/rbac/{name}, or run the operator without --{name}"
+    ))
 }
 
 fn advice(place: Place, namespace: Option<&str>) -> String {

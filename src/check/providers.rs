@@ -136,7 +136,7 @@ async fn one(access: &Access, id: &ProviderId, probe: &Probe) -> Option<Finding>
         ProviderKind::DwsProvider => format!("DwsProvider {}/{}", id.namespace, id.name),
         ProviderKind::ClusterDwsProvider => format!("ClusterDwsProvider {}", id.name),
     };
-    let text = match access.stand(id, &mut None).await {
+    let text = match access.stand(id, &mut None).await.standing {
         Standing::Absent => return None,
         Standing::Connected(connected) => {
             let listed = connected.session.list(&probe.cluster_id, probe.type_).await;
@@ -187,7 +187,7 @@ fn advice(failure: &Failure, probe: &Probe) -> String {
     match failure.kind {
         FailureKind::CredentialsRejected => {
             format!(
-                "the cloud refuses the credentials ({says}). Correct the Secret, and check the clock of this machine"
+                "the cloud refuses the credentials ({says}). Correct the Secret, or whatever they come from, and check the clock of this machine"
             )
         }
         FailureKind::Gone { .. } => match &probe.named_by {

@@ -150,7 +150,7 @@ async fn permissions_that_are_missing_are_named_with_their_place() {
         "wrong  permission on dwsdatasources in namespace a: not allowed: patch. Apply deploy/rbac/namespaced to namespace a",
         "wrong  permission on dwsproviders/status in namespace b: not allowed: patch. Apply deploy/rbac/namespaced to namespace b",
         "wrong  permission on leases dws-operator in namespace ops: not allowed: get, update. Apply the operator's Role",
-        "ok     permission on dwsproviders in namespace a: get, list, watch",
+        "wrong  permission on dwsproviders in namespace a: not allowed: patch. Apply deploy/rbac/namespaced to namespace a",
         "ok     permission on secrets in namespace a: get",
         "wrong  permission on secrets in namespace b: not allowed: get. ",
     ] {

@@ -75,15 +75,6 @@ pub fn update(change: &Reconfigure) -> Vec<u8> {
     })
 }
 
-/// The word of the API for a type.
-pub fn type_name(type_: DataSourceType) -> &'static str {
-    match type_ {
-        DataSourceType::Obs => "OBS",
-        DataSourceType::Mrs => "MRS",
-        DataSourceType::LakeFormation => "LAKE_FORMATION",
-    }
-}
-
 fn json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("texts and booleans always become JSON")
 }

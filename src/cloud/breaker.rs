@@ -157,6 +157,14 @@ impl Gate {
         }
     }
 
+    /// A new credential was issued in place of the rejected one: nothing is known of it yet.
+    pub fn renewed(&self) {
+        let mut standing = locked(&self.standing);
+        if matches!(*standing, Standing::Rejected) {
+            *standing = Standing::Unproven;
+        }
+    }
+
     /// What is known of the credential.
     #[must_use]
     pub fn state(&self) -> BreakerState {
@@ -225,6 +233,11 @@ impl Pass<'_> {
         if !self.is_void() {
             *locked(&self.gate.standing) = Standing::Proven(self.epoch);
         }
+    }
+
+    /// The same credential was rejected just now in another session, which counted it.
+    pub fn shares_rejection(&self) {
+        *locked(&self.gate.standing) = Standing::Rejected;
     }
 
     /// The cloud rejected the credential.

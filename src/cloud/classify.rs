@@ -8,7 +8,7 @@ use super::codes::{self, Meaning};
 use super::error_body::{self, ErrorBody};
 use super::errors::{Failure, FailureKind, Missing, Rejection, Wait};
 use super::ids;
-use super::observer::Operation;
+use super::observer::{Operation, Service};
 use super::redact::Redactor;
 use super::transport::{Answer, TransportError};
 
@@ -119,7 +119,7 @@ fn by_status(operation: Operation, answer: &Answer, code: Option<&str>) -> Failu
         401 => FailureKind::CredentialsRejected,
         403 => rejected(Rejection::Denied),
         // IAM knows no clusters: what it does not find is the domain, user or project of the provider.
-        404 if operation.is_iam() => rejected(Rejection::Invalid),
+        404 if operation.service() != Service::Dws => rejected(Rejection::Invalid),
         404 => FailureKind::Gone {
             what: Missing::Something,
         },

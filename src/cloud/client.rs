@@ -1,28 +1,35 @@
 //! A session: one endpoint, one project and one credential, and the calls made with them.
 //!
 //! Takes validated words and returns what the cloud answered, or a [`Failure`]. It keeps no list and no
-//! job; what it keeps is the connection pool, the IAM token and the project of the region.
+//! job; what it keeps is the connection pool, the temporary credential and the project of the region.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Certificate;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
+use super::ambient::Agency;
 use super::breaker::{BreakerState, Gate};
+use super::credential_cache::CredentialCache;
 use super::credentials::{Credentials, Principal};
 use super::endpoints::Endpoint;
 use super::errors::Failure;
-use super::exchange::Success;
+use super::judge::Success;
 use super::limits::Limits;
-use super::observer::{Observer, Operation};
+use super::observer::{Observer, Operation, Service};
+use super::rate::{Meter, RateBound};
 use super::request::{Call, Target};
-use super::tokens::Tokens;
 use super::transport::{ConnectionSettings, Transport};
 use super::wire::{Accepted, CreateRequest, Job, Listing, Reconfigure};
-use super::{Dws, bodies, ids};
+use super::{Dws, bodies, ids, source_id};
 use crate::api::data_source::DataSourceType;
+
+/// The longest wait for a service of the node; as in Huawei's own SDKs.
+pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +44,12 @@ pub struct Timeouts {
 
 impl Timeouts {
     pub(super) fn of(&self, operation: Operation) -> Duration {
-        if operation.is_write() { self.write } else { self.read }
+        match operation.service() {
+            // They answer at once or not at all.
+            Service::Node => self.read.min(NODE_TIMEOUT),
+            _ if operation.is_write() => self.write,
+            _ => self.read,
+        }
     }
 }
 
@@ -48,6 +60,7 @@ pub trait Fence: Send + Sync {
 }
 
 /// What a session is made of.
+#[derive(Clone)]
 pub struct SessionConfig {
     /// The endpoint of DWS.
     pub endpoint: Endpoint,
@@ -59,8 +72,14 @@ pub struct SessionConfig {
     pub project_id: Option<String>,
     /// PEM certificates to trust instead of the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// The endpoint of STS; none if nothing needs it.
+    pub sts_endpoint: Option<Endpoint>,
     /// What to authenticate with.
     pub credentials: Credentials,
+    /// The agency to assume with the credentials.
+    pub agency: Option<Agency>,
+    /// How many requests may be made; none for no bound of its own.
+    pub rate: Option<RateBound>,
     /// How long a call may take.
     pub timeouts: Timeouts,
     /// Whether `HTTPS_PROXY` and its kin are obeyed.
@@ -90,13 +109,25 @@ pub enum ConnectError {
     Tls(String),
 }
 
+/// The rates of requests to each endpoint.
+pub(super) struct Meters {
+    pub dws: Meter,
+    pub iam: Meter,
+    pub sts: Option<Meter>,
+}
+
 /// A way to the cloud; see [`Dws`] for the calls.
 pub struct Session {
     pub(super) config: SessionConfig,
     pub(super) principal: Principal,
     pub(super) gate: Gate,
-    pub(super) transport: Transport,
-    pub(super) tokens: Tokens,
+    pub(super) meters: Meters,
+    pub(super) cache: Arc<CredentialCache>,
+    /// How many credentials had been issued when one was rejected last.
+    pub(super) rejected_with: AtomicU64,
+    cloud: Transport,
+    /// To the services of the node; only for credentials that come from there.
+    node: Option<Transport>,
     pub(super) project: OnceCell<String>,
 }
 
@@ -115,33 +146,87 @@ impl Session {
         let settings = ConnectionSettings {
             connect_timeout: config.timeouts.connect,
             use_proxy_env: config.use_proxy_env,
+            to_node: false,
             roots: config.ca_pem.as_deref().map(certificates).transpose()?,
         };
-        let transport = Transport::new(settings).map_err(|error| match &config.ca_pem {
+        let cloud = Transport::new(settings).map_err(|error| match &config.ca_pem {
             Some(_) => ConnectError::CaBundle,
             None => ConnectError::Tls(error.to_string()),
         })?;
+        let is_of_node = matches!(
+            config.credentials,
+            Credentials::PodIdentity(_) | Credentials::NodeAgency(_)
+        );
+        let node = is_of_node
+            .then(|| Transport::new(ConnectionSettings::to_node()))
+            .transpose();
+        let node = node.map_err(|error| ConnectError::Tls(error.to_string()))?;
         let principal = config.credentials.principal();
+        let meter = |endpoint| config.limits.meter(&principal, endpoint, config.rate);
+        let meters = Meters {
+            dws: meter(&config.endpoint),
+            iam: meter(&config.iam_endpoint),
+            sts: config.sts_endpoint.as_ref().map(meter),
+        };
         Ok(Self {
             gate: config.limits.gate(principal.clone()),
             project: OnceCell::new_with(config.project_id.clone()),
-            tokens: Tokens::default(),
+            cache: config.limits.cache(source_id::of(&config)),
+            rejected_with: AtomicU64::default(),
+            meters,
             principal,
-            transport,
+            cloud,
+            node,
             config,
         })
     }
 
-    /// The project of the session: the configured one, or the region's own, asked for once.
+    /// The way to whoever answers.
+    pub(super) fn transport(&self, operation: Operation) -> &Transport {
+        match (&self.node, operation.service()) {
+            (Some(node), Service::Node) => node,
+            _ => &self.cloud,
+        }
+    }
+
+    /// The project of the session: the configured one, or the region's own, asked for once. Also has a temporary credential issued or renewed
+    /// that is due, so that it is there before a call needs it, and a source that does not work is told before an object uses it; but no
+    /// password is tried before it is needed, for each try counts towards a lock of the user.
     ///
     /// # Errors
-    /// If IAM does not list exactly one project of the region's name, or cannot be asked.
+    /// If IAM does not list exactly one project of the region's name, or cannot be asked, or no credential is issued.
     pub async fn find_project(&self) -> Result<String, Failure> {
+        self.notice_renewal();
         // Who only wants to know it must not take the turn of a call from the breaker.
         match self.project.get() {
-            Some(project) => Ok(project.clone()),
-            None => self.prepared_project().await,
+            Some(project) if !self.is_exchange_due() => Ok(project.clone()),
+            _ => self.prepared_project().await,
         }
+    }
+
+    /// A session in another project, with the same credential.
+    ///
+    /// # Errors
+    /// If the project's id is none.
+    pub fn within(&self, project_id: &str) -> Result<Self, ConnectError> {
+        Self::connect(SessionConfig {
+            project_id: Some(project_id.to_owned()),
+            ..self.config.clone()
+        })
+    }
+
+    fn is_exchange_due(&self) -> bool {
+        match (&self.config.credentials, &self.config.agency) {
+            (Credentials::AccessKey(_), None) => false,
+            (Credentials::Password { .. }, _) => self.cache.expiry().is_some() && !self.cache.is_fresh(),
+            _ => !self.cache.is_fresh(),
+        }
+    }
+
+    /// When the temporary credential or token in use expires, if there is one.
+    #[must_use]
+    pub fn credential_expiry(&self) -> Option<Timestamp> {
+        self.cache.expiry()
     }
 
     /// What is known of the session's credential.
@@ -169,7 +254,7 @@ impl Dws for Session {
         ids::check_cluster(cluster)?;
         let call = Call {
             body: bodies::create(request, user_pwd),
-            secret: user_pwd.map(ExposeSecret::expose_secret),
+            secrets: user_pwd.map(ExposeSecret::expose_secret).into_iter().collect(),
             ..Call::new(Operation::Create, Target::DataSources { cluster })
         };
         self.exchange(&call, |success| bodies::accepted(&success.body)).await
@@ -178,7 +263,7 @@ impl Dws for Session {
     async fn list(&self, cluster: &str, type_: DataSourceType) -> Result<Listing, Failure> {
         ids::check_cluster(cluster)?;
         let call = Call {
-            query: Some(("type", bodies::type_name(type_))),
+            query: Some(("type", type_.as_str())),
             ..Call::new(Operation::List, Target::DataSources { cluster })
         };
         let listing = self

@@ -1,12 +1,16 @@
-//! Credentials as they are kept in a Secret.
+//! What a session authenticates with, and credentials as they are kept in a Secret.
 //!
 //! Takes the data of a Secret and returns [`Credentials`] or a precise reason why not. Values never
 //! appear in an error, and no type here can be printed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use k8s_openapi::ByteString;
 use secrecy::{ExposeSecret, SecretString};
+
+use super::ambient::{Oidc, OidcBy, PodIdentity};
+use super::endpoints::Endpoint;
 
 /// The key of a Secret that holds the access key id.
 pub const ACCESS_KEY: &str = "accessKey";
@@ -20,18 +24,33 @@ pub const PASSWORD: &str = "password";
 /// The most bytes of a value; security tokens have a few thousand.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// An access key, permanent or temporary.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// The access key id (AK).
+    pub access: SecretString,
+    /// The secret access key (SK).
+    pub secret: SecretString,
+    /// The security token, if the key is a temporary one.
+    pub security_token: Option<SecretString>,
+}
+
+impl AccessKey {
+    /// The values that no message may repeat.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        [Some(&self.access), Some(&self.secret), self.security_token.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(ExposeSecret::expose_secret)
+            .collect()
+    }
+}
+
 /// What a session authenticates with.
 #[derive(Clone)]
 pub enum Credentials {
     /// An access key, which signs each request.
-    AccessKey {
-        /// The access key id (AK).
-        access: SecretString,
-        /// The secret access key (SK).
-        secret: SecretString,
-        /// The security token, if the key is a temporary one.
-        security_token: Option<SecretString>,
-    },
+    AccessKey(AccessKey),
     /// An IAM user, whose password is exchanged for tokens.
     Password {
         /// The name of the account (IAM domain).
@@ -41,6 +60,12 @@ pub enum Credentials {
         /// The password.
         password: SecretString,
     },
+    /// The identity of the operator's pod.
+    PodIdentity(PodIdentity),
+    /// The token of the operator's `ServiceAccount`.
+    Oidc(Oidc),
+    /// The agency of the operator's node, from the metadata service at this endpoint.
+    NodeAgency(Endpoint),
 }
 
 /// What is wrong with a Secret; it names keys, never values.
@@ -101,11 +126,11 @@ impl Credentials {
         } else {
             None
         };
-        Ok(Self::AccessKey {
+        Ok(Self::AccessKey(AccessKey {
             access: header_value(data, ACCESS_KEY)?,
             secret: value(data, SECRET_KEY)?,
             security_token,
-        })
+        }))
     }
 
     /// The password of an IAM user in the data of a Secret.
@@ -120,34 +145,51 @@ impl Credentials {
         })
     }
 
-    /// What the cloud counts failures by.
+    /// What the cloud counts failures and requests by.
     pub(super) fn principal(&self) -> Principal {
-        Principal(match self {
-            Self::AccessKey { access, .. } => (access.expose_secret().to_owned(), None),
-            Self::Password { domain, user, .. } => (domain.clone(), Some(user.clone())),
-        })
+        match self {
+            Self::AccessKey(key) => Principal::Key(key.access.expose_secret().to_owned()),
+            Self::Password { domain, user, .. } => Principal::User(domain.clone(), user.clone()),
+            Self::PodIdentity(_) => Principal::Pod,
+            Self::Oidc(oidc) => Principal::ServiceAccount(oidc.by.clone()),
+            Self::NodeAgency(_) => Principal::Node,
+        }
     }
 
-    /// The values that no message may repeat.
+    /// The values that no message may repeat, of those that are known without asking anybody.
     pub(super) fn secrets(&self) -> Vec<&str> {
         match self {
-            Self::AccessKey {
-                access,
-                secret,
-                security_token,
-            } => [Some(access), Some(secret), security_token.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(ExposeSecret::expose_secret)
-                .collect(),
+            Self::AccessKey(key) => key.secrets(),
             Self::Password { password, .. } => vec![password.expose_secret()],
+            Self::PodIdentity(_) | Self::Oidc(_) | Self::NodeAgency(_) => Vec::new(),
+        }
+    }
+
+    /// The file of the token that is exchanged.
+    #[must_use]
+    pub fn token_file(&self) -> Option<&Path> {
+        match self {
+            Self::PodIdentity(pod) => Some(&pod.token_file),
+            Self::Oidc(oidc) => Some(&oidc.token_file),
+            Self::AccessKey(_) | Self::Password { .. } | Self::NodeAgency(_) => None,
         }
     }
 }
 
-/// An access key, or a domain and user.
+/// Whose failures and requests the cloud counts together: an access key, a user, or what the operator itself is.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Principal((String, Option<String>));
+pub enum Principal {
+    /// An access key, by its id.
+    Key(String),
+    /// A user, by domain and name.
+    User(String, String),
+    /// The operator's pod.
+    Pod,
+    /// The operator's `ServiceAccount`, with what it is exchanged for.
+    ServiceAccount(OidcBy),
+    /// The operator's node.
+    Node,
+}
 
 /// One secret text in the data of a Secret.
 ///
@@ -175,11 +217,15 @@ pub fn value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<SecretStr
     }
 }
 
+/// Whether a text can go into a header, and into a list there.
+pub(super) fn fits_a_header(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
 /// A value that goes into a header as it is: visible ASCII, and no comma, which ends it there.
 fn header_value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<SecretString, CredentialsError> {
     let value = value(data, key)?;
-    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b',';
-    if value.expose_secret().bytes().all(fits) {
+    if fits_a_header(value.expose_secret()) {
         Ok(value)
     } else {
         let key = key.to_owned();
@@ -188,96 +234,4 @@ fn header_value(data: &BTreeMap<String, ByteString>, key: &str) -> Result<Secret
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn data(pairs: &[(&str, &[u8])]) -> BTreeMap<String, ByteString> {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())))
-            .collect()
-    }
-
-    fn error(pairs: &[(&str, &[u8])]) -> String {
-        Credentials::access_key(&data(pairs)).err().unwrap().to_string()
-    }
-
-    #[test]
-    fn permanent_and_temporary_access_keys_are_read() {
-        let permanent = data(&[(ACCESS_KEY, b"AK1"), (SECRET_KEY, b"SK/+=")]);
-        let read = Credentials::access_key(&permanent).ok().unwrap();
-        assert_eq!(read.secrets(), ["AK1", "SK/+="]);
-        let temporary = data(&[(ACCESS_KEY, b"AK1"), (SECRET_KEY, b"SK"), (SECURITY_TOKEN, b"T")]);
-        let read = Credentials::access_key(&temporary).ok().unwrap();
-        assert_eq!(read.secrets(), ["AK1", "SK", "T"]);
-    }
-
-    #[test]
-    fn error_names_the_key_and_what_is_wrong_with_it() {
-        for (pairs, key, what) in [
-            (vec![(ACCESS_KEY, b"AK".as_slice())], SECRET_KEY, "no key"),
-            (vec![(SECRET_KEY, b"SK")], ACCESS_KEY, "no key"),
-            (vec![(ACCESS_KEY, b""), (SECRET_KEY, b"SK")], ACCESS_KEY, "empty"),
-            (vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"\xff")], SECRET_KEY, "UTF-8"),
-            (
-                vec![(ACCESS_KEY, b"AK\n"), (SECRET_KEY, b"SK")],
-                ACCESS_KEY,
-                "line break",
-            ),
-            (
-                vec![(ACCESS_KEY, b"AK"), (SECRET_KEY, b"S\0K")],
-                SECRET_KEY,
-                "control character",
-            ),
-            (
-                vec![(ACCESS_KEY, b"A\r\nX: y"), (SECRET_KEY, b"SK")],
-                ACCESS_KEY,
-                "control character",
-            ),
-            (
-                vec![(ACCESS_KEY, b"A, B"), (SECRET_KEY, b"SK")],
-                ACCESS_KEY,
-                "characters",
-            ),
-            (
-                vec![(ACCESS_KEY, b"A"), (SECRET_KEY, b"SK"), (SECURITY_TOKEN, b"")],
-                SECURITY_TOKEN,
-                "empty",
-            ),
-        ] {
-            let error = error(&pairs);
-            assert!(error.contains(key) && error.contains(what), "{error}");
-        }
-        let long = vec![b'a'; MAX_BYTES + 1];
-        assert!(error(&[(ACCESS_KEY, &long), (SECRET_KEY, b"SK")]).contains("more than"));
-    }
-
-    #[test]
-    fn principal_is_the_access_key_or_the_user() {
-        let key = |secret: &[u8]| {
-            let data = data(&[(ACCESS_KEY, b"AK"), (SECRET_KEY, secret)]);
-            Credentials::access_key(&data).ok().unwrap().principal()
-        };
-        assert!(key(b"one") == key(b"two"));
-        let user = |domain, user| {
-            let data = data(&[(PASSWORD, b"p")]);
-            Credentials::password(domain, user, &data).ok().unwrap().principal()
-        };
-        assert!(user("d", "u") == user("d", "u"));
-        assert!(user("d", "u") != user("d", "v"));
-        assert!(user("a/b", "c") != user("a", "b/c"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused(access in any::<Vec<u8>>(), secret in any::<Vec<u8>>()) {
-            let pairs: [(&str, &[u8]); 2] = [(ACCESS_KEY, &access), (SECRET_KEY, &secret)];
-            if let Ok(read) = Credentials::access_key(&data(&pairs)) {
-                prop_assert!(http::HeaderValue::from_str(read.secrets()[0]).is_ok());
-                prop_assert_eq!(read.secrets()[1].as_bytes(), secret);
-            }
-        }
-    }
-}
+mod tests;

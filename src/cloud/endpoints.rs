@@ -1,4 +1,4 @@
-//! Where DWS and IAM are, and which hosts may be called at all.
+//! Where DWS, IAM and STS are, and which hosts may be called at all.
 //!
 //! Takes a region or the endpoint a provider names and returns an [`Endpoint`], the only thing that the
 //! client connects to. An endpoint outside the policy never becomes one, so that a provider cannot make
@@ -59,6 +59,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Of a service of the node, which no policy for the cloud's endpoints allows: only its own source of credentials calls it.
+    pub(super) fn of_node(url: &Url) -> Self {
+        let mut url = url.clone();
+        url.set_path("/");
+        url.set_query(None);
+        Self { url }
+    }
+
     /// The value of the `Host` header: the port only if it is not the scheme's own.
     pub(super) fn authority(&self) -> String {
         let host = self.host();
@@ -90,7 +98,9 @@ impl fmt::Display for Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No document tells where the region's service is.
-    #[error("no endpoint is known for the region {0:?}: set endpoint and iamEndpoint")]
+    #[error(
+        "no endpoint is known for the region {0:?}: set endpoint and iamEndpoint, and stsEndpoint for agencies by URN"
+    )]
     UnknownRegion(String),
     /// It is not a URL.
     #[error("the endpoint is not a URL: write it as https://host or https://host:port")]
@@ -166,6 +176,14 @@ impl EndpointPolicy {
     /// If the region is not in the table, or the policy does not allow its domain.
     pub fn iam(&self, region: &str) -> Result<Endpoint, EndpointError> {
         self.service("iam", region)
+    }
+
+    /// The endpoint of STS in a region.
+    ///
+    /// # Errors
+    /// If the region is not in the table, or the policy does not allow its domain.
+    pub fn sts(&self, region: &str) -> Result<Endpoint, EndpointError> {
+        self.service("sts", region)
     }
 
     fn service(&self, service: &str, region: &str) -> Result<Endpoint, EndpointError> {

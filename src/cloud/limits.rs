@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{BreakerTimings, Breakers, Gate};
+use super::credential_cache::{CredentialCache, CredentialCaches, SourceId};
 use super::credentials::Principal;
+use super::endpoints::Endpoint;
+use super::rate::{Buckets, Meter, RateBound};
 
 /// The most calls in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +34,14 @@ impl Default for Bounds {
     }
 }
 
-/// Bounds and breakers, shared by all sessions of the process.
+/// Bounds, breakers, rates and temporary credentials, shared by all sessions of the process.
 pub struct Limits {
     bounds: Bounds,
     breakers: Breakers<Principal>,
     credentials: Semaphores<Principal>,
     clusters: Semaphores<String>,
+    rates: Buckets,
+    caches: CredentialCaches,
 }
 
 impl Limits {
@@ -48,12 +53,24 @@ impl Limits {
             breakers: Breakers::new(timings),
             credentials: Semaphores::default(),
             clusters: Semaphores::default(),
+            rates: Buckets::default(),
+            caches: CredentialCaches::default(),
         }
     }
 
     /// The gate of a new session.
     pub(super) fn gate(&self, principal: Principal) -> Gate {
         self.breakers.gate(principal)
+    }
+
+    /// The part of a new session in the rate of requests to an endpoint.
+    pub(super) fn meter(&self, principal: &Principal, endpoint: &Endpoint, bound: Option<RateBound>) -> Meter {
+        self.rates.meter(principal, &endpoint.to_string(), bound)
+    }
+
+    /// The temporary credential that sessions with this source share.
+    pub(super) fn cache(&self, source: SourceId) -> Arc<CredentialCache> {
+        self.caches.of(source)
     }
 
     /// Waits until a call with this credential, and about this cluster, may be in flight.

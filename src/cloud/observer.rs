@@ -19,6 +19,35 @@ pub enum Operation {
     Login,
     /// List the projects of a region in IAM.
     Projects,
+    /// Ask the pod identity agent of the node for temporary access keys.
+    PodIdentity,
+    /// Exchange a `ServiceAccount` token for temporary access keys, in STS.
+    AssumeWithOidc,
+    /// Exchange a `ServiceAccount` token for an IAM token.
+    IdToken,
+    /// Exchange an IAM token for temporary access keys.
+    SecurityToken,
+    /// Assume an agency in IAM.
+    AssumeInIam,
+    /// Assume an agency in STS.
+    AssumeInSts,
+    /// Ask the metadata service of the node for a token of its own.
+    MetadataToken,
+    /// Ask the metadata service of the node for the temporary access keys of its agency.
+    MetadataKey,
+}
+
+/// Who answers a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Service {
+    /// DWS.
+    Dws,
+    /// IAM.
+    Iam,
+    /// STS.
+    Sts,
+    /// A service of the node: the pod identity agent, or the metadata service.
+    Node,
 }
 
 impl Operation {
@@ -33,6 +62,14 @@ impl Operation {
             Self::Job => "job",
             Self::Login => "login",
             Self::Projects => "projects",
+            Self::PodIdentity => "pod_identity",
+            Self::AssumeWithOidc => "assume_with_oidc",
+            Self::IdToken => "id_token",
+            Self::SecurityToken => "security_token",
+            Self::AssumeInIam => "assume_in_iam",
+            Self::AssumeInSts => "assume_in_sts",
+            Self::MetadataToken => "metadata_token",
+            Self::MetadataKey => "metadata_key",
         }
     }
 
@@ -42,9 +79,14 @@ impl Operation {
         matches!(self, Self::Create | Self::Update | Self::Delete)
     }
 
-    /// Whether IAM answers it, not DWS.
-    pub(super) fn is_iam(self) -> bool {
-        matches!(self, Self::Login | Self::Projects)
+    /// Who answers it.
+    pub(super) fn service(self) -> Service {
+        match self {
+            Self::Create | Self::List | Self::Update | Self::Delete | Self::Job => Service::Dws,
+            Self::Login | Self::Projects | Self::IdToken | Self::SecurityToken | Self::AssumeInIam => Service::Iam,
+            Self::AssumeWithOidc | Self::AssumeInSts => Service::Sts,
+            Self::PodIdentity | Self::MetadataToken | Self::MetadataKey => Service::Node,
+        }
     }
 }
 

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::client::Session;
-use super::credentials::Credentials;
+use super::credentials::{AccessKey, Credentials};
 use super::endpoints::Endpoint;
 use super::errors::Failure;
-use super::observer::Operation;
+use super::issued::Bearer;
+use super::observer::{Operation, Service};
 use super::sign::{self, DATE_HEADER, Unsigned};
-use super::tokens::Token;
 use super::transport::Request;
 
 const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
@@ -34,10 +34,10 @@ pub(super) enum Target<'a> {
     DataSource { cluster: &'a str, id: &'a str },
     /// A job.
     Job { id: &'a str },
-    /// A login to IAM.
-    Tokens,
     /// The projects in IAM.
     Projects,
+    /// What is at this path.
+    At(&'a str),
 }
 
 impl<'a> Target<'a> {
@@ -50,8 +50,8 @@ impl<'a> Target<'a> {
                 format!("/v1.0/{project}/clusters/{cluster}/ext-data-sources/{id}")
             }
             Self::Job { id } => format!("/v1.0/{project}/job/{id}"),
-            Self::Tokens => "/v3/auth/tokens".to_owned(),
             Self::Projects => "/v3/projects".to_owned(),
+            Self::At(path) => path.to_owned(),
         }
     }
 
@@ -59,7 +59,7 @@ impl<'a> Target<'a> {
     pub fn cluster(self) -> Option<&'a str> {
         match self {
             Self::DataSources { cluster } | Self::DataSource { cluster, .. } => Some(cluster),
-            Self::Job { .. } | Self::Tokens | Self::Projects => None,
+            Self::Job { .. } | Self::Projects | Self::At(_) => None,
         }
     }
 }
@@ -70,8 +70,30 @@ pub(super) struct Call<'a> {
     pub target: Target<'a>,
     pub query: Option<(&'a str, &'a str)>,
     pub body: Vec<u8>,
-    /// A secret in the body, to be kept out of what is said about the call.
-    pub secret: Option<&'a str>,
+    /// Headers beyond those that every call has.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Secrets in the body or those headers, to be kept out of what is said about the call.
+    pub secrets: Vec<&'a str>,
+}
+
+/// What a request is authorised with.
+#[derive(Clone, Copy)]
+pub(super) enum Proof<'a> {
+    /// Nothing, or something in its body or headers.
+    Own,
+    /// A token or a signature.
+    Bearer(&'a Bearer),
+}
+
+impl Proof<'_> {
+    /// The values that no message may repeat.
+    pub fn secrets(&self) -> Vec<&str> {
+        match self {
+            Self::Own => Vec::new(),
+            Self::Bearer(Bearer::Token { value, .. }) => vec![value.expose_secret()],
+            Self::Bearer(Bearer::Key(key)) => key.secrets(),
+        }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -82,16 +104,24 @@ impl<'a> Call<'a> {
             target,
             query: None,
             body: Vec::new(),
-            secret: None,
+            headers: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
     fn method(&self) -> Method {
         match self.operation {
-            Operation::Create | Operation::Login => Method::POST,
-            Operation::Update => Method::PUT,
+            Operation::Create
+            | Operation::Login
+            | Operation::PodIdentity
+            | Operation::AssumeWithOidc
+            | Operation::IdToken
+            | Operation::SecurityToken
+            | Operation::AssumeInIam
+            | Operation::AssumeInSts => Method::POST,
+            Operation::Update | Operation::MetadataToken => Method::PUT,
             Operation::Delete => Method::DELETE,
-            Operation::List | Operation::Job | Operation::Projects => Method::GET,
+            Operation::List | Operation::Job | Operation::Projects | Operation::MetadataKey => Method::GET,
         }
     }
 }
@@ -102,13 +132,12 @@ impl Session {
         &'a self,
         call: &Call<'_>,
         project: &str,
-        token: Option<&Token>,
+        proof: Proof<'_>,
     ) -> Result<Request<'a>, Failure> {
-        let endpoint = self.endpoint(call.operation);
         let query: Vec<(&str, &str)> = call.query.into_iter().collect();
         let mut request = Request {
             method: call.method(),
-            endpoint,
+            endpoint: self.endpoint(call.operation)?,
             path: call.target.path(project),
             query: sign::canonical_query(&query),
             headers: HeaderMap::new(),
@@ -116,71 +145,69 @@ impl Session {
         };
         if !call.body.is_empty() {
             request.headers.insert(CONTENT_TYPE, JSON_UTF8);
-        } else if !call.operation.is_iam() {
+        } else if call.operation.service() == Service::Dws {
             request.headers.insert(CONTENT_TYPE, JSON);
         }
         if !project.is_empty() {
             request.headers.insert(PROJECT_ID, plain(project)?);
         }
-        match (&self.config.credentials, token) {
-            (_, Some(token)) => {
-                let value = sensitive(&token.value)?;
-                request.headers.insert(AUTH_TOKEN, value);
+        request.headers.extend(call.headers.iter().cloned());
+        match proof {
+            Proof::Own => {}
+            Proof::Bearer(Bearer::Token { value, .. }) => {
+                request.headers.insert(AUTH_TOKEN, sensitive(value)?);
             }
-            (Credentials::AccessKey { .. }, None) => self.sign(&mut request, &query)?,
-            // A login carries its password in the body.
-            (Credentials::Password { .. }, None) => {}
+            Proof::Bearer(Bearer::Key(key)) => sign(&mut request, &query, key)?,
         }
         Ok(request)
     }
 
-    fn sign(&self, request: &mut Request<'_>, query: &[(&str, &str)]) -> Result<(), Failure> {
-        let Credentials::AccessKey {
-            access,
-            secret,
-            security_token,
-        } = &self.config.credentials
-        else {
-            return Ok(());
-        };
-        let headers = &mut request.headers;
-        headers.insert(DATE_HEADER, plain(&sign::date(Timestamp::now()))?);
-        if let Some(token) = security_token {
-            headers.insert(SECURITY_TOKEN, sensitive(token)?);
+    fn endpoint(&self, operation: Operation) -> Result<&Endpoint, Failure> {
+        let nowhere = || Failure::invalid("nothing was sent: no endpoint is known for this call");
+        match operation.service() {
+            Service::Dws => Ok(&self.config.endpoint),
+            Service::Iam => Ok(&self.config.iam_endpoint),
+            Service::Sts => self.config.sts_endpoint.as_ref().ok_or_else(nowhere),
+            Service::Node => match &self.config.credentials {
+                Credentials::PodIdentity(pod) => Ok(&pod.agent.endpoint),
+                Credentials::NodeAgency(metadata) => Ok(metadata),
+                _ => Err(nowhere()),
+            },
         }
-        headers.insert(HOST, plain(&request.endpoint.authority())?);
-        let unsigned = Unsigned {
-            method: &request.method,
-            path: &request.path,
-            query,
-            headers,
-            body: &request.body,
-        };
-        let value = sign::authorization(access.expose_secret(), secret, &unsigned).map_err(|_| not_a_header())?;
-        headers.insert(AUTHORIZATION, value);
-        // The HTTP client writes it, in HTTP/2 under another name.
-        headers.remove(HOST);
-        Ok(())
     }
+}
 
-    fn endpoint(&self, operation: Operation) -> &Endpoint {
-        if operation.is_iam() {
-            &self.config.iam_endpoint
-        } else {
-            &self.config.endpoint
-        }
+fn sign(request: &mut Request<'_>, query: &[(&str, &str)], key: &AccessKey) -> Result<(), Failure> {
+    let headers = &mut request.headers;
+    headers.insert(DATE_HEADER, plain(&sign::date(Timestamp::now()))?);
+    if let Some(token) = &key.security_token {
+        headers.insert(SECURITY_TOKEN, sensitive(token)?);
     }
+    headers.insert(HOST, plain(&request.endpoint.authority())?);
+    let unsigned = Unsigned {
+        method: &request.method,
+        path: &request.path,
+        query,
+        headers,
+        body: &request.body,
+    };
+    let access = key.access.expose_secret();
+    let value = sign::authorization(access, &key.secret, &unsigned).map_err(|_| not_a_header())?;
+    headers.insert(AUTHORIZATION, value);
+    // The HTTP client writes it, in HTTP/2 under another name.
+    headers.remove(HOST);
+    Ok(())
 }
 
 fn not_a_header() -> Failure {
     Failure::invalid("nothing was sent: the credentials have a character that no header can hold")
 }
 
-fn plain(text: &str) -> Result<HeaderValue, Failure> {
+pub(super) fn plain(text: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(text).map_err(|_| not_a_header())
 }
 
-fn sensitive(secret: &SecretString) -> Result<HeaderValue, Failure> {
+pub(super) fn sensitive(secret: &SecretString) -> Result<HeaderValue, Failure> {
     let mut value = plain(secret.expose_secret())?;
     value.set_sensitive(true);
     Ok(value)

@@ -13,7 +13,9 @@ use reqwest::{Certificate, Client, redirect, retry, tls};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
+use super::client::NODE_TIMEOUT;
 use super::endpoints::Endpoint;
+use super::resolver::CloudResolver;
 use super::retry_after;
 
 /// The most bytes of an answer's body.
@@ -75,8 +77,22 @@ impl TransportError {
 pub struct ConnectionSettings {
     pub connect_timeout: Duration,
     pub use_proxy_env: bool,
+    /// Whether to services of the node only: by address, never through a proxy. Else they are out of reach.
+    pub to_node: bool,
     /// Replaces the system's roots.
     pub roots: Option<Vec<Certificate>>,
+}
+
+impl ConnectionSettings {
+    /// For the services of the node.
+    pub fn to_node() -> Self {
+        Self {
+            connect_timeout: NODE_TIMEOUT,
+            use_proxy_env: false,
+            to_node: true,
+            roots: None,
+        }
+    }
 }
 
 /// A pool of connections.
@@ -87,6 +103,11 @@ pub struct Transport {
 impl Transport {
     /// A pool without connections.
     pub fn new(settings: ConnectionSettings) -> reqwest::Result<Self> {
+        Self::resolving(settings, CloudResolver::system())
+    }
+
+    /// A pool without connections, whose names are resolved so unless they are of the node.
+    pub(super) fn resolving(settings: ConnectionSettings, resolver: CloudResolver) -> reqwest::Result<Self> {
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
@@ -95,8 +116,11 @@ impl Transport {
             .tls_version_min(tls::Version::TLS_1_2)
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE);
-        if !settings.use_proxy_env {
+        if !settings.use_proxy_env || settings.to_node {
             builder = builder.no_proxy();
+        }
+        if !settings.to_node {
+            builder = builder.dns_resolver(resolver);
         }
         if let Some(roots) = settings.roots {
             builder = builder.tls_certs_only(roots);

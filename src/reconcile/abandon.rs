@@ -204,6 +204,8 @@ async fn remove(ctx: &Context, session: &Session, marker: bool, intent: &Intent,
         uid: &intent.uid,
         marker,
         id: Some(&accepted.id),
+        is_taken: false,
+        import: None,
         name: &intent.name,
         type_: intent.type_,
     };

@@ -1,4 +1,4 @@
-//! Carries out exactly one step: the only writer to the object's metadata, and to the cloud for as long as the object exists.
+//! Carries out exactly one step: the only writer to the object's metadata and, with the provider's own pass, to the provider's, and to the cloud for as long as the object exists.
 //!
 //! It never decides. A write to the cloud starts only while the lease covers it, and what it brought is kept in the object's memory until the
 //! status holds it.
@@ -11,7 +11,9 @@ use super::context::Context;
 use super::fold::Posted;
 use super::kubernetes::KubernetesError;
 use super::observe::Pass;
-use super::plan::{Coordinates, CreateRequest, Intent, Step};
+use super::plan::{Coordinates, CreateRequest, Grant, Intent, Provider, Reconfigure, Step};
+use super::providers::ProviderId;
+use crate::api::data_source::ProviderRef;
 use crate::api::names::INTENT_ANNOTATION;
 use crate::api::{DwsDataSource, FINALIZER};
 use crate::cloud::{Dws, Failure, FailureKind};
@@ -32,10 +34,24 @@ pub enum Acted {
 /// If Kubernetes fails; the cloud's failures are an outcome, not an error.
 pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Acted, KubernetesError> {
     match step {
+        Step::HoldProvider => {
+            hold_provider(ctx, pass).await;
+            Ok(Acted::Done)
+        }
         Step::RecordIntent(intent) => record_intent(ctx, pass, intent).await,
         Step::PutFinalizer => put_finalizer(ctx, pass).await,
         Step::Post { request, intent } => {
             post(ctx, pass, &request, intent).await;
+            Ok(Acted::Done)
+        }
+        Step::Update {
+            id,
+            at,
+            change,
+            refresh,
+        } => {
+            let result = update(ctx, pass, &id, &at, &change).await;
+            pass.observation.note_updated(change, refresh, result);
             Ok(Acted::Done)
         }
         Step::Delete { id, at } => {
@@ -44,6 +60,20 @@ pub async fn carry_out(ctx: &Context, pass: &mut Pass, step: Step) -> Result<Act
         }
         Step::DropFinalizer { .. } => drop_finalizer(ctx, pass).await,
     }
+}
+
+async fn hold_provider(ctx: &Context, pass: &mut Pass) {
+    let Provider::Ready { coordinates, .. } = &pass.observation.provider else {
+        return;
+    };
+    let grant = match coordinates.provider.parse::<ProviderRef>() {
+        Ok(reference) => {
+            let id = ProviderId::of(&reference, &pass.member.namespace);
+            ctx.providers.hold(&id, &ctx.claims, &pass.member).await
+        }
+        Err(error) => Grant::Unreadable(error.to_string()),
+    };
+    pass.observation.note_grant(grant);
 }
 
 async fn record_intent(ctx: &Context, pass: &mut Pass, intent: Intent) -> Result<Acted, KubernetesError> {
@@ -132,6 +162,28 @@ async fn post(ctx: &Context, pass: &mut Pass, request: &CreateRequest, intent: I
     pass.tick(ctx);
     tell(pass, "create", result.as_ref().err());
     pass.observation.note_posted(Posted { intent, begun, result });
+}
+
+async fn update(
+    ctx: &Context,
+    pass: &mut Pass,
+    id: &str,
+    at: &Coordinates,
+    change: &Reconfigure,
+) -> Result<String, Failure> {
+    let result = match (&pass.session, ctx.leadership.begin_write(ctx.timings.write_floor())) {
+        (Some(session), Some(guard)) => {
+            tracing::info!(namespace = %pass.member.namespace, object = %pass.member.name, uid = %pass.member.uid, id,
+                cluster = at.cluster_id, agency = change.agency, reboot = change.reboot, "updating a data source");
+            let result = session.update(&at.cluster_id, id, change).await;
+            guard.finish();
+            result
+        }
+        _ => Err(fenced()),
+    };
+    pass.tick(ctx);
+    tell(pass, "update", result.as_ref().err());
+    result
 }
 
 async fn delete(ctx: &Context, pass: &mut Pass, id: String, at: &Coordinates) {

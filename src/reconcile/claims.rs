@@ -6,13 +6,18 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures::Stream;
+use futures::channel::mpsc::{self, UnboundedSender};
 use kube::api::ObjectMeta;
 
 use super::context::{LaneKey, Member};
 use super::plan::Rival;
-use crate::api::DwsDataSource;
-use crate::api::data_source::{Coordinates, DeletionPolicy, ProviderRef};
+use super::providers::ProviderId;
+use super::secrets::SecretName;
+use super::wakes::Scope;
+use crate::api::data_source::{Coordinates, DeletionPolicy, ManagementPolicy, ProviderKind, ProviderRef};
 use crate::api::intent::{self, Intent};
+use crate::api::{DwsDataSource, FINALIZER};
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
 type Name = (String, String);
@@ -23,12 +28,18 @@ struct Claim {
     name: Name,
     created: Option<jiff::Timestamp>,
     deleting: bool,
+    /// Whether its data source was taken over.
+    imported: bool,
     /// Where it holds the name, if it has an id or began a create.
     held_at: Option<Coordinates>,
     provider: Option<ProviderRef>,
     /// What it would leave behind in the cloud if it vanished.
     leaves: Option<Leftover>,
     resource_version: Option<u64>,
+    /// The Secret with its password.
+    password: Option<SecretName>,
+    /// The providers without which what it has, or may have, in the cloud could not be found: one, or both defaults if nothing tells which.
+    used: Vec<ProviderId>,
 }
 
 /// What an object would leave behind in the cloud.
@@ -59,6 +70,14 @@ pub struct Forgotten {
 struct Index {
     by_uid: HashMap<String, Claim>,
     by_name: HashMap<Name, BTreeSet<String>>,
+    by_password: HashMap<SecretName, BTreeSet<String>>,
+    by_provider: HashMap<ProviderId, BTreeSet<String>>,
+    /// Who is about to use which provider.
+    pledges: HashMap<String, ProviderId>,
+    /// The parts of the cluster whose first list has been read.
+    listed: HashSet<Scope>,
+    /// Told of each provider that has its first user or has lost its last.
+    stirred: Option<UnboundedSender<ProviderId>>,
 }
 
 /// The claims of all objects.
@@ -66,6 +85,16 @@ struct Index {
 pub struct Claims(Mutex<Index>);
 
 impl Claims {
+    /// No claims yet, and the stream of the providers that have their first user or have lost their last.
+    pub fn new() -> (Self, impl Stream<Item = ProviderId>) {
+        let (sender, stirred) = mpsc::unbounded();
+        let index = Index {
+            stirred: Some(sender),
+            ..Index::default()
+        };
+        (Claims(Mutex::new(index)), stirred)
+    }
+
     /// Takes note of a newer state of an object that the watch has told of. One that the watch has told the end of stays forgotten, however
     /// late a pass comes with what it read before. Returns whom the change may set free.
     pub fn renew(&self, object: &DwsDataSource) -> Vec<Member> {
@@ -98,6 +127,8 @@ impl Claims {
             Some(before) if before.deleting != claim.deleting => index.namesakes(before),
             _ => Vec::new(),
         };
+        let used = before.map(|before| before.used).unwrap_or_default();
+        index.count(&claim.member.uid, &used, &claim.used);
         index.insert(claim);
         freed
     }
@@ -108,6 +139,8 @@ impl Claims {
         let Some(claim) = index.remove(uid) else {
             return Forgotten::default();
         };
+        index.pledges.remove(uid);
+        index.count(uid, &claim.used, &[]);
         Forgotten {
             freed: index.namesakes(&claim),
             leaves: claim.leaves,
@@ -145,6 +178,55 @@ impl Claims {
             .collect()
     }
 
+    /// The objects whose password is in a Secret.
+    pub fn with_password_in(&self, secret: &SecretName) -> Vec<Member> {
+        let index = self.lock();
+        let uids = index.by_password.get(secret).into_iter().flatten();
+        uids.filter_map(|uid| index.by_uid.get(uid))
+            .map(|claim| claim.member.clone())
+            .collect()
+    }
+
+    /// Whether there is such an object.
+    pub fn has_password_in(&self, secret: &SecretName) -> bool {
+        self.lock().by_password.contains_key(secret)
+    }
+
+    /// A watch has shown all objects of this part of the cluster.
+    pub fn listed(&self, scope: &Scope) {
+        self.lock().listed.insert(scope.clone());
+    }
+
+    /// The object is about to use a provider. That counts until the end of its pass; by then it carries the finalizer, or does not use it.
+    pub fn pledge(&self, uid: &str, provider: &ProviderId) {
+        self.lock().pledges.insert(uid.to_owned(), provider.clone());
+    }
+
+    /// The pass of the object has ended.
+    pub fn redeem(&self, uid: &str) {
+        self.lock().pledges.remove(uid);
+    }
+
+    /// Whether somebody is about to use the provider.
+    pub fn is_pledged(&self, provider: &ProviderId) -> bool {
+        self.lock().pledges.values().any(|pledged| pledged == provider)
+    }
+
+    /// The objects that hold something in the cloud through a provider, or may do so; none as long as not all of them are known.
+    pub fn users_of(&self, provider: &ProviderId) -> Option<Vec<Member>> {
+        let index = self.lock();
+        let here = match provider.kind {
+            ProviderKind::DwsProvider => Scope::Namespace(provider.namespace.clone()),
+            ProviderKind::ClusterDwsProvider => Scope::All,
+        };
+        if !index.listed.contains(&Scope::All) && !index.listed.contains(&here) {
+            return None;
+        }
+        let uids = index.by_provider.get(provider).into_iter().flatten();
+        let claims = uids.filter_map(|uid| index.by_uid.get(uid));
+        Some(claims.map(|claim| claim.member.clone()).collect())
+    }
+
     /// Who holds the name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS cluster, in order.
     pub fn rival(&self, uid: &str, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
         let index = self.lock();
@@ -154,11 +236,13 @@ impl Claims {
             uids.filter(|other| *other != uid)
                 .filter_map(|other| index.by_uid.get(other))
         };
+        // Of two that were taken over the older one holds it.
+        let is_first = |claim: &Claim| {
+            !(own.imported && claim.imported) || (claim.created, &claim.member.uid) < (own.created, &own.member.uid)
+        };
         let holds = |claim: &&Claim| {
-            claim
-                .held_at
-                .as_ref()
-                .is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
+            let held = claim.held_at.as_ref();
+            is_first(claim) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
         };
         let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
         let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
@@ -188,13 +272,16 @@ impl Claim {
         let is_open = |intent: &&Intent| last.is_none_or(|last| last.id != intent.attempt);
         // Somebody may have taken the id away of what an attempt created.
         let is_robbed = last.is_some_and(super::plan::LastAttempt::has_created);
-        let held_at = if status.id.is_some() {
+        let observes = object.spec.management_policy == Some(ManagementPolicy::Observe);
+        let held_at = if observes {
+            None
+        } else if status.id.is_some() {
             status.cloud.clone()
         } else {
             let may_exist = |intent: &&Intent| is_robbed || is_open(intent);
             intent.as_ref().filter(may_exist).map(super::decide::coordinates)
         };
-        let retained = object.spec.deletion_policy == Some(DeletionPolicy::Retain);
+        let retained = observes || object.spec.deletion_policy == Some(DeletionPolicy::Retain);
         // A request that was given up may still take effect for a while.
         let until = last.and_then(|last| last.late_until).filter(|_| held_at.is_none());
         let late_at = || until.and(intent.as_ref()).map(super::decide::coordinates);
@@ -215,7 +302,10 @@ impl Claim {
                     .clone()
                     .or_else(|| Some(intent.as_ref()?.controller.clone())),
             });
+        let password = object.spec.user_pwd.as_ref();
         Some(Claim {
+            used: used(object, &member, intent.as_ref()),
+            password: password.map(|user_pwd| SecretName::new(&member.namespace, &user_pwd.secret_key_ref.name)),
             leaves,
             name: (
                 object.spec.cluster_id.to_ascii_lowercase(),
@@ -223,6 +313,10 @@ impl Claim {
             ),
             created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             deleting: object.metadata.deletion_timestamp.is_some(),
+            imported: status
+                .imported
+                .as_ref()
+                .is_some_and(|imported| imported.uid == member.uid && Some(&imported.id) == status.id.as_ref()),
             held_at,
             provider: object.spec.provider_ref.clone(),
             resource_version: object
@@ -242,7 +336,36 @@ impl Index {
             .entry(claim.name.clone())
             .or_default()
             .insert(claim.member.uid.clone());
+        if let Some(password) = &claim.password {
+            let uids = self.by_password.entry(password.clone()).or_default();
+            uids.insert(claim.member.uid.clone());
+        }
         self.by_uid.insert(claim.member.uid.clone(), claim);
+    }
+
+    /// Brings up to date who uses which provider, and tells of the first users and the last ones.
+    fn count(&mut self, uid: &str, before: &[ProviderId], after: &[ProviderId]) {
+        let gone = before.iter().filter(|id| !after.contains(id)).map(|id| (id, false));
+        let come = after.iter().filter(|id| !before.contains(id)).map(|id| (id, true));
+        for (id, comes) in gone.chain(come) {
+            let uids = self.by_provider.entry(id.clone()).or_default();
+            let was_used = !uids.is_empty();
+            if comes {
+                uids.insert(uid.to_owned());
+            } else {
+                uids.remove(uid);
+            }
+            let is_used = !uids.is_empty();
+            if !is_used {
+                self.by_provider.remove(id);
+            }
+            if was_used != is_used
+                && let Some(stirred) = &self.stirred
+            {
+                // Only fails at the end of the process, when nobody listens any more.
+                let _ = stirred.unbounded_send(id.clone());
+            }
+        }
     }
 
     fn remove(&mut self, uid: &str) -> Option<Claim> {
@@ -251,6 +374,14 @@ impl Index {
             uids.remove(uid);
             if uids.is_empty() {
                 self.by_name.remove(&claim.name);
+            }
+        }
+        if let Some(password) = &claim.password
+            && let Some(uids) = self.by_password.get_mut(password)
+        {
+            uids.remove(uid);
+            if uids.is_empty() {
+                self.by_password.remove(password);
             }
         }
         Some(claim)
@@ -262,6 +393,26 @@ impl Index {
             .filter(|uid| **uid != claim.member.uid)
             .filter_map(|uid| self.by_uid.get(uid));
         others.map(|claim| claim.member.clone()).collect()
+    }
+}
+
+/// The providers that an object uses: none before it carries the finalizer, with which every attempt begins.
+fn used(object: &DwsDataSource, member: &Member, intent: Option<&Intent>) -> Vec<ProviderId> {
+    if !object
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|finalizer| finalizer == FINALIZER)
+    {
+        return Vec::new();
+    }
+    let cloud = object.status.as_ref().and_then(|status| status.cloud.as_ref());
+    let recorded = cloud.map(|cloud| &cloud.provider).or_else(|| Some(&intent?.provider));
+    let recorded = recorded.and_then(|text| text.parse::<ProviderRef>().ok());
+    match recorded.as_ref().or(object.spec.provider_ref.as_ref()) {
+        Some(reference) => vec![ProviderId::of(reference, &member.namespace)],
+        None => ProviderId::defaults(&member.namespace).to_vec(),
     }
 }
 

@@ -13,10 +13,11 @@ use super::installs::Installs;
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
 use super::namespaces::Namespaces;
+use super::password_key::PasswordKey;
 use super::plan::{Observation, OperatorPolicy, Plan};
 use super::providers::Providers;
 use super::snapshots::Snapshots;
-use super::wakes::Wakes;
+use super::wakes::{ProviderWakes, Wakes};
 use crate::api::data_source::Coordinates;
 use crate::runtime::arrivals::Arrivals;
 use crate::runtime::clock::Clock;
@@ -82,6 +83,8 @@ pub struct Context {
     pub lanes: Lanes<LaneKey, Member>,
     /// Whose first pass is still to come to the lane, by the DWS cluster in its spec.
     pub arrivals: Arrivals<String, Member>,
+    /// Tells passwords apart.
+    pub password_key: PasswordKey,
     /// Who holds which name.
     pub claims: Claims,
     /// What is remembered of each object.
@@ -92,6 +95,8 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// Wakes objects.
     pub wakes: Wakes,
+    /// Wakes providers.
+    pub provider_wakes: ProviderWakes,
     /// Metrics.
     pub metrics: Metrics,
     /// Readiness.

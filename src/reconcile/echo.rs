@@ -59,7 +59,7 @@ impl Pass {
         let (Some(password), Some(version)) = (self.password.clone(), version.cloned()) else {
             return;
         };
-        self.sent_passwords.retain(|sent| sent.version != version);
+        self.sent_passwords.retain(|sent| !sent.version.same_version(&version));
         self.sent_passwords.insert(0, KnownPassword { version, password });
         self.sent_passwords.truncate(1 + EARLIER_SECRETS_MAX);
     }
@@ -125,7 +125,7 @@ impl Pass {
         if let Some(reference) = reference {
             known.extend(self.current_password(ctx, &reference.name, &reference.key).await);
         }
-        let is_known = |version: &SecretVersion| known.iter().any(|known| known.version == *version);
+        let is_known = |version: &SecretVersion| known.iter().any(|known| known.version.same_version(version));
         Some(if carried.iter().all(is_known) {
             Known::Passwords(known.into_iter().map(|known| known.password).collect())
         } else {
@@ -140,6 +140,7 @@ impl Pass {
             uid: secret.uid()?,
             resource_version: secret.resource_version()?,
             key: key.to_owned(),
+            hmac: None,
         };
         let password = credentials::value(&secret.data?, key).ok()?;
         Some(KnownPassword { version, password })

@@ -24,13 +24,15 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// The reasons of events that are no reasons of a condition. Each has its row in `docs/troubleshooting.md`.
-const BEYOND_CONDITIONS: [&str; 15] = [
+const BEYOND_CONDITIONS: [&str; 17] = [
     "Created",
     "Deleted",
     "Retained",
     "Recovered",
+    "Updated",
+    "Imported",
+    "RequestRefused",
     "DuplicateRemoved",
-    "ExternallyDeleted",
     "Orphaned",
     "CreateUndone",
     "RestartNotRepeated",
@@ -41,6 +43,10 @@ const BEYOND_CONDITIONS: [&str; 15] = [
     "TakenOver",
     "Resumed",
 ];
+
+/// What tells that something stays in the cloud. A namespace that ends takes no events, so these are told elsewhere then; the rest is of no use to
+/// anybody without the object.
+const STAYS: [&str; 4] = ["Retained", "Orphaned", "ForceDeleted", "DefinitionRemoved"];
 
 /// Publishes events; clones share the work.
 #[derive(Clone)]
@@ -95,8 +101,18 @@ impl Events {
         self.tasks.spawn(async move {
             // The semaphore is never closed, so that there always is a permit in the end.
             let _turn = events.turns.acquire().await;
-            let published = events.kubernetes.call(events.recorder.publish(&event, &about));
-            if let Err(error) = published.await {
+            let published = events.kubernetes.call(events.recorder.publish(&event, &about)).await;
+            let published = match published {
+                Err(error) if error.is_end_of_namespace() && STAYS.contains(&event.reason.as_str()) => {
+                    let (event, namespace) = outside(&event, &about);
+                    events
+                        .kubernetes
+                        .call(events.recorder.publish(&event, &namespace))
+                        .await
+                }
+                published => published,
+            };
+            if let Err(error) = published {
                 events.lost(&about, &event.reason, &error.to_string());
             }
             drop(place);
@@ -114,6 +130,29 @@ impl Events {
             "an event could not be published"
         );
     }
+}
+
+/// The same, told of the namespace that ends: an event about an object of the whole cluster, such as a namespace, is kept in `default`.
+fn outside(event: &Event, about: &ObjectReference) -> (Event, ObjectReference) {
+    let word = |word: &Option<String>| word.clone().unwrap_or_default();
+    let note = format!("{} {}: {}", word(&about.kind), word(&about.name), word(&event.note));
+    let event = Event {
+        type_: match event.type_ {
+            EventType::Normal => EventType::Normal,
+            EventType::Warning => EventType::Warning,
+        },
+        reason: event.reason.clone(),
+        note: Some(short(&note)),
+        action: event.action.clone(),
+        secondary: None,
+    };
+    let namespace = ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Namespace".to_owned()),
+        name: about.namespace.clone(),
+        ..ObjectReference::default()
+    };
+    (event, namespace)
 }
 
 /// The note as the API server takes it.

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::plan::{
-    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, Failure, FailureKind, Grant, Hold, Intent, Job,
-    JobState, JobView, Lacks, Memory, Missing, Object, Observation, Outcome, Password, Provider, Remote, Removed, View,
+    Absence, Accepted, AttemptMemory, AttemptState, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind,
+    Grant, Hold, Intent, Job, JobState, JobView, Lacks, Memory, Missing, Object, Observation, OperationType, Outcome,
+    Password, Provider, Reconfigure, Remote, Removed, View,
 };
 use super::remote::Identity;
 
@@ -66,6 +67,8 @@ impl Observation {
             uid: &self.object.uid,
             marker: self.marks(),
             id: self.object.status.id.as_deref(),
+            is_taken: self.is_imported() || self.observes(),
+            import: self.object.spec.import.as_ref(),
             name,
             type_,
         }
@@ -168,6 +171,9 @@ impl Observation {
             Err(_) => self.note_failure(),
             // It is as good as a call that failed: what caused it causes no other try until it has changed.
             Ok(job) if job.state == JobState::Failed => self.note_tried(),
+            Ok(job) if job.state == JobState::Succeeded => {
+                self.memory.succeeded = self.memory.succeeded.or(Some(self.uptime));
+            }
             Ok(_) => {}
         }
         self.job = Some(JobView {
@@ -216,6 +222,17 @@ impl Observation {
         });
     }
 
+    /// Notes what became of an update. One that the lease did not cover is still to be sent.
+    pub fn note_updated(&mut self, change: Reconfigure, refresh: Option<String>, result: Result<String, Failure>) {
+        self.note_write(result.as_ref().err());
+        self.memory.outcome = Some(Outcome::Updated {
+            change,
+            refresh,
+            at: self.now,
+            result,
+        });
+    }
+
     /// Notes what became of a delete.
     pub fn note_deleted(&mut self, id: String, result: Result<Option<String>, Failure>) {
         self.note_write(result.as_ref().err());
@@ -244,6 +261,8 @@ impl Observation {
             return;
         }
         self.memory.written = Some(self.uptime);
+        self.memory.unsent_update = None;
+        self.memory.succeeded = None;
         self.memory.polled = None;
         self.memory.absences.clear();
         if failure.is_some() {
@@ -251,13 +270,20 @@ impl Observation {
         }
     }
 
-    /// Notes that the status holds a report, and whether that took a patch.
-    pub fn note_reported(&mut self, patched: bool) {
-        if patched {
-            self.memory.patched = Some(self.uptime);
-        }
+    /// Notes that the status holds a report. If that took a patch, `before` is the status that it replaced.
+    pub fn note_reported(&mut self, before: Option<&DwsDataSourceStatus>) {
         self.memory.outcome = None;
         self.memory.hinted = self.object.deleting && self.object.annotations.force_delete.as_deref() == Some("");
+        let Some(before) = before else { return };
+        self.memory.patched = Some(self.uptime);
+        let update = |status: &DwsDataSourceStatus| {
+            let operation = status.operation.as_ref()?;
+            let is_unsent = operation.type_ == OperationType::Update && status.job_id.is_none();
+            is_unsent.then_some(operation.started_at)
+        };
+        // What another process recorded it may have sent.
+        let recorded = update(&self.object.status).filter(|at| update(before) != Some(*at));
+        self.memory.unsent_update = recorded.or(self.memory.unsent_update);
     }
 
     /// Notes that the pass ends with a wait.

@@ -58,6 +58,25 @@ impl KubernetesError {
     }
 }
 
+impl KubernetesError {
+    /// Whether the namespace ends, or has ended, and takes nothing new.
+    #[must_use]
+    pub fn is_end_of_namespace(&self) -> bool {
+        let Self::Api(kube::Error::Api(status)) = self else {
+            return false;
+        };
+        let details = status.details.as_ref();
+        let ends = details.is_some_and(|details| {
+            details
+                .causes
+                .iter()
+                .any(|cause| cause.reason == "NamespaceTerminating")
+        });
+        let has_ended = status.code == 404 && details.is_some_and(|details| details.kind == "namespaces");
+        ends || has_ended
+    }
+}
+
 impl Kubernetes {
     /// With at most this many calls at the same time.
     #[must_use]

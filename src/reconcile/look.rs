@@ -109,10 +109,11 @@ impl Pass {
             },
             Ok(None) => Password::Absent,
             Ok(Some(secret)) => {
-                let version = SecretVersion {
+                let mut version = SecretVersion {
                     uid: secret.uid().unwrap_or_default(),
                     resource_version: secret.resource_version().unwrap_or_default(),
                     key: reference.key.clone(),
+                    hmac: None,
                 };
                 match credentials::value(&secret.data.unwrap_or_default(), &reference.key) {
                     Err(error) => Password::Invalid {
@@ -127,6 +128,7 @@ impl Pass {
                         Password::Invalid { version, message }
                     }
                     Ok(password) => {
+                        version.hmac = ctx.password_key.hmac(&password).await;
                         self.password = Some(password);
                         Password::Present { version }
                     }

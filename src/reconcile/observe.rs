@@ -4,7 +4,9 @@
 //! name. The rest is read by [`look`](super::look) when a decision asks for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use secrecy::SecretString;
 
@@ -13,12 +15,15 @@ use super::context::{Context, LaneKey, Member};
 use super::echo::KnownPassword;
 use super::grants::Grants;
 use super::kubernetes::KubernetesError;
-use super::plan::{Annotations, Around, DefinitionView, Memory, Object, Observation, Password, Provider, Remote};
+use super::plan::{
+    Annotations, Around, DefinitionView, Memory, Object, Observation, Password, Provider, Remote, Requests,
+};
 use super::providers::{Asked, Way};
 use crate::api::data_source::DwsDataSource;
 use crate::api::names::{self, FORCE_DELETE_ANNOTATION};
 use crate::api::{FINALIZER, intent, text};
 use crate::cloud::Session;
+use crate::runtime::duration;
 
 /// The most characters that are repeated of the reason for a deletion by force.
 const REASON_MAX: u32 = 200;
@@ -65,7 +70,7 @@ impl Pass {
             fresh_attempt: uuid::Uuid::new_v4().to_string(),
             jitter: jitter(),
             timings: ctx.timings,
-            resync_period: ctx.resync_period,
+            resync_period: resync_period(ctx, &object),
             object: fold_object(&object),
             provider: Provider::Absent { name: String::new() },
             password: Password::Unknown,
@@ -136,6 +141,8 @@ impl Pass {
             (None, Some(attempt)) => Some(attempt.intent.provider.clone()),
             (None, None) => None,
         };
+        // Before the provider is known, only what is recorded counts.
+        let place = o.place();
         let Way {
             provider,
             session,
@@ -146,6 +153,8 @@ impl Pass {
                 namespace: &self.member.namespace,
                 reference: o.object.spec.provider_ref.as_ref(),
                 recorded: recorded.as_deref(),
+                project_id: o.object.spec.project_id.as_deref(),
+                recorded_project: place.as_ref().map(|at| at.project_id.as_str()),
                 cluster_id: &o.object.spec.cluster_id,
                 deleting: o.object.deleting,
             })
@@ -155,10 +164,12 @@ impl Pass {
         self.grants = grants;
     }
 
-    /// Finds out who else holds the name. Only an object without an id and an open attempt has to ask.
+    /// Finds out who else holds the name. Only an object without an id and an open attempt has to ask, or one whose data source was imported.
     pub(super) fn compete(&mut self, ctx: &Context) {
-        let rival = match (self.observation.place(), &self.observation.object.status.id) {
-            (Some(at), None) => {
+        let o = &self.observation;
+        let asks = o.object.status.id.is_none() || o.is_imported();
+        let rival = match o.place().filter(|_| asks) {
+            Some(at) => {
                 let lane = ctx.lanes.members(&LaneKey::from(&at));
                 ctx.claims.rival(&self.member.uid, &at, &lane)
             }
@@ -183,6 +194,27 @@ fn jitter() -> u32 {
     u32::try_from(high % 1000).unwrap_or_default()
 }
 
+/// How often the object is compared with the cloud. The API server takes no period that cannot be read.
+fn resync_period(ctx: &Context, object: &DwsDataSource) -> Duration {
+    let own = object.spec.resync_period.as_deref();
+    own.and_then(|text| duration::parse(text).ok())
+        .unwrap_or(ctx.resync_period)
+}
+
+/// What the annotations ask for. Anybody may write them who may edit the object; what is read of them fits into the status.
+fn requests(metadata: &ObjectMeta) -> Requests {
+    let token = |name: &str| {
+        let value = metadata.annotations.as_ref()?.get(name)?;
+        (!value.is_empty()).then(|| text::one_line(value, text::WORD_MAX))
+    };
+    Requests {
+        reconcile: token(names::RECONCILE_ANNOTATION),
+        reboot: token(names::REBOOT_ANNOTATION),
+        refresh: token(names::REFRESH_ANNOTATION),
+        approve: token(names::APPROVE_ANNOTATION),
+    }
+}
+
 /// Reduces the object to what decisions read.
 fn fold_object(object: &DwsDataSource) -> Object {
     let metadata = &object.metadata;
@@ -196,6 +228,7 @@ fn fold_object(object: &DwsDataSource) -> Object {
         spec: object.spec.clone(),
         status: object.status.clone().unwrap_or_default(),
         intent: intent::of(object),
+        requests: requests(metadata),
         annotations: Annotations {
             paused: names::is_paused(metadata.annotations.as_ref()),
             force_delete: object

@@ -92,6 +92,7 @@ async fn run(ctx: &Arc<Context>, pass: Pass, slot: &Slot, remembered: &mut Remem
     let turned = Box::pin(panic_guard::guard(turns)).await;
     // Whoever has not asked for a lane by now holds nobody up.
     ctx.arrivals.heard(&member);
+    ctx.claims.redeem(&member.uid);
     remembered.sent_passwords.clone_from(&pass.sent_passwords);
     remembered.unrecorded = Unrecorded::of(&pass, remembered.unrecorded.take());
     match turned {

@@ -10,16 +10,20 @@ mod observation;
 
 pub use around::{Around, ClaimerView, DefinitionView, NamespaceView, OperatorPolicy, PolicyWord};
 pub use memory::{Absence, AttemptMemory, AttemptState, Hold, Lacks, Memory, Outcome, Removed};
-pub use observation::{Annotations, Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Rival};
+pub use observation::{
+    Annotations, Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Requests, Rival,
+};
 
 pub use super::remote::{Health, View, health, observed};
 pub use crate::api::data_source::{
-    AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, LastAttempt, Observed, Operation, OperationType,
-    Retry, RetryClass, SecretVersion,
+    AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, Import, ImportPolicy, ImportRecord, LastAttempt,
+    ManagementPolicy, Observed, Operation, OperationType, PlanAction, PlannedChange, ReplacementPolicy, Retry,
+    RetryClass, SecretVersion,
 };
 pub use crate::api::{DwsDataSourceSpec, DwsDataSourceStatus, Intent};
 pub use crate::cloud::{
-    Accepted, CreateRequest, Failure, FailureKind, Item, Job, JobState, Missing, Rejection, Wait as RetryWait,
+    Accepted, CreateRequest, Failure, FailureKind, Item, Job, JobState, Missing, Reconfigure, Rejection,
+    Wait as RetryWait,
 };
 pub use crate::runtime::lanes::Rank;
 pub use crate::runtime::timings::Timings;
@@ -29,7 +33,7 @@ pub use crate::runtime::timings::Timings;
 pub enum Plan {
     /// Read something, then decide again.
     Look(Look),
-    /// Write once to the cloud or to the object's metadata, then decide again.
+    /// Write once to the cloud or to metadata, then decide again.
     Act(Step),
     /// Patch the status if it differs, tell of what happened, then go on or wait.
     Report(Report),
@@ -76,6 +80,8 @@ pub enum Look {
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// Keep the provider from going before the object, which is about to create through it.
+    HoldProvider,
     /// Write the intent and the finalizer, guarded by resourceVersion.
     RecordIntent(Intent),
     /// Put back the finalizer that somebody took away.
@@ -86,6 +92,17 @@ pub enum Step {
         request: CreateRequest,
         /// The intent it carries out.
         intent: Intent,
+    },
+    /// Send an update.
+    Update {
+        /// The id.
+        id: String,
+        /// Where it is.
+        at: Coordinates,
+        /// What to change.
+        change: Reconfigure,
+        /// The request to renew the agency's credentials that it answers.
+        refresh: Option<String>,
     },
     /// Send a delete.
     Delete {

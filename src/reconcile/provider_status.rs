@@ -1,10 +1,11 @@
-//! The providers' own status: whether they can be used, and where they lead.
+//! The providers' own status: whether they can be used, where they lead, and how many data sources use them.
 //!
-//! A pass reads the provider's Secrets, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
+//! A pass reads the provider's Secrets, holds the provider while it is used and lets it go when it is not, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
 //! before. That a provider cannot be read is told like trouble with the cloud: after some failures in a row. It calls the cloud only to look a project up.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -21,10 +22,12 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::kubernetes::{Kubernetes, KubernetesError};
+use super::protection::Unprotected;
 use super::providers::{ProviderId, Refreshed};
 use super::report;
 use super::standing::Standing;
 use super::undecodable::Undecodable;
+use super::wakes::WokenProviders;
 use super::watch::{Noted, decoded, until_shutdown};
 use crate::api::conditions::{self, Verdict};
 use crate::api::data_source::ProviderKind;
@@ -35,6 +38,8 @@ use crate::runtime::{backoff, panic_guard};
 
 /// The name of this controller in metrics.
 pub const CONTROLLER: &str = "dwsprovider";
+/// How many users of a provider are named that waits for them.
+const NAMED_MAX: usize = 3;
 
 /// What both kinds of provider have in common.
 pub trait ProviderObject:
@@ -79,7 +84,11 @@ impl ProviderObject for ClusterDwsProvider {
 }
 
 /// Runs the providers of one kind until the context's shutdown.
-pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<DeserializeGuard<K>>) {
+pub async fn providers<K: ProviderObject>(
+    ctx: Arc<Context>,
+    watched: Api<DeserializeGuard<K>>,
+    woken: WokenProviders<K>,
+) {
     ctx.health.ready(K::WATCH, false);
     let (reader, writer) = reflector::store();
     let noted = Arc::clone(&ctx);
@@ -101,12 +110,10 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
     )
     .reflect(writer)
     .applied_objects()
-    .predicate_filter(
-        |object: &K| object.meta().generation.map(i64::cast_unsigned),
-        PredicateConfig::default(),
-    );
+    .predicate_filter(|object: &K| Some(relevant(object.meta())), PredicateConfig::default());
     let passes = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default())
+        .reconcile_on(woken)
         .graceful_shutdown_on(ctx.shutdown.clone().cancelled_owned())
         .run(
             reconcile::<K>,
@@ -115,6 +122,15 @@ pub async fn providers<K: ProviderObject>(ctx: Arc<Context>, watched: Api<Deseri
         )
         .for_each(|_| async {});
     until_shutdown(&ctx.shutdown, &reader, passes).await;
+}
+
+/// What a change of a provider is about: the spec, its end and its finalizers; never the status.
+fn relevant(metadata: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    metadata.generation.hash(&mut hasher);
+    metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    metadata.finalizers.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn id_of<K: ProviderObject>(metadata: &ObjectMeta) -> ProviderId {
@@ -141,28 +157,40 @@ async fn reconcile<K: ProviderObject>(object: Arc<K>, ctx: Arc<Context>) -> Resu
 }
 
 async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> (Action, ReconcileResult) {
-    let Refreshed { standing, news, unread } = ctx.providers.refresh(id).await;
-    if news {
+    let refreshed = ctx.providers.refresh(id, &ctx.claims).await;
+    let Refreshed { standing, unread, .. } = &refreshed;
+    if refreshed.news {
         wake_users(ctx, id);
     }
     let t = &ctx.timings;
-    if unread > 0 && unread < t.ready_failures && stands_ready(object) {
+    if *unread > 0 && *unread < t.ready_failures && stands_ready(object) {
         // As with data sources, short trouble leaves a standing Ready alone.
-        let jitter = backoff::jitter(&object.uid().unwrap_or_default(), u64::from(unread));
+        let jitter = backoff::jitter(&object.uid().unwrap_or_default(), u64::from(*unread));
         let wait = backoff::delay(unread - 1, t.backoff_min, t.backoff_max, jitter);
         return (Action::requeue(wait), ReconcileResult::RequeueAfter);
     }
-    if let Standing::Absent = standing {
+    if matches!(standing, Standing::Absent) || matches!(refreshed.unprotected, Some(Unprotected::Gone)) {
         return (Action::await_change(), ReconcileResult::Success);
     }
-    let result = match write(ctx, object, &standing).await {
-        Ok(()) => ReconcileResult::RequeueAfter,
+    if let Some(error) = &refreshed.unprotected {
+        tracing::warn!(provider = %id, namespace = id.namespace, %error, "the provider cannot be held or let go");
+    }
+    let mut wait = t.secret_recheck;
+    if refreshed.users.is_none() {
+        // The first list of the data sources is still to come.
+        wait = wait.min(t.backoff_min);
+    }
+    let result = match write(ctx, object, &refreshed).await {
+        Ok(()) if refreshed.unprotected.is_none() => ReconcileResult::RequeueAfter,
+        Ok(()) => ReconcileResult::Error,
+        // It went when it was let go.
+        Err(error) if error.code() == Some(404) => return (Action::await_change(), ReconcileResult::Success),
         Err(error) => {
             tracing::warn!(provider = %id, %error, "the provider's status could not be written");
             ReconcileResult::Error
         }
     };
-    (Action::requeue(ctx.timings.secret_recheck), result)
+    (Action::requeue(wait), result)
 }
 
 /// Whether its status says that it can be used, about the spec as it is.
@@ -182,7 +210,8 @@ fn wake_users(ctx: &Context, id: &ProviderId) {
 }
 
 /// Writes the status by a JSON patch that holds only for this very object as it was read, if it differs from the one that is stored.
-async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing) -> Result<(), KubernetesError> {
+async fn write<K: ProviderObject>(ctx: &Context, object: &K, refreshed: &Refreshed) -> Result<(), KubernetesError> {
+    let standing = &refreshed.standing;
     let api = object.siblings(&ctx.kubernetes);
     let Some(current) = ctx.kubernetes.call(api.get_opt(&object.name_any())).await? else {
         return Ok(());
@@ -193,18 +222,28 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
     }
     let before = current.status().cloned().unwrap_or_default();
     let generation = current.meta().generation.unwrap_or_default();
-    let verdict = verdict(standing);
+    let is_leaving = current.meta().deletion_timestamp.is_some();
+    let verdict = leaving(refreshed, is_leaving).unwrap_or_else(|| verdict(refreshed));
     let (endpoint, project_id) = match standing {
         Standing::Connected(connected) => (Some(connected.endpoint.clone()), Some(connected.project_id.clone())),
         Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => {
             (before.endpoint.clone(), before.project_id.clone())
         }
     };
+    let credential_expiry = match standing {
+        Standing::Connected(connected) => connected.credential_expiry(),
+        Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => None,
+    };
     let after = ProviderStatus {
         observed_generation: conditions::observed_generation(before.observed_generation, &verdict, generation),
         endpoint,
         project_id,
+        credential_expiry,
         conditions: conditions::conditions(&before.conditions, &verdict, generation, ctx.clock.now()),
+        users: refreshed
+            .users
+            .as_ref()
+            .map_or(before.users, |users| i64::try_from(users.len()).ok()),
     };
     if before == after {
         return Ok(());
@@ -220,21 +259,69 @@ async fn write<K: ProviderObject>(ctx: &Context, object: &K, standing: &Standing
     Ok(())
 }
 
-fn verdict(standing: &Standing) -> Verdict {
+/// The verdict on a provider that cannot go as it should: one that is to be deleted and still used, or whose Secrets cannot be set free.
+fn leaving(refreshed: &Refreshed, is_leaving: bool) -> Option<Verdict> {
+    let users = refreshed.users.as_deref().unwrap_or_default();
+    if let (Some(Unprotected::Secret { .. }), true) = (&refreshed.unprotected, users.is_empty())
+        && let Some(error) = &refreshed.unprotected
+    {
+        return Some(Verdict::new(
+            Reason::AccessDenied,
+            format!(
+                "{error}. Grant the operator patch on Secrets (deploy/rbac/guard-secrets), or remove that finalizer by hand."
+            ),
+        ));
+    }
+    if !is_leaving {
+        return None;
+    }
+    let mut names: Vec<_> = users
+        .iter()
+        .map(|user| format!("{}/{}", user.namespace, user.name))
+        .collect();
+    names.sort();
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    let message = if names.is_empty() {
+        "The provider is being deleted; other finalizers than the operator's hold it.".to_owned()
+    } else {
+        format!(
+            "The provider is being deleted and stays until the data sources that use it are gone: {}{more}.",
+            names.join(", ")
+        )
+    };
+    Some(Verdict::new(Reason::Deleting, message))
+}
+
+fn verdict(refreshed: &Refreshed) -> Verdict {
+    let standing = &refreshed.standing;
     match standing.trouble() {
-        Some((Reason::CredentialsRejected, _)) => refused(),
+        Some((Reason::CredentialsRejected, why)) => refused(why),
         Some((reason, message)) => Verdict::new(reason, message.to_owned()),
         None => match standing {
-            Standing::Connected(connected) if connected.refused() => refused(),
+            Standing::Connected(connected) if connected.refused() => refused(""),
             Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
-            _ => Verdict::new(Reason::Available, "The provider can be used."),
+            _ => Verdict::new(
+                Reason::Available,
+                match &refreshed.unprotected {
+                    Some(error @ Unprotected::Secret { .. }) => {
+                        format!("The provider can be used, but its Secrets are not guarded: {error}.")
+                    }
+                    _ => "The provider can be used.".to_owned(),
+                },
+            ),
         },
     }
 }
 
-fn refused() -> Verdict {
-    Verdict::new(
-        Reason::CredentialsRejected,
-        "The cloud refuses the credentials; correct the Secret. It is read again regularly.",
-    )
+fn refused(why: &str) -> Verdict {
+    let text = format!(
+        "The cloud refuses the credentials; correct the Secret, or whatever they come from. It is looked at again regularly. {why}"
+    );
+    Verdict::new(Reason::CredentialsRejected, text.trim_end())
 }

@@ -8,10 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::access::Access;
+use super::access::{Access, Stood};
+use super::claims::Claims;
 use super::context::Member;
 use super::grants::{self, Grants};
 use super::plan::{Coordinates, Grant, Provider};
+use super::protection::{Found, Protection, Unprotected};
+use super::secrets::SecretName;
 use super::standing::{Connected, Opened, Standing};
 use crate::api::data_source::{ProviderKind, ProviderRef};
 use crate::cloud::Session;
@@ -67,6 +70,12 @@ impl ProviderId {
         )
     }
 
+    /// Both that are used where none is named: the namespace's own first.
+    #[must_use]
+    pub fn defaults(namespace: &str) -> [Self; 2] {
+        [ProviderKind::DwsProvider, ProviderKind::ClusterDwsProvider].map(|kind| Self::default_of(kind, namespace))
+    }
+
     /// Whether an object uses this provider, by its reference or by default.
     #[must_use]
     pub fn serves(&self, member: &Member, reference: Option<&ProviderRef>) -> bool {
@@ -91,6 +100,8 @@ struct Known {
     unread: u32,
     opened: Option<Opened>,
     last_good: Option<Connected>,
+    /// The object itself, as it was read or patched last.
+    found: Option<Found>,
 }
 
 impl Known {
@@ -109,6 +120,10 @@ pub struct Refreshed {
     pub news: bool,
     /// How many times in a row, this one included, it could not be read.
     pub unread: u32,
+    /// Who uses it; none while that is not known.
+    pub users: Option<Vec<Member>>,
+    /// Why its finalizers, or those of its Secrets, are not as they should be.
+    pub unprotected: Option<Unprotected>,
 }
 
 /// Where an object's provider leads, and how to go there.
@@ -139,6 +154,10 @@ pub struct Asked<'a> {
     pub reference: Option<&'a ProviderRef>,
     /// The provider that was recorded with an attempt; it stays the object's.
     pub recorded: Option<&'a str>,
+    /// The project in its spec.
+    pub project_id: Option<&'a str>,
+    /// The project that its data source is recorded in, or may have been created in.
+    pub recorded_project: Option<&'a str>,
     /// The DWS cluster that it is about.
     pub cluster_id: &'a str,
     /// Whether it is being deleted.
@@ -160,13 +179,19 @@ pub struct Providers {
     /// Whether this process may read the cluster kind.
     cluster_kind: bool,
     known: Mutex<HashMap<ProviderId, Arc<tokio::sync::Mutex<Known>>>>,
+    protection: Protection,
+    /// The Secrets that each provider names, as it was read last.
+    named: Mutex<HashMap<ProviderId, Vec<SecretName>>>,
 }
 
 impl Providers {
     /// With nothing known yet.
     #[must_use]
-    pub fn new(access: Access, clock: Clock, timings: Timings, cluster_kind: bool) -> Self {
+    pub fn new(access: Access, clock: Clock, timings: Timings, cluster_kind: bool, guards: bool) -> Self {
+        let (kubernetes, namespace) = (access.kubernetes.clone(), access.namespace.clone());
         Providers {
+            protection: Protection::new(kubernetes, namespace, guards, cluster_kind),
+            named: Mutex::default(),
             access,
             clock,
             timings,
@@ -175,8 +200,8 @@ impl Providers {
         }
     }
 
-    /// Reads the provider and its Secrets again.
-    pub async fn refresh(&self, id: &ProviderId) -> Refreshed {
+    /// Reads the provider and its Secrets again. With users it is held; without, it is let go.
+    pub async fn refresh(&self, id: &ProviderId, claims: &Claims) -> Refreshed {
         let slot = self.slot(id);
         let mut known = slot.lock().await;
         let seen = known.standing.as_ref().map(Standing::version);
@@ -190,11 +215,55 @@ impl Providers {
         } else {
             0
         };
+        let users = claims.users_of(id);
+        let unprotected = match (&users, &mut known.found) {
+            (Some(users), Some(found)) => {
+                let is_used = !users.is_empty() || claims.is_pledged(id);
+                self.protect(id, found, is_used).await.err()
+            }
+            _ => None,
+        };
         Refreshed {
             standing,
             news: before.is_some_and(|before| before != version),
             unread: known.unread,
+            users,
+            unprotected,
         }
+    }
+
+    async fn protect(&self, id: &ProviderId, found: &mut Found, is_used: bool) -> Result<(), Unprotected> {
+        if is_used {
+            self.protection.hold(id, found).await
+        } else {
+            self.protection.release(id, found).await
+        }
+    }
+
+    /// Holds a provider for an object that is about to create through it. Nobody lets it go before the object's pass has ended.
+    pub async fn hold(&self, id: &ProviderId, claims: &Claims, member: &Member) -> Grant {
+        let slot = self.slot(id);
+        let mut known = slot.lock().await;
+        claims.pledge(&member.uid, id);
+        let Some(found) = &mut known.found else {
+            return Grant::Unreadable("the provider has not been read".to_owned());
+        };
+        if found.is_leaving() {
+            return Grant::Leaving;
+        }
+        match self.protect(id, found, true).await {
+            // The guard is one more safety: nobody has to wait for it. The provider's own pass tells what is wrong with it.
+            Ok(()) | Err(Unprotected::Secret { .. }) => Grant::Held,
+            Err(error) => Grant::Unreadable(error.to_string()),
+        }
+    }
+
+    /// The providers that name a Secret, as they were read last.
+    #[must_use]
+    pub fn named_by(&self, secret: &SecretName) -> Vec<ProviderId> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let naming = named.iter().filter(|(_, secrets)| secrets.contains(secret));
+        naming.map(|(id, _)| id.clone()).collect()
     }
 
     /// Where an object's provider leads, and the session to go there with.
@@ -206,6 +275,7 @@ impl Providers {
             let secret = false;
             return Provider::NotReady { name, message, secret }.into();
         }
+        let is_leaving = known.found.as_ref().is_some_and(Found::is_leaving);
         // What was created with it can still be deleted with it.
         let last_good = known.last_good.filter(|_| asked.deleting);
         let connected = match (known.standing, last_good) {
@@ -216,23 +286,44 @@ impl Providers {
             (Some(Standing::Unreached { failure }), None) => return Provider::Unreached { name, failure }.into(),
             (Some(Standing::Absent) | None, None) => return Provider::Absent { name }.into(),
         };
+        let project_id = project(&connected, asked);
+        let session = if project_id == connected.project_id {
+            Ok(connected.session)
+        } else {
+            connected.elsewhere.within(&connected.session, &project_id)
+        };
+        let session = match session {
+            Ok(session) => session,
+            Err(error) => {
+                let (message, secret) = (error.to_string(), false);
+                return Provider::NotReady { name, message, secret }.into();
+            }
+        };
+        let is_lent = project_id == connected.project_id || connected.projects.contains(&project_id);
+        let grant = match connected.grants {
+            _ if is_leaving => Grant::Leaving,
+            _ if !is_lent => Grant::Refused(format!(
+                "{name} is not for project {project_id}: add it to the provider's projects, or leave projectID out for its own project, {}.",
+                connected.project_id
+            )),
+            None => Grant::Given,
+            Some(_) => Grant::Unasked,
+        };
         let provider = Provider::Ready {
             coordinates: Coordinates {
                 provider: name,
                 endpoint: connected.endpoint,
-                project_id: connected.project_id,
+                project_id,
                 cluster_id: asked.cluster_id.to_owned(),
             },
-            grant: match connected.grants {
-                None => Grant::Given,
-                Some(_) => Grant::Unasked,
-            },
+            grant,
             marker: connected.marker,
+            imports: connected.imports,
             version: connected.version,
         };
         Way {
             provider,
-            session: Some(connected.session),
+            session: Some(session),
             grants: connected.grants,
         }
     }
@@ -252,6 +343,15 @@ impl Providers {
         // One that is being read just now is counted the next time.
         let settled = known.values().filter_map(|slot| slot.try_lock().ok());
         settled.filter(|known| known.is_refused()).count()
+    }
+
+    /// When the first of the temporary credentials in use expires, in seconds since 1970.
+    #[must_use]
+    pub fn first_expiry(&self) -> Option<i64> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = known.values().filter_map(|slot| slot.try_lock().ok());
+        let expiries = settled.filter_map(|known| known.opened.as_ref()?.session().credential_expiry());
+        expiries.map(jiff::Timestamp::as_second).min()
     }
 
     /// The provider that an object uses: the recorded one, else the one it names, else the default of its namespace, else that of the cluster.
@@ -295,9 +395,20 @@ impl Providers {
     }
 
     async fn read(&self, id: &ProviderId, known: &mut Known) {
-        let standing = self.access.stand(id, &mut known.opened).await;
+        let Stood { standing, found } = self.access.stand(id, &mut known.opened).await;
         if let Standing::Connected(connected) = &standing {
             known.last_good = Some(connected.clone());
+        }
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&standing, &found) {
+            (_, Some(found)) => drop(named.insert(id.clone(), found.secrets.clone())),
+            (Standing::Absent, None) => drop(named.remove(id)),
+            // What cannot be read now is as it was.
+            _ => {}
+        }
+        drop(named);
+        if found.is_some() || matches!(standing, Standing::Absent) {
+            known.found = found;
         }
         known.standing = Some(standing);
         known.read = self.clock.uptime();
@@ -311,4 +422,19 @@ impl Providers {
         }
         Arc::clone(known.entry(id.clone()).or_default())
     }
+}
+
+/// The project that an object is about: where it has something or may have, as long as the provider leads there, else where its spec wants it.
+/// A project that was taken off the provider's list is not forgotten by those who ask for it.
+fn project(connected: &Connected, asked: &Asked<'_>) -> String {
+    let leads_to = |project: &&str| {
+        connected.project_id == **project
+            || asked.project_id == Some(*project)
+            || connected.projects.iter().any(|listed| listed == *project)
+    };
+    let recorded = asked.recorded_project.filter(leads_to);
+    recorded
+        .or(asked.project_id)
+        .unwrap_or(&connected.project_id)
+        .to_owned()
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure. Only an item that carries the object's ownership marker is ours; without markers, only the recorded id under its own name and type.
 
-use crate::api::data_source::{DataSourceType, Observed};
+use crate::api::data_source::{DataSourceType, Import, Observed};
 use crate::api::names;
 use crate::cloud::{ConfigureStatus, Item, SourceStatus};
 
@@ -18,7 +18,7 @@ pub enum View {
         /// Further ones that late effects of lost requests made.
         surplus: Vec<Item>,
     },
-    /// Nothing of ours, but somebody else's of that name.
+    /// Nothing of ours, but somebody else's of that name, or the one to import.
     Foreign {
         /// That one.
         item: Item,
@@ -41,6 +41,10 @@ pub struct Identity<'a> {
     pub marker: bool,
     /// The recorded id.
     pub id: Option<&'a str>,
+    /// Whether the recorded one is the object's without a marker: it was imported, or is only observed.
+    pub is_taken: bool,
+    /// What is to be imported, if nothing is recorded yet.
+    pub import: Option<&'a Import>,
     /// The name of the data source.
     pub name: &'a str,
     /// Its type.
@@ -49,12 +53,20 @@ pub struct Identity<'a> {
 
 impl Identity<'_> {
     fn owns(&self, item: &Item) -> bool {
+        let is_recorded =
+            || self.id == Some(item.id.as_str()) && self.names(item) && item.type_.is_none_or(|t| t == self.type_);
         if self.marker {
             let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
-            marker == Some(names::marker(self.uid).as_str())
+            marker == Some(names::marker(self.uid).as_str()) || (self.is_taken && is_recorded())
         } else {
-            self.id == Some(item.id.as_str()) && self.names(item) && item.type_.is_none_or(|t| t == self.type_)
+            is_recorded()
         }
+    }
+
+    /// Whether it is the one to import.
+    fn imports(&self, item: &Item) -> bool {
+        let id = self.import.and_then(|import| import.id.as_deref());
+        self.id.is_none() && id == Some(item.id.as_str())
     }
 
     /// Names clash case-insensitively: they are the names of foreign servers in a database.
@@ -92,10 +104,12 @@ impl Identity<'_> {
                 ours: true,
             };
         }
-        // The recorded one first: it may have lost its marker, or the marker may have been switched on after it was created.
+        // The recorded one first: it may have lost its marker, or the marker may have been switched on after it was created. Then the one
+        // to import, which may have another name than it should.
         let namesakes = || items.iter().filter(present).filter(|item| self.names(item));
         let recorded = namesakes().find(|item| self.id == Some(item.id.as_str()));
-        match recorded.or_else(|| namesakes().next()) {
+        let imported = || items.iter().filter(present).find(|item| self.imports(item));
+        match recorded.or_else(imported).or_else(|| namesakes().next()) {
             Some(item) if self::leaving(item) => View::Leaving {
                 item: item.clone(),
                 ours: false,

@@ -36,7 +36,7 @@ pub async fn publish(ctx: &Context, pass: &mut Pass, report: &Report) -> Result<
         }
     }
     pass.observation.uptime = ctx.clock.uptime();
-    pass.observation.note_reported(news);
+    pass.observation.note_reported(news.then_some(&before));
     tell(ctx, &pass.object, &before, &report.status, &report.notes);
     Ok(Reported::Done)
 }

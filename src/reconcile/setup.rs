@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::ambient::Ambient;
 use super::claims::Claims;
 use super::context::{Context, Decide};
 use super::definition::Definition;
@@ -18,11 +19,13 @@ use super::installs::{self, Installs};
 use super::kubernetes::Kubernetes;
 use super::memories::Memories;
 use super::namespaces::{self, Namespaces};
+use super::password_key::PasswordKey;
 use super::plan::{DeletionPolicy, OperatorPolicy};
 use super::provider_status;
 use super::providers::Providers;
+use super::secrets;
 use super::snapshots::Snapshots;
-use super::wakes::{Scope, Wakes};
+use super::wakes::{ProviderWakes, Scope, Wakes};
 use super::watch;
 use crate::api::{ClusterDwsProvider, DwsProvider};
 use crate::cloud::{Bounds, BreakerTimings, CallRecord, EndpointPolicy, Fence, Limits, Observer, Timeouts};
@@ -120,6 +123,7 @@ pub fn access(args: &ClusterArgs, timings: &Timings, around: Surroundings) -> Ac
         kubernetes: around.kubernetes,
         namespace: around.namespace,
         policy: endpoint_policy(args),
+        ambient: Ambient::of(args),
         use_proxy_env: args.use_proxy_env,
         timeouts: Timeouts {
             connect: timings.connect,
@@ -142,14 +146,20 @@ pub fn scopes(args: &ClusterArgs) -> Vec<Scope> {
     named.into_iter().map(Scope::Namespace).collect()
 }
 
-/// Reconciles until the shutdown, and then until the passes that run have ended and their events are published.
-pub async fn run(args: &RunArgs, process: Process) {
-    let kubernetes = Kubernetes::new(process.client, args.concurrency);
-    // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
-    let cluster_kind = args.cluster.watch_namespace.is_empty();
-    let (wakes, woken) = Wakes::new(scopes(&args.cluster));
-    let (lanes, turns) = Lanes::new();
-    let around = Surroundings {
+/// The namespaces whose Secrets are watched with `--watch-secrets`; none stands for all of them. Those of providers of the cluster are in the
+/// operator's namespace, which is among all.
+#[must_use]
+pub fn watched_secrets(args: &ClusterArgs) -> Vec<Option<String>> {
+    let namespace = |scope| match scope {
+        Scope::All => None,
+        Scope::Namespace(namespace) => Some(namespace),
+    };
+    scopes(args).into_iter().map(namespace).collect()
+}
+
+/// What a way to the cloud of this process needs besides the flags.
+fn surroundings(args: &RunArgs, process: &Process, kubernetes: &Kubernetes) -> Surroundings {
+    Surroundings {
         kubernetes: kubernetes.clone(),
         namespace: process.namespace.clone(),
         fence: Arc::new(LeaseFence {
@@ -158,8 +168,30 @@ pub async fn run(args: &RunArgs, process: Process) {
         }),
         observer: Arc::new(Counted(process.metrics.clone())),
         max_rejections: MAX_REJECTIONS,
-    };
-    let access = access(&args.cluster, &args.timings, around);
+    }
+}
+
+/// What the flags say of pause and deletion.
+fn operator_policy(args: &RunArgs) -> OperatorPolicy {
+    OperatorPolicy {
+        paused: args.paused,
+        deletion_policy: match args.deletion_policy {
+            OnDeletion::Delete => DeletionPolicy::Delete,
+            OnDeletion::Retain => DeletionPolicy::Retain,
+        },
+    }
+}
+
+/// Reconciles until the shutdown, and then until the passes that run have ended and their events are published.
+pub async fn run(args: &RunArgs, process: Process) {
+    let kubernetes = Kubernetes::new(process.client.clone(), args.concurrency);
+    // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
+    let cluster_kind = args.cluster.watch_namespace.is_empty();
+    let (wakes, woken) = Wakes::new(scopes(&args.cluster));
+    let (provider_wakes, mut providers_woken) = ProviderWakes::new(scopes(&args.cluster));
+    let (lanes, turns) = Lanes::new();
+    let (claims, stirred) = Claims::new();
+    let access = access(&args.cluster, &args.timings, surroundings(args, &process, &kubernetes));
     process.health.ready("watch of data sources", false);
     for controller in [super::pass::CONTROLLER, provider_status::CONTROLLER] {
         process.metrics.add_controller(controller);
@@ -170,11 +202,17 @@ pub async fn run(args: &RunArgs, process: Process) {
         clock: process.clock,
         timings: args.timings,
         resync_period: args.resync_period,
-        providers: Arc::new(Providers::new(access, process.clock, args.timings, cluster_kind)),
+        providers: Arc::new(Providers::new(
+            access,
+            process.clock,
+            args.timings,
+            cluster_kind,
+            args.cluster.secrets.guard_secrets,
+        )),
         snapshots: Snapshots::new(process.clock, process.metrics.clone()),
         lanes,
         arrivals: Arrivals::default(),
-        claims: Claims::default(),
+        claims,
         memories: Memories::default(),
         events: Events::new(
             kubernetes.clone(),
@@ -187,25 +225,25 @@ pub async fn run(args: &RunArgs, process: Process) {
         leadership: process.leadership,
         decide: process.decide,
         wakes,
+        provider_wakes,
         metrics: process.metrics,
         health: process.health,
         shutdown: process.shutdown,
         install: installs::name(&process.namespace),
-        operator: OperatorPolicy {
-            paused: args.paused,
-            deletion_policy: match args.deletion_policy {
-                OnDeletion::Delete => DeletionPolicy::Delete,
-                OnDeletion::Retain => DeletionPolicy::Retain,
-            },
-        },
+        operator: operator_policy(args),
         namespaces: Namespaces::new(kubernetes.clone(), process.clock),
         definition: Definition::new(kubernetes.clone(), process.clock, cluster_kind),
         installs: Installs::default(),
+        password_key: PasswordKey::new(kubernetes.clone(), process.namespace),
         kubernetes,
     });
     let lane_turns = tokio::spawn({
         let ctx = Arc::clone(&ctx);
         async move { ctx.wakes.wake_all(turns).await }
+    });
+    let provider_turns = tokio::spawn({
+        let ctx = Arc::clone(&ctx);
+        async move { ctx.provider_wakes.wake_all(stirred).await }
     });
     let pulse = tokio::spawn(pulse(Arc::clone(&ctx)));
     let mut streams: Vec<futures::future::BoxFuture<'static, ()>> = Vec::new();
@@ -213,6 +251,10 @@ pub async fn run(args: &RunArgs, process: Process) {
         streams.push(Box::pin(provider_status::providers::<DwsProvider>(
             Arc::clone(&ctx),
             watch::api_of(&ctx, &scope),
+            providers_woken
+                .namespaced
+                .remove(&scope)
+                .unwrap_or_else(|| futures::stream::empty().boxed()),
         )));
         streams.push(Box::pin(namespaces::notice(Arc::clone(&ctx), scope.clone())));
         streams.push(Box::pin(watch::data_sources(Arc::clone(&ctx), scope, woken)));
@@ -222,7 +264,13 @@ pub async fn run(args: &RunArgs, process: Process) {
         streams.push(Box::pin(provider_status::providers::<ClusterDwsProvider>(
             Arc::clone(&ctx),
             all,
+            providers_woken.cluster,
         )));
+    }
+    if args.cluster.secrets.watch_secrets {
+        for namespace in watched_secrets(&args.cluster) {
+            streams.push(Box::pin(secrets::watched(Arc::clone(&ctx), namespace)));
+        }
     }
     futures::stream::iter(streams)
         .for_each_concurrent(None, |stream| stream)
@@ -230,6 +278,7 @@ pub async fn run(args: &RunArgs, process: Process) {
     ctx.tasks.close();
     ctx.tasks.wait().await;
     lane_turns.abort();
+    provider_turns.abort();
     pulse.abort();
 }
 
@@ -242,5 +291,6 @@ async fn pulse(ctx: Arc<Context>) {
         ctx.metrics
             .set_queue_depth("lanes", super::pass::CONTROLLER, ctx.lanes.all_waiting());
         ctx.metrics.set_breakers_open(ctx.providers.refused());
+        ctx.metrics.set_credential_expiry(ctx.providers.first_expiry());
     }
 }

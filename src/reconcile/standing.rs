@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::grants::Grants;
+use super::project_sessions::ProjectSessions;
 use crate::api::Reason;
 use crate::cloud::{BreakerState, Failure, FailureKind, Rejection, Session};
 
@@ -40,10 +43,16 @@ pub struct Connected {
     pub project_id: String,
     /// Whether creates carry the ownership marker.
     pub marker: bool,
+    /// Whether what exists already may be taken over or observed.
+    pub imports: bool,
     /// To whom it is lent; a provider of a namespace belongs to all of it.
     pub grants: Option<Grants>,
     /// Changes whenever the provider or one of its Secrets changes.
     pub version: String,
+    /// The other projects that data sources may ask for.
+    pub projects: Vec<String>,
+    /// The sessions in other projects.
+    pub elsewhere: ProjectSessions,
 }
 
 /// The session that was made of a provider last. It outlives trouble with the look-up of its project: another one for the same Secret would
@@ -51,26 +60,48 @@ pub struct Connected {
 #[derive(Clone)]
 pub struct Opened {
     session: Arc<Session>,
-    version: String,
+    /// Of the provider and its Secrets.
+    made_of: String,
+    /// Of the file of the token that is exchanged, when the session was made.
+    token_file: Option<String>,
     /// What the cloud said when it refused the credentials; until it is asked again, that is the answer.
     refusal: Option<Failure>,
+    elsewhere: ProjectSessions,
 }
 
 impl Opened {
-    /// A session that was just made of this version of a provider and its Secrets.
+    /// A session that was just made of this version of a provider and its Secrets, and of a token file.
     #[must_use]
-    pub fn new(session: Session, version: String) -> Self {
+    pub fn new(session: Session, made_of: String, token_file: Option<String>) -> Self {
         Opened {
             session: Arc::new(session),
-            version,
+            made_of,
+            token_file,
             refusal: None,
+            elsewhere: ProjectSessions::default(),
         }
     }
 
-    /// Whether it was made of this version.
+    /// The sessions with the same credentials in other projects.
     #[must_use]
-    pub fn is_of(&self, version: &str) -> bool {
-        self.version == version
+    pub fn elsewhere(&self) -> ProjectSessions {
+        self.elsewhere.clone()
+    }
+
+    /// Whether it was made of this version, and no other token file may mend it: Kubernetes replaces the file before the token in it expires,
+    /// which is no news as long as the credentials work.
+    #[must_use]
+    pub fn is_of(&self, made_of: &str, token_file: Option<&str>) -> bool {
+        self.made_of == made_of && (!self.is_refused() || self.token_file.as_deref() == token_file)
+    }
+
+    /// Changes whenever another session is made.
+    #[must_use]
+    pub fn version(&self) -> String {
+        match &self.token_file {
+            Some(token_file) => format!("{}/{token_file}", self.made_of),
+            None => self.made_of.clone(),
+        }
     }
 
     /// The session.
@@ -82,7 +113,7 @@ impl Opened {
     /// Whether the cloud refused the credentials the last time they were used.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.session.breaker() == BreakerState::Rejected
+        self.session.breaker() == BreakerState::Rejected || self.elsewhere.any_refused()
     }
 
     /// The project, asked for if it is not known.
@@ -163,9 +194,16 @@ fn unreached(failure: &Failure) -> Reason {
 }
 
 impl Connected {
+    /// When the temporary credential in use expires, to the second.
+    #[must_use]
+    pub fn credential_expiry(&self) -> Option<Timestamp> {
+        let expiry = self.session.credential_expiry()?;
+        Timestamp::from_second(expiry.as_second()).ok()
+    }
+
     /// Whether the cloud refused the credentials the last time they were used.
     #[must_use]
     pub fn refused(&self) -> bool {
-        self.session.breaker() == BreakerState::Rejected
+        self.session.breaker() == BreakerState::Rejected || self.elsewhere.any_refused()
     }
 }

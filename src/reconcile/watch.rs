@@ -26,7 +26,7 @@ use super::undecodable::Undecodable;
 use super::wakes::{Scope, Woken};
 use super::{abandon, claims, pass};
 use crate::api::DwsDataSource;
-use crate::api::names::{FORCE_DELETE_ANNOTATION, INTENT_ANNOTATION, PAUSED_ANNOTATION};
+use crate::api::names;
 
 /// Runs the data sources of one scope until the context's shutdown, and then until the passes that run have ended.
 pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
@@ -39,9 +39,7 @@ pub async fn data_sources(ctx: Arc<Context>, scope: Scope, wakes: Woken) {
     )
     .modify(|object| {
         object.metadata.managed_fields = None;
-        object
-            .annotations_mut()
-            .retain(|key, _| RELEVANT_ANNOTATIONS.contains(&key.as_str()));
+        object.annotations_mut().retain(|key, _| names::is_own(key));
     })
     .reflect(writer)
     .applied_objects()
@@ -92,19 +90,16 @@ where
     }
 }
 
-/// The annotations that matter.
-const RELEVANT_ANNOTATIONS: [&str; 3] = [INTENT_ANNOTATION, PAUSED_ANNOTATION, FORCE_DELETE_ANNOTATION];
-
-/// What a change of an object is about, for the operator: the spec, its end, its finalizers, the intent, a pause and a deletion by force;
-/// never the status.
+/// What a change of an object is about, for the operator: the spec, its end, its finalizers, the intent and what annotations ask
+/// for; never the status.
 fn relevant(object: &DwsDataSource) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.metadata.generation.hash(&mut hasher);
     object.metadata.deletion_timestamp.is_some().hash(&mut hasher);
     object.finalizers().hash(&mut hasher);
-    RELEVANT_ANNOTATIONS
-        .map(|annotation| object.annotations().get(annotation))
-        .hash(&mut hasher);
+    for annotation in object.annotations().iter().filter(|(key, _)| names::is_own(key)) {
+        annotation.hash(&mut hasher);
+    }
     hasher.finish()
 }
 
@@ -227,6 +222,7 @@ impl Roll {
                         self.ctx.wakes.wake(&member);
                     }
                 }
+                self.ctx.claims.listed(&self.scope);
                 self.ctx.health.ready("watch of data sources", true);
             }
             Noted::Event(Event::Apply(object)) => {

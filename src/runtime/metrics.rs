@@ -173,6 +173,11 @@ impl Metrics {
         self.0.breakers_open.set(as_gauge(open));
     }
 
+    /// When the first of the temporary credentials in use expires, in seconds since 1970; none if there is none.
+    pub fn set_credential_expiry(&self, first: Option<i64>) {
+        self.0.credential_expiry.set(first.unwrap_or_default());
+    }
+
     /// How many objects of a kind a watch has that are stored in a form that the operator cannot read: there were `before`, now there
     /// are `after`. The metric is the sum over all watches of the kind.
     pub fn undecodable(&self, kind: &'static str, before: usize, after: usize) {

@@ -72,6 +72,45 @@ pub struct ClusterArgs {
     /// Reach the cloud through the proxy that `HTTPS_PROXY` and `NO_PROXY` name.
     #[arg(long, env = "DWS_OPERATOR_USE_PROXY_ENV", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub use_proxy_env: bool,
+    /// Let a `DwsProvider` of a namespace use the operator's own identity (podIdentity, oidc, nodeAgency); by default only a `ClusterDwsProvider` may.
+    #[arg(long, env = "DWS_OPERATOR_ALLOW_AMBIENT_CREDENTIALS_IN_NAMESPACES", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub allow_ambient_credentials_in_namespaces: bool,
+    /// The file of the `ServiceAccount` token that providers with oidc exchange; it is read anew at each exchange.
+    #[arg(long, env = "DWS_OPERATOR_OIDC_TOKEN_FILE", value_name = "FILE")]
+    pub oidc_token_file: Option<PathBuf>,
+    /// The metadata service of the node, for providers with nodeAgency: a link-local address, or with --allow-insecure-endpoints a loopback one.
+    #[arg(
+        long,
+        env = "DWS_OPERATOR_METADATA_ENDPOINT",
+        value_name = "URL",
+        default_value = "http://169.254.169.254"
+    )]
+    pub metadata_endpoint: String,
+    /// Where the pod identity agent answers, as CCE sets it.
+    #[arg(long, env = "HC_CONTAINER_CREDENTIALS_FULL_URI", value_name = "URL", hide = true)]
+    pub pod_identity_uri: Option<String>,
+    /// The file of the token for the pod identity agent, as CCE sets it.
+    #[arg(
+        long,
+        env = "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        value_name = "FILE",
+        hide = true
+    )]
+    pub pod_identity_token_file: Option<PathBuf>,
+    /// What is done with Secrets besides reading them by name.
+    #[command(flatten)]
+    pub secrets: SecretArgs,
+}
+
+/// The flags about Secrets.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SecretArgs {
+    /// Watch the metadata of Secrets, so that a new or changed one acts at once; needs the rights in deploy/rbac/watch-secrets.
+    #[arg(long, env = "DWS_OPERATOR_WATCH_SECRETS", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub watch_secrets: bool,
+    /// Keep the Secrets of providers, by a finalizer, while data sources use them; needs the rights in deploy/rbac/guard-secrets.
+    #[arg(long, env = "DWS_OPERATOR_GUARD_SECRETS", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub guard_secrets: bool,
 }
 
 /// The flags of `run`.

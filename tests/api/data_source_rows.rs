@@ -100,6 +100,12 @@ pub fn data_source_rows() -> Vec<Row> {
             ["", "sales lake, 50 % of it: (a) [b] \"c\" /d"],
             ["a!", "<b", "b>", "it's", "a=b", "a&b", "a\nb", "a\tb", "a\u{7f}"],
         ),
+        pattern(
+            &obs,
+            "spec.projectID",
+            ["89cd04f168b84af6be287f71730fdb4b", "P1"],
+            ["", "a-b", "a/b", "..", "%2f", "a@b", "a\r\nb", "a?b"],
+        ),
         pattern(&obs, "spec.providerRef.name", ["default", "eu.west-1"], BAD_NAMES),
         pattern(
             &mrs,

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{full_data_source, full_data_source_status, full_provider, full_provider_status, merged, obs};
+use crate::manifests::{
+    access_key, assume_agency_by_name, full_data_source, full_data_source_status, full_provider, full_provider_status,
+    merged, obs, oidc_by_iam, oidc_by_sts, password,
+};
 use crate::schemas::{Field, fields};
 use crate::server::Server;
 
@@ -80,6 +83,21 @@ async fn refusal(server: &Server, object: &Value, field: &Field) -> String {
     }
 }
 
+/// The credentials in which a field of `auth` is set, if it is none of the full provider's.
+fn auth_with(path: &[String]) -> Option<Value> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        ["spec", "auth", "password", ..] => Some(password()),
+        ["spec", "auth", "oidc", "idpID"] => Some(oidc_by_iam()),
+        ["spec", "auth", "oidc", ..] => Some(oidc_by_sts()),
+        ["spec", "auth", source @ ("podIdentity" | "nodeAgency"), ..] => Some(json!({ *source: {} })),
+        ["spec", "auth", "assumeAgency", "agencyName" | "domainName"] => {
+            Some(merged(&access_key(), &json!({"assumeAgency": assume_agency_by_name()})))
+        }
+        _ => None,
+    }
+}
+
 #[tokio::test]
 async fn every_limit_refuses_what_exceeds_it() {
     let server = Server::connect().await;
@@ -90,8 +108,8 @@ async fn every_limit_refuses_what_exceeds_it() {
             .filter(|field| field.kind == kind && !field.path.is_empty())
         {
             let mut full = full.clone();
-            if field.path.starts_with(&["spec", "auth", "password"].map(String::from)) {
-                full["spec"]["auth"] = crate::manifests::password();
+            if let Some(auth) = auth_with(&field.path) {
+                full["spec"]["auth"] = auth;
             }
             if ["apiVersion", "kind", "metadata"].contains(&field.path[0].as_str()) {
                 continue;

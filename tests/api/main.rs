@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a story may panic where the product may not")]
 
+mod auth_rows;
 mod crds;
 mod data_source_rows;
 mod limits;

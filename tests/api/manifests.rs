@@ -47,6 +47,7 @@ pub fn full_data_source(name: &str) -> Value {
         "reboot": false,
         "providerRef": {"kind": "DwsProvider", "name": "default"},
         "deletionPolicy": "Delete",
+        "projectID": "89cd04f168b84af6be287f71730fdb4b",
     }});
     merged(&mrs(name), &rest)
 }
@@ -85,15 +86,19 @@ pub fn full_data_source_status() -> Value {
     })
 }
 
-/// A provider with every field but the second credential.
+/// A provider with every field but the other credentials and the other way to assume an agency.
 pub fn full_provider(kind: &str, name: &str) -> Value {
     let mut provider = provider(kind, name);
     let spec = &mut provider["spec"];
     spec["projectID"] = json!("89cd04f168b84af6be287f71730fdb4b");
+    spec["projects"] = json!(["0a1b2c3d4e5f60718293a4b5c6d7e8f9"]);
     spec["endpoint"] = json!("https://dws.eu-west-101.myhuaweicloud.eu");
     spec["iamEndpoint"] = json!("https://iam.eu-west-101.myhuaweicloud.eu");
     spec["caBundleSecretRef"] = json!({"name": "ca"});
     spec["ownershipMarker"] = json!("Description");
+    spec["stsEndpoint"] = json!("https://sts.eu-west-101.myhuaweicloud.eu");
+    spec["rateLimit"] = json!({"requestsPerSecond": 0.5, "burst": 5});
+    spec["auth"]["assumeAgency"] = assume_agency_by_urn();
     if kind == "ClusterDwsProvider" {
         spec["namespaceSelector"] = json!({
             "matchLabels": {"team": "sales"},
@@ -120,8 +125,30 @@ pub fn full_provider_status() -> Value {
         "observedGeneration": 1,
         "endpoint": "https://dws.eu-west-101.myhuaweicloud.eu",
         "projectID": "89cd04f168b84af6be287f71730fdb4b",
+        "users": 1,
+        "credentialExpiry": "2026-11-24T08:00:00Z",
         "conditions": [ready()],
     })
+}
+
+/// An agency of STS, with every field of that way.
+pub fn assume_agency_by_urn() -> Value {
+    json!({"agencyURN": "iam::d:agency:a", "sessionName": "session", "durationSeconds": 3600})
+}
+
+/// An agency of IAM, with every field of that way.
+pub fn assume_agency_by_name() -> Value {
+    json!({"agencyName": "a", "domainName": "d", "durationSeconds": 3600})
+}
+
+/// The identity of the operator, exchanged by STS, with every field of that way.
+pub fn oidc_by_sts() -> Value {
+    json!({"oidc": {"providerURN": "iam::d:oidcProvider:p", "agencyURN": "iam::d:agency:a", "sessionName": "session", "durationSeconds": 3600}})
+}
+
+/// The identity of the operator, exchanged by IAM.
+pub fn oidc_by_iam() -> Value {
+    json!({"oidc": {"idpID": "idp", "durationSeconds": 3600}})
 }
 
 /// A credential whose Secret no story creates: an operator on the same control plane has nothing to sign with.

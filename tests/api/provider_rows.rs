@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{CLUSTER_ID, access_key, merged, password, provider};
+use crate::auth_rows::auth_rows;
+use crate::manifests::{CLUSTER_ID, provider};
 use crate::rows::{BAD_NAMES, Check, Row, name_fits, patch_at, pattern, requirement, rule};
 
 const GOOD_URLS: [&str; 7] = [
@@ -59,18 +60,9 @@ pub fn provider_rows(kind: &str) -> Vec<Row> {
     };
     let mut rows = vec![
         name_fits(&base),
-        rule(
-            &base,
-            "spec.auth",
-            "set exactly one of accessKey and password",
-            [json!({"spec": {"auth": merged(&json!({"accessKey": null}), &password())}})],
-            [
-                json!({"spec": {"auth": {"accessKey": null}}}),
-                json!({"spec": {"auth": merged(&access_key(), &password())}}),
-            ],
-        ),
         urls("spec.endpoint"),
         urls("spec.iamEndpoint"),
+        urls("spec.stsEndpoint"),
         pattern(
             &base,
             "spec.region",
@@ -97,21 +89,13 @@ pub fn provider_rows(kind: &str) -> Vec<Row> {
             ["89cd04f168b84af6be287f71730fdb4b", "P1"],
             ["", "a-b", "a/b", "..", "%2f", "a@b", "a\r\nb", "a?b"],
         ),
+        pattern(
+            &base,
+            "spec.projects[]",
+            ["89cd04f168b84af6be287f71730fdb4b", "P1"],
+            ["", "a-b", "a/b", "..", "%2f", "a@b", "a\r\nb", "a?b"],
+        ),
         pattern(&base, "spec.caBundleSecretRef.name", ["ca", "ca.bundle-1"], BAD_NAMES),
-        pattern(&base, "spec.auth.accessKey.secretRef.name", ["key", "key.1"], BAD_NAMES),
-        pattern(&base, "spec.auth.password.secretRef.name", ["key", "key.1"], BAD_NAMES),
-        pattern(
-            &base,
-            "spec.auth.password.domainName",
-            ["domain", "Example Ltd ä"],
-            ["", "a\r\nb", "a\u{0}"],
-        ),
-        pattern(
-            &base,
-            "spec.auth.password.userName",
-            ["user", "user@example.com"],
-            ["", "a\r\nb", "a\u{0}"],
-        ),
         pattern(&base, "status.conditions[].type", ["Ready"], ["not ready", "Ready\n"]),
         pattern(
             &base,
@@ -120,6 +104,7 @@ pub fn provider_rows(kind: &str) -> Vec<Row> {
             ["it works", "Available\n"],
         ),
     ];
+    rows.extend(auth_rows(&base));
     if kind == "ClusterDwsProvider" {
         rows.extend(selector_rows(&base));
     }

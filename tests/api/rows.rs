@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{condition, merged, password};
+use crate::manifests::{
+    assume_agency_by_name, assume_agency_by_urn, condition, merged, oidc_by_iam, oidc_by_sts, password,
+};
 
 /// What a row of the table is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +75,16 @@ pub fn patch_at(place: &str, value: &str) -> Value {
                 &nested(place, json!(value)),
             )
         }
+        "spec.auth.oidc.idpID" => only_with(&oidc_by_iam(), place, value),
+        _ if place.starts_with("spec.auth.oidc.") => only_with(&oidc_by_sts(), place, value),
+        "spec.auth.assumeAgency.agencyName" | "spec.auth.assumeAgency.domainName" => merged(
+            &json!({"spec": {"auth": {"assumeAgency": assume_agency_by_name()}}}),
+            &nested(place, json!(value)),
+        ),
+        "spec.auth.assumeAgency.sessionName" => merged(
+            &json!({"spec": {"auth": {"assumeAgency": assume_agency_by_urn()}}}),
+            &nested(place, json!(value)),
+        ),
         "status.conditions[].type" => {
             json!({"status": {"conditions": [condition(value, "True", "Available")]}})
         }
@@ -82,6 +94,12 @@ pub fn patch_at(place: &str, value: &str) -> Value {
         "spec.clusterIDs[]" => json!({"spec": {"clusterIDs": [value]}}),
         _ => nested(place, json!(value)),
     }
+}
+
+/// A patch that puts a source of credentials in the access key's place, with a value in it.
+fn only_with(source: &Value, place: &str, value: &str) -> Value {
+    let only = json!({"spec": {"auth": merged(&json!({"accessKey": null}), source)}});
+    merged(&only, &nested(place, json!(value)))
 }
 
 fn nested(place: &str, value: Value) -> Value {

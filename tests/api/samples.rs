@@ -13,4 +13,15 @@ async fn every_sample_is_accepted_under_strict_validation() {
     for kind in ["Secret", "DwsProvider", "ClusterDwsProvider", "DwsDataSource"] {
         assert!(kinds.contains(&kind), "no sample of {kind}");
     }
+    for source in [
+        "accessKey",
+        "password",
+        "podIdentity",
+        "oidc",
+        "nodeAgency",
+        "assumeAgency",
+    ] {
+        let shown = samples.iter().any(|sample| !sample["spec"]["auth"][source].is_null());
+        assert!(shown, "no sample of a provider with {source}");
+    }
 }

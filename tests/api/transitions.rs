@@ -10,6 +10,8 @@ const FIXED: &str = "only deletionPolicy may change while the data source exists
                      to change anything else, delete this object and create it again";
 const PROVIDER_FIXED: &str = "providerRef is fixed once a create was attempted: \
                               to use another provider, delete this object and create it again";
+const PROJECT_OF_SOURCE_FIXED: &str = "projectID is fixed once a create was attempted: \
+                                       to use another project, delete this object and create it again";
 const REGION_FIXED: &str = "region is fixed: create another provider for another region";
 const PROJECT_FIXED: &str = "projectID is fixed, set or not: create another provider for another project";
 const MARKER_FIXED: &str = "ownershipMarker is fixed: create another provider for data sources with another marker";
@@ -21,6 +23,7 @@ pub fn covered() -> Vec<(String, String, Check)> {
     let mut rules = vec![
         rule("DwsDataSource", "", FIXED),
         rule("DwsDataSource", "", PROVIDER_FIXED),
+        rule("DwsDataSource", "", PROJECT_OF_SOURCE_FIXED),
     ];
     for kind in ["DwsProvider", "ClusterDwsProvider"] {
         rules.extend([
@@ -51,6 +54,8 @@ fn changes() -> Vec<Value> {
         json!({"providerRef": {"name": "another"}}),
         json!({"providerRef": {"kind": "ClusterDwsProvider"}}),
         json!({"providerRef": null}),
+        json!({"projectID": "another"}),
+        json!({"projectID": null}),
     ]
     .map(|spec| json!({ "spec": spec }))
     .into()
@@ -118,6 +123,7 @@ async fn a_field_cannot_be_added_to_a_data_source_in_the_cloud() {
         json!({"description": "d"}),
         json!({"reboot": false}),
         json!({"providerRef": {"kind": "DwsProvider", "name": "default"}}),
+        json!({"projectID": "another"}),
     ] {
         refuses(&server, &object, &json!({ "spec": spec }), FIXED, "spec").await;
     }
@@ -137,6 +143,8 @@ async fn a_failed_create_can_be_corrected_but_not_moved_to_another_provider() {
         for change in changes() {
             if change["spec"].get("providerRef").is_some() {
                 refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
+            } else if change["spec"].get("projectID").is_some() {
+                refuses(&server, &object, &change, PROJECT_OF_SOURCE_FIXED, "spec.projectID").await;
             } else {
                 accepts(&server, &object, &change).await;
             }
@@ -195,6 +203,10 @@ async fn the_provider_is_fixed_once_a_create_was_attempted() {
         ] {
             let change = json!({"spec": {"providerRef": provider_ref}});
             refuses(&server, &object, &change, PROVIDER_FIXED, "spec.providerRef").await;
+        }
+        for project in [json!("another"), json!(null)] {
+            let change = json!({"spec": {"projectID": project}});
+            refuses(&server, &object, &change, PROJECT_OF_SOURCE_FIXED, "spec.projectID").await;
         }
         accepts(&server, &object, &json!({"spec": {"dataSourceName": "another"}})).await;
     }

@@ -144,7 +144,7 @@ async fn each_right_that_is_missing_in_a_namespace_is_named() {
     let admin = world.namespace.admin();
     each_missing_verb::<Role>(&world, &world.api(), "dws-operator").await;
     let own = Api::<Role>::namespaced(admin, world.namespace.home());
-    each_missing_verb(&world, &own, "dws-operator-leader-election").await;
+    each_missing_verb(&world, &own, "dws-operator-own-namespace").await;
     until_well(&world).await;
 }
 

@@ -85,7 +85,7 @@ async fn get_tells_how_things_stand() {
     );
 
     let table = rows(&kubectl.run(&["get", "dwsp"]).await);
-    assert_eq!(table[0], ["NAME", "REGION", "READY", "REASON", "AGE"]);
+    assert_eq!(table[0], ["NAME", "REGION", "READY", "REASON", "USERS", "AGE"]);
     assert_eq!(table[1][..4], ["default", "eu-west-101", "True", "Available"]);
 
     let all = kubectl.run(&["get", "huaweicloud", "-o", "name"]).await;

@@ -21,7 +21,7 @@ const SINGLE: [&str; 2] = ["namespaced/watched-namespace.yaml", "operator.yaml"]
 
 /// Everything that the shipped roles grant: the file, the kind of role, the API group, the resource, its subresource, the only object's
 /// name, the verb. A line more is a right more for whoever takes the operator over; the stories below must use it.
-const GRANTED: [&str; 37] = [
+const GRANTED: [&str; 48] = [
     "cluster-wide.yaml ClusterRole apiextensions.k8s.io/customresourcedefinitions/dwsdatasources.dws.huaweicloud.com get",
     "cluster-wide.yaml ClusterRole coordination.k8s.io/leases/dws-operator get",
     "cluster-wide.yaml ClusterRole core/namespaces get",
@@ -30,6 +30,7 @@ const GRANTED: [&str; 37] = [
     "cluster-wide.yaml ClusterRole core/secrets get",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/clusterdwsproviders get",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/clusterdwsproviders list",
+    "cluster-wide.yaml ClusterRole dws.huaweicloud.com/clusterdwsproviders patch",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/clusterdwsproviders watch",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/clusterdwsproviders/status patch",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsdatasources get",
@@ -39,10 +40,13 @@ const GRANTED: [&str; 37] = [
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsdatasources/status patch",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsproviders get",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsproviders list",
+    "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsproviders patch",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsproviders watch",
     "cluster-wide.yaml ClusterRole dws.huaweicloud.com/dwsproviders/status patch",
     "cluster-wide.yaml ClusterRole events.k8s.io/events create",
     "cluster-wide.yaml ClusterRole events.k8s.io/events patch",
+    "guard-secrets/cluster-wide.yaml ClusterRole core/secrets patch",
+    "guard-secrets/namespaced/watched-namespace.yaml Role core/secrets patch",
     "namespaced/watched-namespace.yaml Role core/namespaces get",
     "namespaced/watched-namespace.yaml Role core/secrets get",
     "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsdatasources get",
@@ -52,6 +56,7 @@ const GRANTED: [&str; 37] = [
     "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsdatasources/status patch",
     "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsproviders get",
     "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsproviders list",
+    "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsproviders patch",
     "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsproviders watch",
     "namespaced/watched-namespace.yaml Role dws.huaweicloud.com/dwsproviders/status patch",
     "namespaced/watched-namespace.yaml Role events.k8s.io/events create",
@@ -59,14 +64,24 @@ const GRANTED: [&str; 37] = [
     "operator.yaml Role coordination.k8s.io/leases create",
     "operator.yaml Role coordination.k8s.io/leases/dws-operator get",
     "operator.yaml Role coordination.k8s.io/leases/dws-operator update",
+    "operator.yaml Role core/secrets create",
+    "operator.yaml Role core/secrets/dws-operator-hmac get",
+    "watch-secrets/cluster-wide.yaml ClusterRole core/secrets list",
+    "watch-secrets/cluster-wide.yaml ClusterRole core/secrets watch",
+    "watch-secrets/namespaced/watched-namespace.yaml Role core/secrets list",
+    "watch-secrets/namespaced/watched-namespace.yaml Role core/secrets watch",
 ];
 
 /// The other objects beside the roles: who is bound to what.
-const BOUND: [&str; 4] = [
+const BOUND: [&str; 8] = [
     "cluster-wide.yaml ClusterRoleBinding to ClusterRole dws-operator",
+    "guard-secrets/cluster-wide.yaml ClusterRoleBinding to ClusterRole dws-operator-guard-secrets",
+    "guard-secrets/namespaced/watched-namespace.yaml RoleBinding to Role dws-operator-guard-secrets",
     "namespaced/watched-namespace.yaml RoleBinding to Role dws-operator",
-    "operator.yaml RoleBinding to Role dws-operator-leader-election",
+    "operator.yaml RoleBinding to Role dws-operator-own-namespace",
     "operator.yaml ServiceAccount",
+    "watch-secrets/cluster-wide.yaml ClusterRoleBinding to ClusterRole dws-operator-watch-secrets",
+    "watch-secrets/namespaced/watched-namespace.yaml RoleBinding to Role dws-operator-watch-secrets",
 ];
 
 fn folder() -> PathBuf {
@@ -158,6 +173,18 @@ fn needed(request: &Request, namespace: &TestNamespace<'_>) -> String {
     let plain = format!("{object} {}", request.verb);
     let named = format!("{object}/{} {}", request.name, request.verb);
     let mut places = Vec::new();
+    if group == "core" && request.resource == "secrets" {
+        places.extend(match namespace.scope() {
+            Scope::ClusterWide => [
+                "guard-secrets/cluster-wide.yaml ClusterRole",
+                "watch-secrets/cluster-wide.yaml ClusterRole",
+            ],
+            Scope::Namespaced => [
+                "guard-secrets/namespaced/watched-namespace.yaml Role",
+                "watch-secrets/namespaced/watched-namespace.yaml Role",
+            ],
+        });
+    }
     if request.namespace == namespace.home() {
         places.push("operator.yaml Role");
     }
@@ -233,11 +260,8 @@ async fn live_a_life(world: &World<'_>) {
     world.gone("lake").await;
 }
 
-/// An operator for all namespaces, with a provider of each kind.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_for_all_namespaces_uses_all_its_rights_and_no_other() {
-    let plane = ControlPlane::start().await;
-    let world = World::within(TestNamespace::create_apart(&plane, "rbac", Scope::ClusterWide).await).await;
+/// A provider of the cluster, lent to the namespace.
+async fn lend(world: &World<'_>) {
     let admin = world.namespace.admin();
     let posting = PostParams::default();
     let key = secret(
@@ -254,15 +278,28 @@ async fn an_operator_for_all_namespaces_uses_all_its_rights_and_no_other() {
     }))
     .unwrap();
     Api::all(admin).create(&posting, &lent).await.unwrap();
-    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+}
+
+/// The same life, beside a data source that uses the provider of the cluster.
+async fn live_with_the_cluster(world: &World<'_>) {
     world.create(&borrower(1)).await;
     world.ready("borrower").await;
     let claimed = json!({"status": {"controller": "elsewhere/dws-operator"}});
     world.patch("borrower", true, claimed).await;
     world.event("borrower", "TakenOver").await;
-    live_a_life(&world).await;
+    live_a_life(world).await;
     world.delete("borrower").await;
     world.gone("borrower").await;
+}
+
+/// An operator for all namespaces, with a provider of each kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_for_all_namespaces_uses_all_its_rights_and_no_other() {
+    let plane = ControlPlane::start().await;
+    let world = World::within(TestNamespace::create_apart(&plane, "rbac", Scope::ClusterWide).await).await;
+    lend(&world).await;
+    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+    live_with_the_cluster(&world).await;
     uses_all(&world, &ALL).await;
 }
 
@@ -280,4 +317,36 @@ async fn an_operator_for_one_namespace_uses_all_its_rights_and_no_other() {
     world.delete("borrower").await;
     world.gone("borrower").await;
     uses_all(&world, &SINGLE).await;
+}
+
+/// With both flags about Secrets the operator uses the extra rights too; what they are for stays out of the roles of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flags_about_secrets_use_their_extra_rights_and_no_other() {
+    const EXTRA: [&str; 2] = [
+        "guard-secrets/namespaced/watched-namespace.yaml",
+        "watch-secrets/namespaced/watched-namespace.yaml",
+    ];
+    let plane = ControlPlane::shared().await;
+    let world = World::within(TestNamespace::create_apart(plane, "rbac", Scope::Namespaced).await).await;
+    world.namespace.grant("guard-secrets", "patch").await;
+    world.namespace.grant("watch-secrets", "watch").await;
+    let flags = ["--resync-period=1s", "--watch-secrets", "--guard-secrets"];
+    let _operator = world.operator().args(flags).start().await;
+    live_a_life(&world).await;
+    uses_all(&world, &[SINGLE.as_slice(), &EXTRA].concat()).await;
+}
+
+/// The same for an operator that serves all namespaces.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flags_about_secrets_use_their_extra_rights_in_the_whole_cluster() {
+    const EXTRA: [&str; 2] = ["guard-secrets/cluster-wide.yaml", "watch-secrets/cluster-wide.yaml"];
+    let plane = ControlPlane::start().await;
+    let world = World::within(TestNamespace::create_apart(&plane, "rbac", Scope::ClusterWide).await).await;
+    world.namespace.grant("guard-secrets", "patch").await;
+    world.namespace.grant("watch-secrets", "watch").await;
+    let flags = ["--resync-period=1s", "--watch-secrets", "--guard-secrets"];
+    lend(&world).await;
+    let _operator = world.operator().args(flags).start().await;
+    live_with_the_cluster(&world).await;
+    uses_all(&world, &[ALL.as_slice(), &EXTRA].concat()).await;
 }

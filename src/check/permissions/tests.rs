@@ -73,3 +73,16 @@ fn the_shipped_roles_for_single_namespaces_grant_exactly_what_is_asked_for() {
         used(&[Place::Watched, Place::Single, Place::Own])
     );
 }
+
+#[test]
+fn the_extra_roles_grant_exactly_what_their_flag_needs() {
+    for (folder, permission) in [("watch-secrets", &WATCH_SECRETS), ("guard-secrets", &GUARD_SECRETS)] {
+        let verbs = permission.verbs.iter();
+        let needed: BTreeSet<Grant> = verbs
+            .map(|verb| (String::new(), "secrets".to_owned(), None, (*verb).to_owned()))
+            .collect();
+        for file in ["cluster-wide.yaml", "namespaced/watched-namespace.yaml"] {
+            assert_eq!(granted(&[&format!("{folder}/{file}")]), needed, "{folder}/{file}");
+        }
+    }
+}

@@ -190,3 +190,39 @@ async fn key_is_forgotten_when_nothing_counts_any_more() {
     let _other = breakers.gate("other");
     assert_eq!(locked(&breakers.keys).len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_was_issued_anew_is_tried_at_once() {
+    let breakers = breakers();
+    let gate = breakers.gate("ak");
+    assert!(reject(&gate, false).await);
+    advance(331 * SECOND).await;
+    let probe = gate.pass(true).await.unwrap();
+    probe.go().unwrap();
+    gate.renewed();
+    assert_eq!(gate.state(), BreakerState::Unproven);
+    drop(probe);
+    let next = gate.pass(false).await.unwrap();
+    next.go().unwrap();
+    next.accepted();
+    gate.renewed();
+    assert_eq!(
+        gate.state(),
+        BreakerState::Proven,
+        "a renewal takes nothing from a proven one"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_that_is_shared_counts_once() {
+    let breakers = breakers();
+    let gates: Vec<_> = (0..5).map(|_| breakers.gate("ak")).collect();
+    assert!(reject(&gates[0], false).await);
+    for gate in &gates[1..] {
+        gate.pass(false).await.unwrap().shares_rejection();
+        assert_eq!(gate.state(), BreakerState::Rejected);
+    }
+    let another = breakers.gate("ak");
+    assert!(reject(&another, false).await && reject(&breakers.gate("ak"), false).await);
+    assert!(!reject(&breakers.gate("ak"), false).await, "three were counted");
+}

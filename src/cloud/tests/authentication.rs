@@ -284,11 +284,11 @@ async fn temporary_key_sends_its_signed_security_token() {
     let cloud = Cloud::new();
     let server = serve(&cloud).await;
     let session = Session::connect(SessionConfig {
-        credentials: Credentials::AccessKey {
+        credentials: Credentials::AccessKey(AccessKey {
             access: ACCESS.into(),
             secret: SECRET.into(),
             security_token: Some("canary-security-token".into()),
-        },
+        }),
         ..config(&server.uri())
     });
     list(&session.ok().unwrap()).await.unwrap();

@@ -15,7 +15,7 @@ mod tls;
 
 const CLUSTER: &str = "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90";
 const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
-const REGION: &str = "eu-west-101";
+pub(super) const REGION: &str = "eu-west-101";
 const SOURCE: &str = "d303f19c-fbd1-4716-ae04-07d1ff358f22";
 const JOB: &str = "2c9081c88418ed420184197c8bc80001";
 const SOURCES_PATH: &str =
@@ -59,11 +59,11 @@ impl Observer for Records {
 }
 
 fn access_key() -> Credentials {
-    Credentials::AccessKey {
+    Credentials::AccessKey(AccessKey {
         access: ACCESS.into(),
         secret: SECRET.into(),
         security_token: None,
-    }
+    })
 }
 
 fn password() -> Credentials {
@@ -75,7 +75,7 @@ fn password() -> Credentials {
 }
 
 /// A session with an access key and a project, whose calls end soon.
-fn config(uri: &str) -> SessionConfig {
+pub(super) fn config(uri: &str) -> SessionConfig {
     let policy = EndpointPolicy {
         allowed_domains: vec!["localhost".to_owned()],
         allow_insecure: true,
@@ -83,6 +83,9 @@ fn config(uri: &str) -> SessionConfig {
     SessionConfig {
         endpoint: policy.check(uri).unwrap(),
         iam_endpoint: policy.check(uri).unwrap(),
+        sts_endpoint: Some(policy.check(uri).unwrap()),
+        agency: None,
+        rate: None,
         region: REGION.to_owned(),
         project_id: Some(PROJECT.to_owned()),
         ca_pem: None,

@@ -44,20 +44,22 @@ fn what_holds_secrets_cannot_be_printed() {
             is_printable!(credentials::Principal),
             is_printable!(SessionConfig),
             is_printable!(Session),
-            is_printable!(tokens::Token),
-            is_printable!(login::NewToken),
+            is_printable!(credential_cache::Held),
+            is_printable!(issued::Issued),
             is_printable!(request::Call<'_>),
             is_printable!(transport::Request<'_>),
             is_printable!(transport::Answer),
             is_printable!(redact::Redactor),
-            is_printable!(tokens::Tokens),
+            is_printable!(credential_cache::CredentialCache),
+            is_printable!(AccessKey),
+            is_printable!(issued::Bearer),
             is_printable!(Limits),
             is_printable!(Breakers<credentials::Principal>),
             is_printable!(breaker::Gate),
             is_printable!(sign::Unsigned<'_>),
-            is_printable!(exchange::Success<'_>),
+            is_printable!(judge::Success<'_>),
         ],
-        [false; 16]
+        [false; 18]
     );
     assert_eq!([is_printable!(String)], [true]);
 }
@@ -131,7 +133,7 @@ fn no_type_with_a_secret_derives_a_way_to_print_it() {
             holders.push(name);
         }
     }
-    for known in ["Credentials", "Token", "NewToken", "Answer"] {
+    for known in ["Credentials", "AccessKey", "Bearer", "Answer"] {
         assert!(
             holders.iter().any(|name| name == known),
             "{known} is not among {holders:?}"

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use super::super::plan::{self, Failure, FailureKind, Item, Lacks, Look, Observation, Plan, Rank, Remote, Step, View};
+use super::super::plan::{
+    self, Failure, FailureKind, Health, Item, Lacks, Look, Observation, Password, Plan, Rank, Remote, Step, View,
+};
 use super::draft::Draft;
 use super::verdict::LEAVING;
-use super::{assess, lane, live, reach, trouble};
+use super::{assess, create, import, lane, live, proposal, reach, replace, trouble, update};
 use crate::api::Reason;
 use crate::runtime::backoff;
 
@@ -14,6 +16,7 @@ use crate::runtime::backoff;
 const LONG: Duration = Duration::from_hours(24);
 /// What the user reads while the surplus is being removed and nothing better is known.
 pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
+const LOST: &str = "The data source is gone from the cloud. It was not created by this object, so it is not created again: delete the object, and create it without import to have a new one.";
 const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
@@ -35,7 +38,7 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
 
 /// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
 fn since(o: &Observation) -> Duration {
-    if !o.generation_observed() {
+    if !o.generation_observed() || o.anything_requested() {
         return o.started;
     }
     let synced = o.memory.synced.map(|synced| synced + Duration::from_nanos(1));
@@ -53,6 +56,9 @@ fn due(o: &Observation) -> Option<Duration> {
     }
     if o.object.status.retry.is_some() {
         return trouble::closed(o);
+    }
+    if o.anything_requested() {
+        return None;
     }
     let at = |uptime: Duration| uptime.saturating_sub(o.uptime);
     let Some(synced) = o.memory.synced else {
@@ -118,6 +124,12 @@ fn first(o: &Observation) -> Duration {
 pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
     Ok(match view {
         View::Ours { item, surplus } if o.object.status.id.as_ref() == Some(&item.id) => {
+            if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported() && !o.observes()) {
+                return Ok(create::rivalled(o, rival));
+            }
+            if surplus.is_empty() {
+                change(o, item)?;
+            }
             let (draft, wait) = assess::listed(o, Draft::new(o), item, surplus);
             remove_surplus(o, surplus, draft, wait)?
         }
@@ -151,14 +163,47 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
     })
 }
 
+/// What is done about a listed data source that is not as it shall be, or with which somebody asked for something; `Ok` if nothing is.
+fn change(o: &Observation, item: &Item) -> Result<(), Plan> {
+    let health = plan::health(item);
+    // What has failed since it was available is mended by an update, too; the record of a failed create is not.
+    let may_change = match health {
+        Health::Healthy | Health::RebootRequired => true,
+        Health::Failed => !assess::is_of_create(o.object.status.operation.as_ref()),
+        _ => false,
+    };
+    if o.observes() || !may_change || trouble::closed(o).is_some() {
+        return Ok(());
+    }
+    if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
+        return Err(Plan::Look(Look::Password));
+    }
+    if let Some(plan) = proposal::of(o, item).filter(|plan| proposal::may_begin(o, plan)) {
+        return Err(replace::begin_planned(o, &plan)?);
+    }
+    if let Some(wanted) = update::wanted(o, item) {
+        return Err(update::begin(o, wanted)?);
+    }
+    match o.refresh_requested() {
+        Some(token) => Err(update::refuse_refresh(o, token)),
+        None => Ok(()),
+    }
+}
+
 fn foreign(o: &Observation, item: &Item) -> Plan {
+    if o.object.status.id.as_ref() == Some(&item.id)
+        && let Some(plan) = import::recorded(o, item)
+    {
+        return plan;
+    }
     let draft = Draft::new(o).edit(|status| status.retry = None);
     let draft = if o.object.status.id.as_ref() == Some(&item.id) {
         draft.stalled(
             Reason::Ambiguous,
             format!(
-                "The recorded data source {} carries no ownership marker, so nobody can tell whether it is this object's; delete the provider and create it anew with ownershipMarker None, or delete the data source in the cloud.",
-                item.id
+                "The recorded data source {} does not carry this object's ownership marker, so nobody can tell whether it is its own; {}, or delete it in the cloud.",
+                item.id,
+                import::advice(&item.id)
             ),
         )
     } else {
@@ -193,7 +238,7 @@ pub fn remove_surplus(o: &Observation, surplus: &[Item], draft: Draft<'_>, wait:
 
 /// The surplus that may be deleted now: none while a try is being waited for, and none again whose deletion may not show yet.
 fn next_surplus<'a>(o: &Observation, surplus: &'a [Item]) -> Option<&'a Item> {
-    if trouble::closed(o).is_some() {
+    if trouble::closed(o).is_some() || o.observes() {
         return None;
     }
     surplus.iter().find(|item| !o.removed_lately(item))
@@ -241,6 +286,15 @@ fn missing(o: &Observation) -> Result<(), Duration> {
 pub fn gone(o: &Observation, meanwhile: Draft<'_>, interval: Duration) -> Plan {
     match missing(o) {
         Err(due) => meanwhile.wait(due.min(interval)),
+        // What the operator did not create it does not create again.
+        Ok(()) if o.observes() || o.is_imported() => Draft::new(o)
+            .edit(|status| {
+                status.observed = None;
+                status.plan = None;
+                status.retry = None;
+            })
+            .stalled(Reason::ExternallyDeleted, LOST)
+            .wait(interval),
         Ok(()) => Draft::new(o)
             .forget()
             .note(

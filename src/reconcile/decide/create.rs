@@ -1,15 +1,15 @@
 //! No id is recorded: the way to the one POST.
 //!
-//! lane → fresh list (absent) → intent → POST. Whatever stands in the way becomes the verdict.
+//! lane → fresh list (absent) → hold on the provider → intent → POST. Whatever stands in the way becomes the verdict.
 
 use std::time::Duration;
 
 use super::super::plan::{
     AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Item, Look, Observation, Password, Plan, Rank,
-    Remote, SecretVersion, Step, View,
+    Remote, Rival, SecretVersion, Step, View,
 };
 use super::draft::Draft;
-use super::{lane, live, reach, settle, trouble};
+use super::{import, lane, live, reach, settle, trouble};
 use crate::api::{Reason, names};
 
 pub fn decide(o: &Observation) -> Plan {
@@ -27,6 +27,13 @@ pub fn decide(o: &Observation) -> Plan {
     if let Some(rest) = o.held() {
         return Draft::new(o).hold(rest);
     }
+    if o.observes() {
+        let nothing = || Draft::new(o).wait(o.timings.stalled_recheck);
+        return trouble::closed(o).map_or_else(
+            || import::decide(o).err().unwrap_or_else(nothing),
+            |rest| Draft::new(o).wait(rest),
+        );
+    }
     if trouble::needs_password(o) {
         return Plan::Look(Look::Password);
     }
@@ -38,6 +45,7 @@ pub fn decide(o: &Observation) -> Plan {
 
 /// Goes through everything that a create needs; the first that is missing is the plan.
 fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
+    import::decide(o)?;
     let at = reach::for_create(o)?;
     let secret = password(o)?;
     unrivalled(o)?;
@@ -73,6 +81,8 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
             request: request(o, reboot),
             intent: recorded,
         },
+        // The first user comes after the hold, so that no attempt can outlive its provider.
+        _ if !reach::is_held(o) => Step::HoldProvider,
         // A recorded intent that was not sent and no longer fits is simply written over.
         _ => Step::RecordIntent(intent),
     }))
@@ -108,7 +118,7 @@ fn request(o: &Observation, reboot: bool) -> CreateRequest {
     }
 }
 
-fn password(o: &Observation) -> Result<Option<&SecretVersion>, Plan> {
+pub fn password(o: &Observation) -> Result<Option<&SecretVersion>, Plan> {
     let Some(user_pwd) = &o.object.spec.user_pwd else {
         return Ok(None);
     };
@@ -134,10 +144,14 @@ fn password(o: &Observation) -> Result<Option<&SecretVersion>, Plan> {
 
 /// Another object that holds the cluster and name comes first, whatever this one would like.
 fn unrivalled(o: &Observation) -> Result<(), Plan> {
-    let Some(rival) = &o.rival else { return Ok(()) };
+    o.rival.as_ref().map_or(Ok(()), |rival| Err(rivalled(o, rival)))
+}
+
+/// What the user reads while another object holds the cluster and name.
+pub fn rivalled(o: &Observation, rival: &Rival) -> Plan {
     let waiting = Draft::new(o).edit(|status| status.retry = None);
     let name = &o.object.spec.data_source_name;
-    Err(if rival.deleting {
+    if rival.deleting {
         waiting.reconciling(
             Reason::WaitingForOwner,
             format!("DwsDataSource {} holds {name} in this DWS cluster and is being deleted.", rival.name),
@@ -148,7 +162,7 @@ fn unrivalled(o: &Observation) -> Result<(), Plan> {
             format!("DwsDataSource {} holds {name} in this DWS cluster; choose another dataSourceName or delete one of the two.", rival.name),
         )
     }
-    .wait(o.timings.stalled_recheck))
+    .wait(o.timings.stalled_recheck)
 }
 
 /// While a request to another place may still take effect, nothing is created: only one place is watched for late effects.
@@ -214,9 +228,16 @@ fn taken(o: &Observation) -> Option<&Item> {
 
 /// Somebody else's data source has the name; it is left alone.
 fn exists(o: &Observation, item: &Item) -> Plan {
+    let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
+    let whose = if marker.is_some() {
+        "that an object with another uid created, perhaps this one before it was restored or moved"
+    } else {
+        "that is not this object's"
+    };
     let message = format!(
-        "The DWS cluster holds a data source of this name, with id {}, that is not this object's; choose another dataSourceName or delete that one.",
-        item.id
+        "The DWS cluster holds a data source of this name, with id {}, {whose}; choose another dataSourceName, delete that one, or, {}.",
+        item.id,
+        import::advice(&item.id)
     );
     Draft::new(o)
         .edit(|status| status.retry = None)

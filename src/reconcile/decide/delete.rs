@@ -100,7 +100,9 @@ fn retain(o: &Observation, whose: &str) -> Plan {
 /// Whether a delete of the recorded id may have been sent that has not failed since.
 fn delete_sent(o: &Observation) -> bool {
     let operation = o.object.status.operation.as_ref();
-    operation.is_some_and(|operation| operation.type_ != OperationType::Create && operation.failed_code.is_none())
+    operation.is_some_and(|operation| {
+        matches!(operation.type_, OperationType::Delete | OperationType::Replace) && operation.failed_code.is_none()
+    })
 }
 
 /// Without an id and an open intent nothing of ours is in the cloud, unless a lost request shows an effect yet, or somebody took
@@ -183,6 +185,19 @@ fn deleting(policy: &Policy) -> String {
 }
 
 fn recorded(o: &Observation, id: &str, asked: &Policy) -> Result<Plan, Plan> {
+    if let Some(rival) = o.rival.as_ref().filter(|_| o.is_imported()) {
+        let text = format!(
+            "Data source {id} stays in the cloud: DwsDataSource {} holds it too.",
+            rival.name
+        );
+        return Ok(Plan::Act(Step::DropFinalizer {
+            note: Some(Note {
+                warning: true,
+                reason: "Retained",
+                text,
+            }),
+        }));
+    }
     let at = reach::place(o)?;
     if let Some(operation) = o.object.status.operation.as_ref().filter(|_| o.creating()) {
         let running = Running {
@@ -219,12 +234,8 @@ fn recorded(o: &Observation, id: &str, asked: &Policy) -> Result<Plan, Plan> {
 
 /// The answer to a delete that was sent.
 pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option<String>, Failure>) -> Plan {
-    let replacing = o
-        .object
-        .status
-        .operation
-        .as_ref()
-        .is_some_and(|operation| operation.type_ == OperationType::Replace);
+    let operation = o.object.status.operation.as_ref();
+    let replacing = operation.filter(|operation| operation.type_ == OperationType::Replace);
     // The end of a job about another one would prove nothing about the recorded one.
     let recorded = o.object.status.id.as_deref() == Some(id);
     let (type_, reason, message) = match (o.object.deleting, replacing) {
@@ -236,7 +247,11 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
                 |policy| deleting(&policy),
             ),
         ),
-        (false, true) if recorded => (OperationType::Replace, Reason::Replacing, replace::MESSAGE.to_owned()),
+        (false, Some(operation)) if recorded => (
+            OperationType::Replace,
+            Reason::Replacing,
+            replace::message(operation).to_owned(),
+        ),
         _ => return compare::surplus_answered(o, id, result),
     };
     let sent = |job: Option<String>| {
@@ -247,9 +262,10 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
                 .as_ref()
                 .filter(|before| before.type_ == type_ && before.failed_code.is_none());
             let at = same.map_or(at, |before| before.started_at);
-            let old_id = before.and_then(|operation| operation.old_id);
+            let (old_id, plan_id) = before.map_or((None, None), |before| (before.old_id, before.plan_id));
             status.operation = Some(Operation {
                 old_id,
+                plan_id,
                 ..Operation::begun(type_, at, o.object.generation)
             });
             status.job_id = job;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::plan::{AttemptOutcome, DwsDataSourceStatus, Note, Observation, Plan, Report, Then};
+use super::requests;
 use crate::api::conditions::{self, Verdict};
 use crate::api::{Reason, text};
 
@@ -22,6 +23,9 @@ impl<'a> Draft<'a> {
         }
         if let Some(last) = status.last_attempt.as_mut().filter(|_| !observation.late()) {
             last.late_until = None;
+        }
+        if observation.is_blank() {
+            requests::record_unexecuted(observation, &mut status);
         }
         Draft {
             observation,
@@ -51,6 +55,7 @@ impl<'a> Draft<'a> {
             status.operation = None;
             status.observed = None;
             status.retry = None;
+            status.plan = None;
             if let Some(last) = status.last_attempt.as_mut().filter(|last| last.has_created()) {
                 last.outcome = AttemptOutcome::Gone;
             }

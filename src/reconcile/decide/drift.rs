@@ -1,37 +1,52 @@
 //! In which fields a listed data source differs from the spec. A field that the cloud leaves out is never drift.
 
-use super::super::plan::{DwsDataSourceSpec, Item};
+use super::super::plan::{DataSourceType, DwsDataSourceSpec, Item};
 use crate::api::names;
 
-/// The names of the spec's fields that differ.
-pub fn fields(spec: &DwsDataSourceSpec, item: &Item) -> Vec<&'static str> {
-    let differs =
-        |wanted: Option<&str>, listed: Option<&str>| listed.is_some_and(|listed| listed != wanted.unwrap_or_default());
+/// A field of the spec that differs, and both values for the user.
+pub type Difference = (&'static str, String);
+
+/// The fields that differ.
+pub fn differences(spec: &DwsDataSourceSpec, item: &Item) -> Vec<Difference> {
     let described = item
         .description
         .as_deref()
         .map(|description| names::strip(description).0);
-    let mut fields = Vec::new();
-    let mut check = |name, different| {
-        if different {
-            fields.push(name);
+    let mut all = Vec::new();
+    let mut check = |field, wanted: Option<&str>, listed: Option<&str>| {
+        let wanted = wanted.unwrap_or_default();
+        if let Some(listed) = listed.filter(|listed| *listed != wanted) {
+            all.push((field, told(field, wanted, listed)));
         }
     };
-    check(
-        "dataSourceName",
-        !item.name.eq_ignore_ascii_case(&spec.data_source_name),
-    );
-    check("type", item.type_.is_some_and(|listed| listed != spec.type_));
-    check("userName", differs(Some(&spec.user_name), item.user_name.as_deref()));
+    let name = Some(item.name.as_str()).filter(|name| !name.eq_ignore_ascii_case(&spec.data_source_name));
+    check("dataSourceName", Some(&spec.data_source_name), name);
+    let type_ = item.type_.map(DataSourceType::as_str);
+    check("type", Some(spec.type_.as_str()), type_);
+    check("userName", Some(&spec.user_name), item.user_name.as_deref());
     // The cloud may fill these two for types that do not ask for them.
+    let data_source_id = spec.data_source_id.as_deref();
     check(
         "dataSourceID",
-        spec.data_source_id.is_some() && differs(spec.data_source_id.as_deref(), item.data_source_id.as_deref()),
+        data_source_id,
+        data_source_id.and(item.data_source_id.as_deref()),
     );
+    let connect_info = spec.connect_info.as_deref();
     check(
         "connectInfo",
-        spec.connect_info.is_some() && differs(spec.connect_info.as_deref(), item.connect_info.as_deref()),
+        connect_info,
+        connect_info.and(item.connect_info.as_deref()),
     );
-    check("description", differs(spec.description.as_deref(), described));
-    fields
+    check("description", spec.description.as_deref(), described);
+    all
+}
+
+/// One difference, for the user.
+pub fn told(field: &str, wanted: &str, listed: &str) -> String {
+    format!("{field} ({listed:?} in the cloud, {wanted:?} in the spec)")
+}
+
+/// What the user reads of each.
+pub fn texts(differences: Vec<Difference>) -> Vec<String> {
+    differences.into_iter().map(|(_, text)| text).collect()
 }

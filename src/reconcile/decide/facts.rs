@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{Item, Lacks, Observation, OperationType, Password, Provider, Remote, SecretVersion, View};
+use crate::api::data_source::ManagementPolicy;
 use crate::api::{ConditionStatus, ConditionType, Reason};
 
 /// An instant this long after another.
@@ -32,6 +33,27 @@ impl Observation {
         })
     }
 
+    /// Whether the operator only reads.
+    pub(in super::super) fn observes(&self) -> bool {
+        self.object.spec.management_policy == Some(ManagementPolicy::Observe)
+    }
+
+    /// Whether the recorded data source was imported for this very object.
+    pub(in super::super) fn is_imported(&self) -> bool {
+        let status = &self.object.status;
+        let imported = status
+            .imported
+            .as_ref()
+            .filter(|imported| imported.uid == self.object.uid);
+        imported.is_some_and(|imported| Some(&imported.id) == status.id.as_ref())
+    }
+
+    /// Whether an import was carried out for this very object.
+    pub(super) fn has_imported(&self) -> bool {
+        let imported = self.object.status.imported.as_ref();
+        imported.is_some_and(|imported| imported.uid == self.object.uid)
+    }
+
     /// The version of the password's Secret, if it was read and exists.
     pub(super) fn password_version(&self) -> Option<&SecretVersion> {
         match &self.password {
@@ -40,10 +62,26 @@ impl Observation {
         }
     }
 
-    /// Whether the password differs from the one that the last attempt sent.
+    /// Whether the password's Secret is another version than the one that the last attempt used.
+    pub(super) fn password_renewed(&self) -> bool {
+        match (self.password_version(), &self.object.status.secret) {
+            (Some(now), Some(then)) => !now.same_version(then),
+            _ => false,
+        }
+    }
+
+    /// Whether the password differs from the one that the last attempt sent, as far as anybody can tell.
     pub(super) fn password_changed(&self) -> bool {
         match (self.password_version(), &self.object.status.secret) {
-            (Some(now), Some(then)) => now != then,
+            (Some(now), Some(then)) => !now.same_value(then),
+            _ => false,
+        }
+    }
+
+    /// Whether the password certainly differs from the one that the data source was made with.
+    pub(super) fn password_rotated(&self) -> bool {
+        match (&self.password, &self.object.status.secret) {
+            (Password::Present { version }, Some(then)) => version.told_apart(then) == Some(true),
             _ => false,
         }
     }
@@ -104,7 +142,7 @@ impl Observation {
 
     /// The rest of a wait that no event may shorten.
     pub(super) fn held(&self) -> Option<Duration> {
-        let hold = self.memory.hold?;
+        let hold = self.memory.hold.filter(|_| !self.reconcile_requested())?;
         let rest = hold.until.saturating_sub(self.uptime);
         (hold.generation == self.object.generation && !rest.is_zero()).then_some(rest)
     }

@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::facts::after;
 use super::job::{self, End, Running};
 use super::verdict::CREATING;
-use super::{assess, compare, reach, replace, trouble};
+use super::{assess, compare, reach, replace, trouble, update};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -17,7 +17,11 @@ const STILL_CREATING: &str =
 
 pub fn decide(o: &Observation) -> Plan {
     let plan = match &o.object.status.operation {
-        Some(operation) if operation.type_ == OperationType::Replace => replace::decide(o, operation),
+        // What was begun before the object was only observed rests meanwhile.
+        Some(operation) if operation.type_ == OperationType::Replace && !o.observes() => replace::decide(o, operation),
+        Some(operation) if operation.type_ == OperationType::Update && operation.failed_code.is_none() => {
+            update::decide(o, operation)
+        }
         Some(operation) if o.creating() => create_job(o, operation),
         _ => replace::trigger(o).map_or_else(|| compare::decide(o), Ok),
     };

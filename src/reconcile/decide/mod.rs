@@ -15,18 +15,22 @@ mod draft;
 mod drift;
 mod facts;
 mod force;
+mod import;
 mod job;
 mod lane;
 mod live;
 mod outcome;
 mod pause;
 mod policy;
+mod proposal;
 mod reach;
 mod remains;
 mod removal;
 mod replace;
+mod requests;
 mod settle;
 mod trouble;
+mod update;
 mod verdict;
 
 pub use attempts::coordinates;
@@ -50,6 +54,9 @@ fn work(o: &Observation) -> Plan {
     if let Some(step) = restore(o) {
         return Plan::Act(step);
     }
+    if let Some(plan) = requests::acknowledge(o) {
+        return plan;
+    }
     if o.object.deleting {
         delete::decide(o)
     } else if o.object.status.id.is_some() {
@@ -72,7 +79,7 @@ fn restore(o: &Observation) -> Option<Step> {
         return Some(Step::RecordIntent(open.intent.clone()));
     }
     let depends = attempt.is_some() || o.object.status.id.is_some() || o.late();
-    (depends && !o.object.finalizer).then_some(Step::PutFinalizer)
+    (depends && !o.object.finalizer && !o.observes()).then_some(Step::PutFinalizer)
 }
 
 #[cfg(test)]

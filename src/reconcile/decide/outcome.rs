@@ -7,7 +7,7 @@ use super::super::plan::{
 use super::attempts::coordinates;
 use super::draft::Draft;
 use super::verdict::CREATING;
-use super::{assess, delete, live, reach, trouble};
+use super::{assess, delete, live, reach, trouble, update};
 use crate::api::Reason;
 
 const TAKEN: &str = "The cloud says that the name is taken; finding out from the list whether an earlier create request of this object took it.";
@@ -25,6 +25,12 @@ pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
             }
             Err(failure) => refused(o, intent, failure),
         },
+        Outcome::Updated {
+            change,
+            refresh,
+            at,
+            result,
+        } => update::answered(o, change, refresh.as_ref(), *at, result),
         Outcome::Deleted { id, at, result } => delete::answered(o, id, *at, result),
     }
 }

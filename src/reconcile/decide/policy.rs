@@ -18,6 +18,12 @@ pub struct Policy {
 
 /// The policy that counts for the object, else the verdict on why nobody knows it. What cannot be read is never guessed.
 pub fn of(o: &Observation) -> Result<Policy, Verdict> {
+    if o.observes() {
+        return Ok(Policy {
+            word: DeletionPolicy::Retain,
+            whose: "managementPolicy Observe".to_owned(),
+        });
+    }
     if let Some(word) = o.object.spec.deletion_policy {
         let whose = format!("deletionPolicy {word}");
         return Ok(Policy { word, whose });

@@ -24,15 +24,29 @@ pub fn for_create(o: &Observation) -> Result<&Coordinates, Plan> {
     };
     let waiting = || Draft::new(o).edit(|status| status.retry = None);
     match grant {
-        Grant::Given => Ok(coordinates),
+        Grant::Given | Grant::Held => Ok(coordinates),
         Grant::Unasked => Err(Plan::Look(Look::Grant)),
         Grant::Refused(why) => Err(waiting()
             .stalled(Reason::AccessDenied, why.clone())
             .wait(o.timings.stalled_recheck)),
+        Grant::Leaving => Err(waiting()
+            .reconciling(
+                Reason::WaitingForProvider,
+                format!(
+                    "{} is being deleted and takes nothing new; create it again, or use another provider.",
+                    coordinates.provider
+                ),
+            )
+            .wait(o.timings.secret_recheck)),
         Grant::Unreadable(why) => Err(waiting()
             .reconciling(Reason::WaitingForProvider, format!("{}: {why}", coordinates.provider))
             .wait(o.timings.secret_recheck)),
     }
+}
+
+/// Whether the provider is kept for the object.
+pub fn is_held(o: &Observation) -> bool {
+    matches!(o.provider, Provider::Ready { grant: Grant::Held, .. })
 }
 
 /// Whether the provider leads to the place that was recorded. A withdrawn grant does not matter here: what was created through

@@ -1,23 +1,37 @@
-//! A failed create leaves a record in the cloud. When the spec or the Secret changes, that record, and only that one, is
-//! removed; then the object is created anew.
+//! A data source is removed, and only that one; then the object is created anew. Either the record of a failed create, when the spec or the
+//! Secret changes or somebody asks for it, or what the spec no longer describes, by a plan that somebody agreed to.
 
-use super::super::plan::{self, Look, Observation, Operation, OperationType, Password, Plan, Remote, View};
+use super::super::plan::{
+    self, Item, Look, Observation, Operation, OperationType, Password, Plan, PlannedChange, Remote, ReplacementPolicy,
+    View,
+};
 use super::draft::Draft;
 use super::removal::Removal;
-use super::{compare, reach, trouble};
+use super::{compare, create, proposal, reach, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
 /// What the user reads meanwhile.
-pub const MESSAGE: &str = "Removing the record of the failed create before the next try.";
+const MESSAGE: &str = "Removing the record of the failed create before the next try.";
+const PLANNED: &str = "Deleting the data source; it is created anew afterwards.";
+const CANCELLED: &str = "The spec has changed before the replacement began; comparing anew.";
 
 /// Starts the replacement if what failed has changed since.
 pub fn trigger(o: &Observation) -> Option<Plan> {
-    let failed = o.object.status.operation.as_ref().filter(|_| o.failed())?;
+    let failed = o
+        .object
+        .status
+        .operation
+        .as_ref()
+        .filter(|_| o.failed() && !o.observes())?;
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Some(Plan::Look(Look::Password));
     }
-    let changed = failed.generation != o.object.generation || o.password_changed();
+    let plan = o.object.status.plan.as_ref();
+    let changed = failed.generation != o.object.generation
+        || o.password_changed()
+        || o.reconcile_requested()
+        || plan.is_some_and(|plan| o.approves(&plan.id));
     if !changed || trouble::closed(o).is_some() {
         return None;
     }
@@ -32,16 +46,49 @@ pub fn trigger(o: &Observation) -> Option<Plan> {
             }));
         }
         (Remote::Failed { .. }, Ok(_)) => return None,
-        (
-            Remote::Listed {
-                view: View::Ours { item, .. },
-                ..
-            },
-            Ok(_),
-        ) if plan::health(item).exists() => return None,
+        (Remote::Listed { .. }, Ok(_)) if !may_be_removed(o) => return None,
         (Remote::Listed { .. }, Ok(_)) => {}
     }
     Some(begin(Draft::new(o)))
+}
+
+/// Whether a list of this pass shows no data source that has come about after all.
+pub fn may_be_removed(o: &Observation) -> bool {
+    match &o.remote {
+        Remote::Listed {
+            view: View::Ours { item, .. },
+            ..
+        } => !plan::health(item).exists(),
+        Remote::Listed { .. } => true,
+        Remote::Unknown | Remote::Failed { .. } => false,
+    }
+}
+
+/// Begins to carry out a plan that somebody agreed to, if nothing that is known would keep the new data source from being created.
+pub fn begin_planned(o: &Observation, plan: &PlannedChange) -> Result<Plan, Plan> {
+    reach::for_create(o)?;
+    create::password(o)?;
+    let draft = Draft::new(o).edit(|status| {
+        status.operation = Some(Operation {
+            old_id: status.id.clone(),
+            plan_id: Some(plan.id.clone()),
+            ..Operation::begun(OperationType::Replace, o.now, o.object.generation)
+        });
+        status.plan = Some(plan.clone());
+        status.approved_plan = Some(plan.id.clone());
+        status.job_id = None;
+        status.retry = None;
+    });
+    Ok(draft.reconciling(Reason::Replacing, PLANNED).again())
+}
+
+/// Whether a plan that has begun still stands, while nothing was sent for it.
+fn stands(o: &Observation, item: &Item, begun: &str) -> Result<bool, Plan> {
+    if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
+        return Err(Plan::Look(Look::Password));
+    }
+    let now = proposal::of(o, item);
+    Ok(now.is_some_and(|now| now.id == begun || proposal::policy(o) == ReplacementPolicy::Always))
 }
 
 /// Records that the record goes, before anything is sent for that.
@@ -60,7 +107,12 @@ pub fn begin(draft: Draft<'_>) -> Plan {
         .again()
 }
 
-/// Removes the failed record, then lets the create begin.
+/// What the user reads of a replacement.
+pub fn message(operation: &Operation) -> &'static str {
+    if operation.plan_id.is_some() { PLANNED } else { MESSAGE }
+}
+
+/// Removes the failed record, or what was replaced, then lets the create begin.
 pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     if let Remote::Listed {
         view: view @ View::Ours { item, .. },
@@ -71,19 +123,31 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         && !o.removed_lately(item)
         && plan::health(item).exists()
     {
-        return compare::evaluate(o, view);
+        match &operation.plan_id {
+            // What has come about after all is kept.
+            None => return compare::evaluate(o, view),
+            Some(begun) if stands(o, item, begun)? => {}
+            // The spec has changed since: what nobody agreed to is not done.
+            Some(_) => {
+                let draft = Draft::new(o).edit(|status| {
+                    status.operation = None;
+                    status.approved_plan = None;
+                });
+                return Ok(draft.reconciling(Reason::Recovering, CANCELLED).again());
+            }
+        }
     }
     let removal = Removal {
         at: reach::place(o)?,
         only: operation.old_id.clone(),
-        verdict: Verdict::Reconciling(Reason::Replacing, MESSAGE.to_owned()),
+        verdict: Verdict::Reconciling(Reason::Replacing, message(operation).to_owned()),
     };
     removal.decide(o)?;
     Ok(Draft::new(o)
         .forget()
         .reconciling(
             Reason::Creating,
-            "The failed record is gone; creating the data source again.",
+            "What was to be replaced is gone; creating the data source anew.",
         )
         .again())
 }

@@ -13,7 +13,7 @@ pub fn retry(o: &Observation, failure: &Failure) -> Retry {
     let class = class(failure);
     let standing = o.object.status.retry.as_ref().filter(|_| o.generation_observed());
     // Another password is another try.
-    let attempts = standing.filter(|_| !o.password_changed());
+    let attempts = standing.filter(|_| !o.password_renewed());
     let attempts = attempts.map_or(0, |retry| retry.attempts);
     let since = standing
         .filter(|retry| retry.class == class)
@@ -94,12 +94,10 @@ pub fn unreadable(o: &Observation, failure: &Failure) -> Plan {
             .failing_since
             .map_or(Duration::ZERO, |since| o.uptime.saturating_sub(since));
         if o.memory.failures < t.ready_failures && failing_for < t.ready_grace {
-            return Draft::new(o).hold(backoff::delay(
-                o.memory.failures,
-                t.backoff_min,
-                t.backoff_max,
-                jitter(o),
-            ));
+            let wait = backoff::delay(o.memory.failures, t.backoff_min, t.backoff_max, jitter(o));
+            // To come back earlier than one is asked to would only count another failure.
+            let asked = failure.kind.delay().unwrap_or_default().min(longest(o));
+            return Draft::new(o).hold(wait.max(asked));
         }
     }
     let (draft, wait) = report(o, Draft::new(o), failure);
@@ -134,7 +132,7 @@ pub fn closed(o: &Observation) -> Option<Duration> {
     if wait.is_zero() || wait > longest(o) {
         return None;
     }
-    let changed = o.credentials_changed() || (o.password_changed() && !o.object.deleting);
+    let changed = o.reconcile_requested() || o.credentials_changed() || (o.password_renewed() && !o.object.deleting);
     if heeds_secrets(retry) && changed {
         return None;
     }

@@ -80,7 +80,9 @@ pub fn of_failure(failure: &Failure, busy_for_long: bool) -> Verdict {
         ),
         FailureKind::CredentialsRejected => Verdict::Stalled(
             Reason::CredentialsRejected,
-            format!("The cloud refuses the provider's credentials; correct its Secret. {says}"),
+            format!(
+                "The cloud refuses the provider's credentials; correct its Secret, or whatever they come from. {says}"
+            ),
         ),
     }
 }
@@ -102,7 +104,7 @@ pub fn of_health(o: &Observation, health: &Health, fail_reason: Option<&str>) ->
     match health {
         Health::RebootRequired => stalled(
             Reason::RebootRequired,
-            "The data source takes effect after a restart of the DWS cluster; restart it in the console.",
+            "The data source takes effect after a restart of the DWS cluster; restart it in the console, or set dws.huaweicloud.com/reboot-requested-at to a new value.",
         ),
         Health::Frozen => stalled(
             Reason::Frozen,
@@ -113,7 +115,7 @@ pub fn of_health(o: &Observation, health: &Health, fail_reason: Option<&str>) ->
             let why = fail_reason.filter(|why| !why.is_empty());
             let why = why.unwrap_or("the cloud gives no reason");
             let message = format!(
-                "The data source was available and has failed since: {why}. Look at it in the console; if it cannot be mended, delete it and create it anew."
+                "The data source was available and has failed since: {why}. Look at it in the console; an OBS source may come back when dws.huaweicloud.com/refresh-requested-at is set. If it cannot be mended, delete it and create it anew."
             );
             stalled(Reason::Drifted, &message)
         }

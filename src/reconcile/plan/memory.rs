@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Accepted, Failure, Intent};
+use super::{Accepted, Failure, Intent, Reconfigure};
 
 /// What this process remembers of an object from pass to pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,6 +38,10 @@ pub struct Memory {
     pub patched: Option<Duration>,
     /// The provider's version when a call through it last failed.
     pub tried_version: Option<String>,
+    /// When the update began, by the status, that this process recorded and has not sent.
+    pub unsent_update: Option<Timestamp>,
+    /// When the last job was first seen to have succeeded since the last write to the cloud, as an uptime.
+    pub succeeded: Option<Duration>,
     /// Whether the user was told that a force-delete needs a reason.
     pub hinted: bool,
 }
@@ -48,7 +52,11 @@ impl Memory {
     #[must_use]
     pub fn is_under_way(&self, now: Timestamp, deadline: Duration) -> bool {
         let since = match &self.outcome {
-            Some(Outcome::Posted { at, result: Ok(_), .. } | Outcome::Deleted { at, result: Ok(_), .. }) => *at,
+            Some(
+                Outcome::Posted { at, result: Ok(_), .. }
+                | Outcome::Updated { at, result: Ok(_), .. }
+                | Outcome::Deleted { at, result: Ok(_), .. },
+            ) => *at,
             _ => return false,
         };
         Duration::try_from(now.duration_since(since)).unwrap_or_default() < deadline
@@ -127,6 +135,17 @@ pub enum Outcome {
         at: Timestamp,
         /// The answer.
         result: Result<Accepted, Failure>,
+    },
+    /// An update was sent.
+    Updated {
+        /// What it asked for.
+        change: Reconfigure,
+        /// The request to renew the agency's credentials that it answers.
+        refresh: Option<String>,
+        /// When it ended.
+        at: Timestamp,
+        /// The answer: the id of the job.
+        result: Result<String, Failure>,
     },
     /// A delete was sent.
     Deleted {

@@ -26,7 +26,7 @@ pub struct Observation {
     pub jitter: u32,
     /// How long to wait for what.
     pub timings: Timings,
-    /// How often the cloud is compared with the spec; zero is never.
+    /// How often the cloud is compared with the spec, by the spec itself or else by the operator's settings; zero is never.
     pub resync_period: Duration,
     /// The object.
     pub object: Object,
@@ -67,6 +67,8 @@ pub struct Object {
     pub status: DwsDataSourceStatus,
     /// The intent annotation, if it is one of this object's.
     pub intent: Option<Intent>,
+    /// What its annotations ask for.
+    pub requests: Requests,
     /// What its other annotations ask for.
     pub annotations: Annotations,
 }
@@ -78,6 +80,19 @@ pub struct Annotations {
     pub paused: bool,
     /// To let the object go by force, for this reason: one bounded line, perhaps empty.
     pub force_delete: Option<String>,
+}
+
+/// What annotations ask for: each holds a token, and a new token is a new request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Requests {
+    /// `dws.huaweicloud.com/reconcile-requested-at`
+    pub reconcile: Option<String>,
+    /// `dws.huaweicloud.com/reboot-requested-at`
+    pub reboot: Option<String>,
+    /// `dws.huaweicloud.com/refresh-requested-at`
+    pub refresh: Option<String>,
+    /// `dws.huaweicloud.com/approve`: the id of a plan.
+    pub approve: Option<String>,
 }
 
 /// The provider that the object names.
@@ -112,6 +127,8 @@ pub enum Provider {
         grant: Grant,
         /// Whether creates carry the ownership marker.
         marker: bool,
+        /// Whether what exists already may be taken over or observed through it.
+        imports: bool,
         /// Changes whenever the provider or its Secret changes.
         version: String,
     },
@@ -124,6 +141,10 @@ pub enum Grant {
     Unasked,
     /// It may.
     Given,
+    /// It may, and the provider is kept for as long as the object uses it.
+    Held,
+    /// The provider is being deleted: it serves what exists, and nothing new.
+    Leaving,
     /// It may not, and why.
     Refused(String),
     /// That could not be found out, and why.

@@ -20,6 +20,7 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
     metrics.force_deleted();
     metrics.set_claimed_elsewhere(3);
     metrics.set_breakers_open(2);
+    metrics.set_credential_expiry(Some(1_800_000_000));
     metrics.undecodable("DwsDataSource", 0, 2);
     metrics.undecodable("DwsDataSource", 2, 1);
     metrics.log_lines_dropped().inc();
@@ -49,6 +50,7 @@ fn names_on_the_wire_are_those_that_dashboards_know() {
         "dws_force_deleted_total 1",
         "dws_objects_claimed_elsewhere 3",
         "dws_breaker_open 2",
+        "dws_credential_expiry_timestamp_seconds 1800000000",
         "dws_log_lines_dropped_total 1",
         r#"dws_undecodable_objects{kind="DwsDataSource"} 1"#,
         concat!(

@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::trust::{Agency, IdentityProvider};
+
 /// The access key of the default account.
 pub const DEFAULT_ACCESS_KEY: &str = "AKEXAMPLE0000000TEST";
 /// The secret key of the default account. It is an example and opens nothing.
@@ -35,6 +37,14 @@ pub struct Account {
     pub projects: BTreeMap<String, Vec<String>>,
     /// Project ids that the DWS paths accept although no name leads to them.
     pub hidden_projects: BTreeSet<String>,
+    /// The token that the pod identity agent takes; none if no agency is associated with the pod's `ServiceAccount`.
+    pub pod_token: Option<String>,
+    /// The OIDC identity providers.
+    pub identity_providers: Vec<IdentityProvider>,
+    /// Whether the node has an agency, whose keys the metadata service gives.
+    pub node_agency: bool,
+    /// The agencies that can be assumed.
+    pub agencies: Vec<Agency>,
 }
 
 impl Default for Account {
@@ -48,6 +58,10 @@ impl Default for Account {
             }],
             projects: BTreeMap::from([(DEFAULT_REGION.to_owned(), vec![DEFAULT_PROJECT.to_owned()])]),
             hidden_projects: BTreeSet::new(),
+            pod_token: None,
+            identity_providers: Vec::new(),
+            node_agency: false,
+            agencies: Vec::new(),
         }
     }
 }

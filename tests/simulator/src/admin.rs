@@ -16,6 +16,7 @@ use crate::job::JobOutcome;
 use crate::log::{LogEntry, Timeout};
 use crate::settings::Settings;
 use crate::source::{Source, SourceSeed};
+use crate::trust::{Agency, IdentityProvider};
 
 /// A handle on a simulator. Clones are handles on the same one.
 #[derive(Clone)]
@@ -214,6 +215,46 @@ impl Admin {
     /// Voids every token.
     pub fn revoke_tokens(&self) {
         self.cloud.gate.revoke_all();
+    }
+
+    /// Voids every temporary access key.
+    pub fn revoke_temporary_keys(&self) {
+        self.cloud.gate.revoke_keys();
+    }
+
+    /// All that was ever given out with temporary access keys, and the tokens of the metadata service, for a test that looks where they
+    /// must not be. They are secrets: neither the log nor the HTTP endpoint shows them.
+    #[must_use]
+    pub fn temporary_secrets(&self) -> Vec<String> {
+        self.cloud.gate.secrets_given_out()
+    }
+
+    /// Associates an agency with the pod whose token this is, or with none.
+    pub fn set_pod_token(&self, token: Option<&str>) {
+        self.update_settings(|settings| settings.account.pod_token = token.map(ToOwned::to_owned));
+    }
+
+    /// Gives the node an agency, or takes it away.
+    pub fn set_node_agency(&self, has_one: bool) {
+        self.update_settings(|settings| settings.account.node_agency = has_one);
+    }
+
+    /// Adds an OIDC identity provider, or replaces the one with the same id.
+    pub fn put_identity_provider(&self, provider: IdentityProvider) {
+        self.update_settings(|settings| {
+            let providers = &mut settings.account.identity_providers;
+            providers.retain(|known| known.id != provider.id);
+            providers.push(provider);
+        });
+    }
+
+    /// Adds an agency, or replaces the one with the same URN.
+    pub fn put_agency(&self, agency: Agency) {
+        self.update_settings(|settings| {
+            let agencies = &mut settings.account.agencies;
+            agencies.retain(|known| known.urn != agency.urn);
+            agencies.push(agency);
+        });
     }
 
     /// Sets the ids of the projects with this name: none, one or several.

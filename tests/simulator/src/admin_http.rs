@@ -17,6 +17,7 @@ use crate::job::JobOutcome;
 use crate::log::LogEntry;
 use crate::settings::Settings;
 use crate::source::{Source, SourceSeed};
+use crate::trust::{Agency, IdentityProvider};
 
 type Failure = (StatusCode, String);
 
@@ -42,6 +43,11 @@ pub(crate) fn routes(admin: Admin) -> Router {
         .route("/admin/access-keys/{access}", delete(remove_access_key))
         .route("/admin/users", post(set_user))
         .route("/admin/tokens", delete(revoke_tokens))
+        .route("/admin/temporary-keys", delete(revoke_temporary_keys))
+        .route("/admin/pod-token", put(set_pod_token))
+        .route("/admin/node-agency", put(set_node_agency))
+        .route("/admin/identity-providers", post(put_identity_provider))
+        .route("/admin/agencies", post(put_agency))
         .route("/admin/projects/{name}", put(set_projects))
         .route("/admin/digest", post(digest))
         .with_state(admin)
@@ -165,6 +171,31 @@ async fn set_user(State(admin): State<Admin>, Json(user): Json<User>) -> StatusC
 
 async fn revoke_tokens(State(admin): State<Admin>) -> StatusCode {
     admin.revoke_tokens();
+    StatusCode::NO_CONTENT
+}
+
+async fn revoke_temporary_keys(State(admin): State<Admin>) -> StatusCode {
+    admin.revoke_temporary_keys();
+    StatusCode::NO_CONTENT
+}
+
+async fn set_pod_token(State(admin): State<Admin>, Json(token): Json<Option<String>>) -> StatusCode {
+    admin.set_pod_token(token.as_deref());
+    StatusCode::NO_CONTENT
+}
+
+async fn set_node_agency(State(admin): State<Admin>, Json(has_one): Json<bool>) -> StatusCode {
+    admin.set_node_agency(has_one);
+    StatusCode::NO_CONTENT
+}
+
+async fn put_identity_provider(State(admin): State<Admin>, Json(provider): Json<IdentityProvider>) -> StatusCode {
+    admin.put_identity_provider(provider);
+    StatusCode::NO_CONTENT
+}
+
+async fn put_agency(State(admin): State<Admin>, Json(agency): Json<Agency>) -> StatusCode {
+    admin.put_agency(agency);
     StatusCode::NO_CONTENT
 }
 

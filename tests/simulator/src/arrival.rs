@@ -85,7 +85,7 @@ fn facts(clusters: &Clusters, target: &Target, body: Option<&Value>) -> Facts {
             }
             facts
         }
-        Target::Token | Target::Projects | Target::Unknown => Facts::default(),
+        Target::Token | Target::Projects | Target::Exchange(_) | Target::Unknown => Facts::default(),
     }
 }
 

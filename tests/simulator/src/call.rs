@@ -22,6 +22,20 @@ pub enum Call {
     Token,
     /// `GET /v3/projects`.
     Projects,
+    /// `POST /pod-identity/credentials`, of the pod identity agent.
+    PodIdentity,
+    /// `POST /v5/agencies/assume-with-oidc`.
+    AssumeWithOidc,
+    /// `POST /v5/agencies/assume`.
+    AssumeAgency,
+    /// `POST /v3.0/OS-AUTH/id-token/tokens`.
+    IdToken,
+    /// `POST /v3.0/OS-CREDENTIAL/securitytokens`, with a token or to assume an agency.
+    SecurityToken,
+    /// `PUT /meta-data/latest/api/token`, of the metadata service.
+    MetadataToken,
+    /// `GET /openstack/latest/securitykey`, of the metadata service.
+    MetadataKey,
     /// Anything else; it is answered with APIGW.0101.
     Unknown,
 }
@@ -41,8 +55,22 @@ pub(crate) enum Target {
     Token,
     /// The projects call.
     Projects,
+    /// A call that issues a credential; it is about nothing else.
+    Exchange(Exchange),
     /// No call of the API.
     Unknown,
+}
+
+/// The calls that issue credentials, but for the token call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Exchange {
+    PodIdentity,
+    AssumeWithOidc,
+    AssumeAgency,
+    IdToken,
+    SecurityToken,
+    MetadataToken,
+    MetadataKey,
 }
 
 /// The four calls on data sources.
@@ -85,6 +113,13 @@ impl Target {
             },
             ("POST", ["v3", "auth", "tokens"]) => Self::Token,
             ("GET", ["v3", "projects"]) => Self::Projects,
+            ("POST", ["pod-identity", "credentials"]) => Self::Exchange(Exchange::PodIdentity),
+            ("POST", ["v5", "agencies", "assume-with-oidc"]) => Self::Exchange(Exchange::AssumeWithOidc),
+            ("POST", ["v5", "agencies", "assume"]) => Self::Exchange(Exchange::AssumeAgency),
+            ("POST", ["v3.0", "OS-AUTH", "id-token", "tokens"]) => Self::Exchange(Exchange::IdToken),
+            ("POST", ["v3.0", "OS-CREDENTIAL", "securitytokens"]) => Self::Exchange(Exchange::SecurityToken),
+            ("PUT", ["meta-data", "latest", "api", "token"]) => Self::Exchange(Exchange::MetadataToken),
+            ("GET", ["openstack", "latest", "securitykey"]) => Self::Exchange(Exchange::MetadataKey),
             _ => Self::Unknown,
         }
     }
@@ -101,6 +136,15 @@ impl Target {
             Self::Job { .. } => Call::Job,
             Self::Token => Call::Token,
             Self::Projects => Call::Projects,
+            Self::Exchange(exchange) => match exchange {
+                Exchange::PodIdentity => Call::PodIdentity,
+                Exchange::AssumeWithOidc => Call::AssumeWithOidc,
+                Exchange::AssumeAgency => Call::AssumeAgency,
+                Exchange::IdToken => Call::IdToken,
+                Exchange::SecurityToken => Call::SecurityToken,
+                Exchange::MetadataToken => Call::MetadataToken,
+                Exchange::MetadataKey => Call::MetadataKey,
+            },
             Self::Unknown => Call::Unknown,
         }
     }

@@ -58,6 +58,7 @@ impl Cluster {
         &mut self,
         source: &Source,
         agency: Option<String>,
+        restart: bool,
         settings: &Settings,
         now: Timestamp,
     ) -> String {
@@ -65,7 +66,7 @@ impl Cluster {
             "500".clone_into(&mut source.configure_status);
         });
         self.begin(
-            Work::Update { agency },
+            Work::Update { agency, restart },
             (source.id.clone(), source.name.clone()),
             settings,
             now,
@@ -164,13 +165,18 @@ impl Cluster {
                 source.set_states("300", "303");
                 reason.clone_into(&mut source.fail_reason);
             }),
-            (Work::Update { agency }, None) => self.sources.update(id, |source| {
-                source.set_states("200", "200");
-                source.updated = Some(at);
-                if let Some(agency) = agency {
-                    source.user_name.clone_from(agency);
+            (Work::Update { agency, restart }, None) => {
+                self.sources.update(id, |source| {
+                    source.set_states("200", "200");
+                    source.updated = Some(at);
+                    if let Some(agency) = agency {
+                        source.user_name.clone_from(agency);
+                    }
+                });
+                if *restart {
+                    self.sources.restart();
                 }
-            }),
+            }
             (Work::Update { .. }, Some(reason)) => self.sources.update(id, |source| {
                 "300".clone_into(&mut source.configure_status);
                 reason.clone_into(&mut source.fail_reason);

@@ -7,9 +7,11 @@ use uuid::Uuid;
 use crate::signature::sha256_hex;
 
 /// Headers that carry a credential.
-const SECRET_HEADERS: [&str; 3] = ["authorization", "x-auth-token", "x-security-token"];
+const SECRET_HEADERS: [&str; 4] = ["authorization", "x-auth-token", "x-security-token", "x-metadata-token"];
 /// Fields of a JSON body that carry a password when they are strings.
-const SECRET_FIELDS: [&str; 2] = ["user_pwd", "password"];
+const SECRET_FIELDS: [&str; 3] = ["user_pwd", "password", "id_token"];
+/// Objects in a JSON body whose `id` is a token.
+const TOKENS: [&str; 2] = ["id_token", "token"];
 
 /// Makes digests with one salt, which is new for each simulator.
 #[derive(Debug)]
@@ -60,6 +62,11 @@ impl Digester {
                         Value::String(secret) if SECRET_FIELDS.contains(&key.as_str()) => {
                             *secret = self.digest(secret);
                         }
+                        Value::Object(token) if TOKENS.contains(&key.as_str()) => {
+                            if let Some(Value::String(id)) = token.get_mut("id") {
+                                *id = self.digest(id);
+                            }
+                        }
                         other => self.hide_passwords(other),
                     }
                 }
@@ -90,6 +97,13 @@ mod tests {
         assert_eq!(shown["name"], "kept");
         assert!(!shown.to_string().contains("secret-"));
         assert_eq!(digester.body(b"secret-1"), None);
+
+        let tokens =
+            json!({"id_token": "secret-3", "auth": {"id_token": {"id": "secret-4"}, "token": {"id": "secret-5"}}});
+        let shown = digester.body(tokens.to_string().as_bytes()).unwrap();
+        assert_eq!(shown["id_token"], digester.digest("secret-3"));
+        assert_eq!(shown["auth"]["token"]["id"], digester.digest("secret-5"));
+        assert!(!shown.to_string().contains("secret-"));
 
         let mut headers = HeaderMap::new();
         headers.insert("X-Auth-Token", HeaderValue::from_static("token"));

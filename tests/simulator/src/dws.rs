@@ -12,7 +12,7 @@ use crate::clusters::{Clusters, lock};
 use crate::digest::Digester;
 use crate::error_body::Refusal;
 use crate::request::{CreateRequest, UpdateRequest};
-use crate::settings::{Busy, Count, DuplicateNames, Settings, UnknownClusters};
+use crate::settings::{Busy, Count, DuplicateNames, Settings, UnknownClusters, UpdateEffect};
 use crate::source::{Source, TYPES};
 
 /// What `count` says too much when it is wrong, as in the documentation's example.
@@ -92,9 +92,11 @@ impl Scene<'_> {
             // The documentation says that updating an MRS source restarts the cluster by itself, and that only the agency
             // of an OBS source can change.
             let is_mrs = source.type_ == "MRS";
-            cluster.restarts += u64::from(request.reboot || is_mrs);
-            let agency = request.agency.filter(|_| source.type_ == "OBS");
-            let job_id = cluster.update(&source, agency, self.settings, self.now);
+            let restart = request.reboot || is_mrs;
+            cluster.restarts += u64::from(restart);
+            let takes = source.type_ == "OBS" && self.settings.update_effect == UpdateEffect::Applied;
+            let agency = request.agency.filter(|_| takes);
+            let job_id = cluster.update(&source, agency, restart, self.settings, self.now);
             self.clusters.add_job(&job_id, cluster_id);
             let body = json!({"data_source_id": id, "job_id": job_id});
             Ok(Accepted {

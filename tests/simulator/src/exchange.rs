@@ -20,7 +20,7 @@ use crate::connection::Line;
 use crate::fault::Fault;
 use crate::faults::Subject;
 use crate::perform::Arrived;
-use crate::reply::Reply;
+use crate::reply::{Echo, Reply};
 
 /// The gateway's limit for the body of a signed request.
 const MAX_BODY: usize = 12 * 1024 * 1024;
@@ -120,7 +120,7 @@ impl Arrived {
                         Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
                     })
                     .collect::<HeaderMap>();
-                Ending::Reply(slowed(Reply::of_fault(status, headers, body, &self.password())))
+                Ending::Reply(slowed(Reply::of_fault(status, headers, body, &self.echo())))
             }
             (Answer::Drop(how), _) => Ending::Drop(how),
             (Answer::Hang, _) => Ending::Hang,
@@ -129,13 +129,19 @@ impl Arrived {
         }
     }
 
-    /// The password in the request, for faults that echo it.
-    fn password(&self) -> String {
+    /// The secrets in the request, for faults that echo them.
+    fn echo(&self) -> Echo {
         let body: Option<Value> = self.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
-        ["/user_pwd", "/auth/identity/password/user/password"]
+        let password = ["/user_pwd", "/auth/identity/password/user/password"]
             .iter()
             .find_map(|pointer| body.as_ref()?.pointer(pointer)?.as_str())
             .unwrap_or_default()
-            .to_owned()
+            .to_owned();
+        let token = ["x-security-token", "x-auth-token"]
+            .iter()
+            .find_map(|name| self.parts.headers.get(*name)?.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        Echo { password, token }
     }
 }

@@ -1,4 +1,4 @@
-//! The two IAM calls: a token by password, and the projects of the account.
+//! The IAM calls for tokens and projects.
 //!
 //! Takes a request and the account, returns the body and the token or a refusal. Never repeats a password.
 
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::account::{Account, User};
+use crate::account::Account;
 use crate::error_body::Refusal;
 use crate::gate::Gate;
 use crate::settings::Settings;
@@ -50,7 +50,7 @@ struct UserClaim {
 }
 
 #[derive(Deserialize)]
-struct Scope {
+pub(crate) struct Scope {
     project: Option<ProjectClaim>,
 }
 
@@ -79,13 +79,33 @@ pub(crate) fn issue_token(body: &[u8], settings: &Settings, gate: &Gate, now: Ti
         .user(&claim.domain.name, &claim.name)
         .filter(|user| user.password == claim.password)
         .ok_or_else(|| Refusal::iam(401, "The username or password is wrong."))?;
-    let project = match request.auth.scope.and_then(|scope| scope.project) {
+    issue(
+        (&user.domain, &user.name),
+        request.auth.scope,
+        "password",
+        settings,
+        gate,
+        now,
+    )
+}
+
+/// A token of a user, by domain and name, for the project of a scope.
+pub(crate) fn issue(
+    (domain, name): (&str, &str),
+    scope: Option<Scope>,
+    method: &str,
+    settings: &Settings,
+    gate: &Gate,
+    now: Timestamp,
+) -> Result<Issued, Refusal> {
+    let project = match scope.and_then(|scope| scope.project) {
         Some(claim) => Some(scoped_project(&settings.account, &claim)?),
         None => None,
     };
     let project_id = project.as_ref().map(|(id, _)| id.clone());
-    let (token, expires_at) = gate.issue(user, project_id, settings.token_lifetime, now);
-    let body = token_body(user, project, now, expires_at);
+    let (token, expires_at) = gate.issue((domain, name), project_id, settings.token_lifetime, now);
+    let mut body = token_body((domain, name), project, now, expires_at);
+    body["token"]["methods"] = json!([method]);
     Ok(Issued { token, body })
 }
 
@@ -117,13 +137,17 @@ fn scoped_project(account: &Account, claim: &ProjectClaim) -> Result<(String, St
         .ok_or_else(|| Refusal::iam(404, "Could not find the project."))
 }
 
-fn token_body(user: &User, project: Option<(String, String)>, issued_at: Timestamp, expires_at: Timestamp) -> Value {
-    let domain = json!({"id": stable_id(&user.domain), "name": user.domain});
+fn token_body(
+    (domain, name): (&str, &str),
+    project: Option<(String, String)>,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+) -> Value {
+    let domain = json!({"id": stable_id(domain), "name": domain});
     let mut token = json!({
-        "methods": ["password"],
         "issued_at": iam_time(issued_at),
         "expires_at": iam_time(expires_at),
-        "user": {"id": stable_id(&user.name), "name": user.name, "domain": domain},
+        "user": {"id": stable_id(name), "name": name, "domain": domain},
         "roles": [],
         "catalog": [],
     });
@@ -141,7 +165,7 @@ fn stable_id(name: &str) -> String {
 }
 
 /// A time as IAM writes it, for example `2020-01-04T09:05:22.701000Z`.
-fn iam_time(time: Timestamp) -> String {
+pub(crate) fn iam_time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC)
         .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
         .to_string()

@@ -38,9 +38,10 @@ pub enum JobOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Create,
-    /// With the new agency, if the update names one.
+    /// With the new agency, if the update names one, and whether the cluster restarts.
     Update {
         agency: Option<String>,
+        restart: bool,
     },
     Delete,
 }

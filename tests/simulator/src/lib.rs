@@ -1,4 +1,5 @@
-//! A simulator of the Huawei Cloud DWS API for external data sources and of the IAM API that it needs.
+//! A simulator of the Huawei Cloud DWS API for external data sources and of what issues credentials for it: IAM, STS, and the pod identity
+//! agent and metadata service of a node.
 //!
 //! It serves the calls that a client of external data sources makes, verifies signatures and tokens for real, runs jobs,
 //! misbehaves on request and keeps a log of every call.
@@ -17,7 +18,7 @@
 //! ```
 //!
 //! A request passes through `exchange` (arrival, fault, effect, answer), `perform` (what a healthy cloud does), `gate` (who
-//! calls), and `dws` or `iam` (the calls); `cluster` is the state that it changes.
+//! calls), and `dws`, `iam` or `temporary` (the calls); `cluster` is the state that it changes.
 
 mod account;
 mod admin;
@@ -45,6 +46,8 @@ mod request;
 mod settings;
 mod signature;
 mod source;
+mod temporary;
+mod trust;
 
 use std::future::IntoFuture;
 use std::io;
@@ -66,8 +69,11 @@ pub use error_body::{Refusal, Shape};
 pub use fault::{Fault, FaultId};
 pub use job::JobOutcome;
 pub use log::{LogEntry, Timeout};
-pub use settings::{Busy, Count, DuplicateNames, JobStates, NameSettings, Settings, StateNotation, UnknownClusters};
+pub use settings::{
+    Busy, Count, DuplicateNames, JobStates, NameSettings, Settings, StateNotation, UnknownClusters, UpdateEffect,
+};
 pub use source::{Source, SourceSeed, TYPES};
+pub use trust::{Agency, IdentityProvider};
 
 use cloud::Cloud;
 use connection::{Door, Line};

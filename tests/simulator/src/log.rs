@@ -34,7 +34,7 @@ pub struct LogEntry {
     pub status: Option<u16>,
     /// The error code that the cloud decided on, whatever a fault made of the answer.
     pub error_code: Option<String>,
-    /// Whether the cloud did what a create, update or delete asks for, or issued a token.
+    /// Whether the cloud did what a create, update or delete asks for, or issued a credential.
     pub took_effect: bool,
     /// The fault that was put on it.
     pub fault: Option<FaultId>,
@@ -46,7 +46,8 @@ pub struct LogEntry {
     pub id: Option<String>,
     /// The id of the job it asks for or started.
     pub job_id: Option<String>,
-    /// The access key id, or `domain/user` of a token or token request, as claimed.
+    /// Who sent it, as claimed: the access key id, or `domain/user` of a token or token request. Of temporary keys and their tokens the
+    /// owner: `pod`, `node`, `service-account/` and the identity provider's id, `agency/` and its name, or `domain/user`.
     pub credential: Option<String>,
     /// The `User-Agent`.
     pub user_agent: Option<String>,

@@ -12,14 +12,16 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::call::{SourcesCall, Target};
+use crate::call::{Exchange, SourcesCall, Target};
 use crate::cloud::Cloud;
 use crate::dws::{Accepted, Scene};
 use crate::error_body::Refusal;
-use crate::iam;
+use crate::gate::Caller;
+use crate::iam::{self, Issued};
 use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::signature::Received;
+use crate::temporary::{KeyRequest, Place};
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
@@ -39,6 +41,10 @@ struct Success {
     body: Value,
     write: Option<Accepted>,
     token: Option<String>,
+    /// Whether a credential was issued.
+    issued: bool,
+    /// What is answered instead of the body.
+    text: Option<String>,
 }
 
 impl Success {
@@ -48,6 +54,23 @@ impl Success {
             body,
             write: None,
             token: None,
+            issued: false,
+            text: None,
+        }
+    }
+
+    fn issued(status: StatusCode, body: Value) -> Self {
+        Self {
+            status,
+            issued: true,
+            ..Self::read(body)
+        }
+    }
+
+    fn token(issued: Issued) -> Self {
+        Self {
+            token: Some(issued.token),
+            ..Self::issued(StatusCode::CREATED, issued.body)
         }
     }
 }
@@ -66,7 +89,7 @@ impl Arrived {
         let outcome = self.effect(&settings, Timestamp::now());
         self.cloud.log.amend(self.seq, |entry| match &outcome {
             Ok(success) => {
-                entry.took_effect = success.write.is_some() || success.token.is_some();
+                entry.took_effect = success.write.is_some() || success.issued;
                 if let Some(write) = &success.write {
                     entry.id = Some(write.id.clone());
                     entry.job_id = Some(write.job_id.clone());
@@ -76,7 +99,10 @@ impl Arrived {
         });
         match outcome {
             Ok(success) => {
-                let mut reply = Reply::json(success.status, &success.body);
+                let mut reply = match success.text {
+                    Some(text) => Reply::text(success.status, text),
+                    None => Reply::json(success.status, &success.body),
+                };
                 if let Some(token) = success.token.and_then(|token| HeaderValue::try_from(token).ok()) {
                     reply.headers.insert(SUBJECT_TOKEN, token);
                 }
@@ -96,15 +122,8 @@ impl Arrived {
                 "APIGW.0101",
                 "The API does not exist or has not been published",
             )),
-            Target::Token => {
-                let issued = iam::issue_token(body, settings, &self.cloud.gate, now)?;
-                Ok(Success {
-                    status: StatusCode::CREATED,
-                    body: issued.body,
-                    write: None,
-                    token: Some(issued.token),
-                })
-            }
+            Target::Token => iam::issue_token(body, settings, &self.cloud.gate, now).map(Success::token),
+            Target::Exchange(exchange) => self.exchange(*exchange, body, settings, now),
             Target::Projects => {
                 self.admit(body, None, settings, now)?;
                 let name = self.parameters()?.name;
@@ -136,7 +155,13 @@ impl Arrived {
     }
 
     /// Checks the credential, and that it may use the project of the path.
-    fn admit(&self, body: &[u8], project: Option<&str>, settings: &Settings, now: Timestamp) -> Result<(), Refusal> {
+    fn admit(
+        &self,
+        body: &[u8],
+        project: Option<&str>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
         let received = Received {
             method: self.parts.method.as_str(),
             path: self.parts.uri.path(),
@@ -150,11 +175,48 @@ impl Arrived {
             .admit(&received, &settings.account, settings.key_lock, now)?;
         match project {
             Some(project)
-                if !settings.account.has_project(project) || caller.project.is_some_and(|bound| bound != project) =>
+                if !settings.account.has_project(project)
+                    || caller.project.as_ref().is_some_and(|bound| bound != project) =>
             {
                 Err(Refusal::gateway(403, "APIGW.0310", "The project is unavailable"))
             }
-            _ => Ok(()),
+            _ => Ok(caller),
+        }
+    }
+
+    /// Issues a credential.
+    fn exchange(
+        &self,
+        exchange: Exchange,
+        body: &[u8],
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Success, Refusal> {
+        let place = Place {
+            settings,
+            gate: &self.cloud.gate,
+            headers: &self.parts.headers,
+            body,
+            now,
+        };
+        let caller = || self.admit(body, None, settings, now).map(|caller| caller.name);
+        let ok = |body| Success::issued(StatusCode::OK, body);
+        let created = |body| Success::issued(StatusCode::CREATED, body);
+        match exchange {
+            Exchange::PodIdentity => place.pod_identity().map(ok),
+            Exchange::AssumeWithOidc => place.assume_with_oidc().map(ok),
+            Exchange::AssumeAgency => place.assume_in_sts(&caller()?).map(ok),
+            Exchange::IdToken => place.id_token().map(Success::token),
+            Exchange::SecurityToken => match place.key_request()? {
+                KeyRequest::OfToken { token, seconds } => place.key_of_token(&token, seconds),
+                KeyRequest::OfAgency(agency) => place.key_of_agency(&agency, &caller()?),
+            }
+            .map(created),
+            Exchange::MetadataToken => place.metadata_token().map(|token| Success {
+                text: Some(token),
+                ..ok(Value::Null)
+            }),
+            Exchange::MetadataKey => place.metadata_key().map(ok),
         }
     }
 

@@ -30,6 +30,14 @@ pub(crate) struct Reply {
     content: Content,
 }
 
+/// The secrets of a request that an answer may repeat.
+pub(crate) struct Echo {
+    /// The password in its body.
+    pub(crate) password: String,
+    /// Its security token, or its IAM token.
+    pub(crate) token: String,
+}
+
 enum Content {
     Bytes(Vec<u8>),
     Oversized(u64),
@@ -47,6 +55,12 @@ impl Reply {
         )
     }
 
+    /// A plain text, as the metadata service answers it.
+    pub(crate) fn text(status: StatusCode, text: String) -> Self {
+        let plain = HeaderValue::from_static("text/plain");
+        Self::new(status, plain, &request_id(), Content::Bytes(text.into_bytes()))
+    }
+
     /// A refusal with a fresh request id.
     pub(crate) fn refusal(refusal: &Refusal) -> Self {
         let request_id = request_id();
@@ -57,13 +71,16 @@ impl Reply {
         Self::new(status, JSON, &request_id, Content::Bytes(body))
     }
 
-    /// An answer that a fault asks for; `{password}` in its texts becomes the request's password.
-    pub(crate) fn of_fault(status: StatusCode, more: HeaderMap, body: Body, password: &str) -> Self {
+    /// An answer that a fault asks for; `{password}` and `{token}` in its texts become the request's.
+    pub(crate) fn of_fault(status: StatusCode, more: HeaderMap, body: Body, echo: &Echo) -> Self {
         let request_id = more
             .get(REQUEST_ID)
             .and_then(|id| id.to_str().ok())
             .map_or_else(request_id, ToOwned::to_owned);
-        let filled = |text: String| text.replace("{password}", password);
+        let filled = |text: String| {
+            text.replace("{password}", &echo.password)
+                .replace("{token}", &echo.token)
+        };
         let (content_type, content) = match body {
             Body::Empty => (JSON, Content::Bytes(Vec::new())),
             Body::Error { shape, code, message } => {

@@ -28,6 +28,8 @@ pub struct Settings {
     pub update_outcome: JobOutcome,
     /// How jobs of deletes end.
     pub delete_outcome: JobOutcome,
+    /// What an update does whose job succeeds.
+    pub update_effect: UpdateEffect,
     /// Exceptions from the four settings above, by the exact name of the data source.
     pub by_name: BTreeMap<String, NameSettings>,
     /// Which states a job shows that is under way.
@@ -55,6 +57,11 @@ pub struct Settings {
     /// How long an IAM token is valid.
     #[serde(with = "compact::required")]
     pub token_lifetime: Duration,
+    /// How long a temporary access key is valid at most.
+    #[serde(with = "compact::required")]
+    pub temporary_lifetime: Duration,
+    /// Whether the metadata service gives tokens and needs them (its second version).
+    pub metadata_tokens: bool,
     /// How long an access key is locked after more than five failures in a row.
     #[serde(with = "compact::required")]
     pub key_lock: Duration,
@@ -68,6 +75,7 @@ impl Default for Settings {
             create_outcome: JobOutcome::Success,
             update_outcome: JobOutcome::Success,
             delete_outcome: JobOutcome::Success,
+            update_effect: UpdateEffect::Applied,
             by_name: BTreeMap::new(),
             job_states: JobStates::Two,
             busy: Busy::Forbidden,
@@ -86,6 +94,9 @@ impl Default for Settings {
             databases: Vec::new(),
             // The lifetime that the IAM documentation states.
             token_lifetime: Duration::from_hours(24),
+            // The longest that IAM documents.
+            temporary_lifetime: Duration::from_hours(24),
+            metadata_tokens: true,
             // The lock that the API signing guide states.
             key_lock: Duration::from_mins(5),
         }
@@ -123,6 +134,16 @@ pub struct NameSettings {
     pub update_outcome: Option<JobOutcome>,
     /// Instead of [`Settings::delete_outcome`].
     pub delete_outcome: Option<JobOutcome>,
+}
+
+/// What an update does whose job succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateEffect {
+    /// The agency changes.
+    Applied,
+    /// Nothing changes, as it was seen of the real API.
+    Ignored,
 }
 
 /// Which states a job shows that is under way.

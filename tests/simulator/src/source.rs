@@ -252,6 +252,15 @@ impl Sources {
         }
     }
 
+    /// The cluster has restarted: what waited for that takes effect.
+    pub(crate) fn restart(&mut self) {
+        for source in self.by_order.values_mut() {
+            if source.configure_status == "600" {
+                source.set_states("200", "200");
+            }
+        }
+    }
+
     pub(crate) fn has_name(&self, name: &str) -> bool {
         self.names.contains_key(&name.to_lowercase())
     }

@@ -1,6 +1,7 @@
 //! What every story starts with: a namespace, a cloud, an operator with short waits, and the objects that users apply.
 
 mod annotations;
+mod identities;
 mod objects;
 mod verdict;
 mod waits;
@@ -18,6 +19,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 pub use self::annotations::pause;
+pub use self::identities::{AGENCY, IN_NAMESPACES, Identities, provider_by};
 pub use self::objects::{
     ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, projectless,
     provider, secret, uses,

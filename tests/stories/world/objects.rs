@@ -3,7 +3,8 @@
 use dws_operator::api::data_source::{
     DataSourceType, DwsDataSource, DwsDataSourceSpec, ProviderKind, ProviderRef, SecretKeyRef, UserPwd,
 };
-use dws_operator::api::provider::{Access, AccessKeyAuth, Auth, DwsProvider, DwsProviderSpec, PasswordAuth, SecretRef};
+use dws_operator::api::provider::{Access, DwsProvider, DwsProviderSpec, SecretRef};
+use dws_operator::api::provider_auth::{AccessKeyAuth, Auth, PasswordAuth};
 use k8s_openapi::api::core::v1::Secret;
 
 /// A DWS cluster.
@@ -57,7 +58,7 @@ pub fn provider(endpoint: &str) -> DwsProvider {
         endpoint,
         Auth {
             access_key: Some(AccessKeyAuth { secret_ref }),
-            password: None,
+            ..Auth::default()
         },
     );
     DwsProvider::new("default", DwsProviderSpec { access })
@@ -81,23 +82,27 @@ pub fn password_provider(endpoint: &str) -> DwsProvider {
     let access = access(
         endpoint,
         Auth {
-            access_key: None,
             password: Some(password),
+            ..Auth::default()
         },
     );
     DwsProvider::new("default", DwsProviderSpec { access })
 }
 
 /// How to reach the simulated cloud.
-fn access(endpoint: &str, auth: Auth) -> Access {
+pub fn access(endpoint: &str, auth: Auth) -> Access {
     Access {
         region: "eu-west-101".to_owned(),
         project_id: Some(PROJECT.to_owned()),
+        projects: None,
         endpoint: Some(endpoint.to_owned()),
         iam_endpoint: Some(endpoint.to_owned()),
         ca_bundle_secret_ref: None,
         auth,
         ownership_marker: None,
+        allow_import: None,
+        sts_endpoint: Some(endpoint.to_owned()),
+        rate_limit: None,
     }
 }
 
@@ -117,6 +122,11 @@ pub fn obs(name: &str) -> DwsDataSource {
             reboot: None,
             provider_ref: None,
             deletion_policy: None,
+            management_policy: None,
+            import: None,
+            replacement_policy: None,
+            resync_period: None,
+            project_id: None,
         },
     )
 }

@@ -123,6 +123,15 @@ impl World<'_> {
         self.namespace.proxy().wait_calls(SOON, &what, enough).await;
     }
 
+    /// Waits until the operator has read the Secret this often since then.
+    pub async fn secret_read_since(&self, name: &str, since: jiff::Timestamp, times: usize) {
+        let part = format!("/secrets/{name}");
+        let what = format!("the Secret {name} is read {times} times");
+        let is_read = |call: &&Passed| call.is(Side::Kube, "GET", &part) && call.started > since;
+        let enough = |calls: &[Passed]| calls.iter().filter(is_read).count() >= times;
+        self.namespace.proxy().wait_calls(SOON, &what, enough).await;
+    }
+
     /// Waits until the operator has asked for this many more lists, of whatever DWS clusters.
     pub async fn lists_later(&self, lists: usize) {
         let before = self.calls(Call::List).len();

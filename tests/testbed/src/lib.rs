@@ -9,6 +9,8 @@
 //!         └ StatusRecorder, AuditLog, etcd_dump   what really happened; kstatus and Flux's rules judge it
 //! ```
 //!
+//! A story about the end of namespaces starts a `NamespaceController` besides.
+//!
 //! Everything listens on loopback only, on free ports, and ends with the process that asked for it. A story's functions panic
 //! where it cannot go on, and say why.
 
@@ -27,6 +29,7 @@ mod kubectl;
 mod lists;
 mod manifests;
 mod namespace;
+mod namespace_controller;
 mod operator;
 mod pki;
 mod programs;
@@ -47,6 +50,7 @@ pub use kstatus::{Kstatus, kstatus};
 pub use kubeconfig::client_config;
 pub use kubectl::Kubectl;
 pub use namespace::{PlainNamespace, TestNamespace};
+pub use namespace_controller::NamespaceController;
 pub use operator::{Operator, OperatorBuilder};
 pub use programs::kubernetes as kubernetes_program;
 pub use proxy::{Action, Api, Call, Fate, Hit, Proxy, Rule, Stage};

@@ -82,6 +82,7 @@ mod tests {
             api: Api::Cloud,
             method: "GET".to_owned(),
             path: format!("/v1.0/p/clusters/{cluster}/ext-data-sources"),
+            accept: String::new(),
             query: "type=OBS".to_owned(),
             request: Value::Null,
             status: Some(200),

@@ -121,6 +121,25 @@ impl<'p> TestNamespace<'p> {
         self.admin.clone()
     }
 
+    /// Gives the operator the rights in a folder of `deploy/rbac` that only a flag needs, and waits until it has them: `verb` on Secrets is one of them.
+    ///
+    /// # Panics
+    /// If there is no such folder, or the apiserver refuses what is in it.
+    pub async fn grant(&self, extra: &str, verb: &str) {
+        let objects = rbac::render_extra(self.scope, extra, &self.name, &self.home);
+        for object in objects.unwrap_or_else(|error| panic!("{extra}: {error:#}")) {
+            let applied = manifests::apply(&self.admin, &object).await;
+            applied.unwrap_or_else(|error| panic!("{extra}: {error:#}"));
+        }
+        let right = ResourceAttributes {
+            namespace: Some(self.name.clone()),
+            verb: Some(verb.to_owned()),
+            resource: Some("secrets".to_owned()),
+            ..ResourceAttributes::default()
+        };
+        rbac::until_allowed(&self.operator_client().await, right).await;
+    }
+
     /// A client with the operator's rights, through the proxy.
     ///
     /// # Panics

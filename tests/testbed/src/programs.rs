@@ -24,7 +24,12 @@ pub(crate) fn path_in(variable: &str) -> Result<Option<PathBuf>> {
         .transpose()
 }
 
-/// `etcd`, `kube-apiserver` or `kubectl`: from the folder in `KUBEBUILDER_ASSETS`, else as `tools/build` left it.
+/// Whether the programs are those of a folder in `KUBEBUILDER_ASSETS`.
+pub(crate) fn is_given() -> bool {
+    path_in(ASSETS_VARIABLE).is_ok_and(|folder| folder.is_some())
+}
+
+/// `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`: from the folder in `KUBEBUILDER_ASSETS`, else as `tools/build` left it.
 ///
 /// # Errors
 /// If it is not there.

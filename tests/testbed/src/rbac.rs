@@ -51,6 +51,22 @@ pub(crate) fn render(scope: Scope, watched: &str, home: &str) -> Result<Vec<Dyna
     Ok(objects)
 }
 
+/// The objects to create for an operator that runs with a flag which needs more rights: those of the folder `extra`.
+pub(crate) fn render_extra(scope: Scope, extra: &str, watched: &str, home: &str) -> Result<Vec<DynamicObject>> {
+    let folder = match scope {
+        Scope::ClusterWide => format!("{CLUSTER_WIDE}/{extra}"),
+        Scope::Namespaced => format!("{CLUSTER_WIDE}/{extra}/namespaced"),
+    };
+    let mut objects = read_folder(&folder)?;
+    anyhow::ensure!(!objects.is_empty(), "{folder} is empty");
+    for object in &mut objects {
+        if kind(object) != "ClusterRole" {
+            settle(object, watched, home)?;
+        }
+    }
+    Ok(objects)
+}
+
 /// Waits until `user` has a right: the apiserver learns of roles and bindings by watches of its own.
 pub(crate) async fn until_allowed(user: &Client, right: ResourceAttributes) {
     let what = format!("the right {right:?}");

@@ -12,8 +12,8 @@ use crate::reconcile::plan::{
     Absence, Annotations, Around, AttemptMemory, AttemptOutcome, AttemptState, ClaimerView, DataSourceType,
     DefinitionView, DeletionPolicy, DwsDataSourceSpec, DwsDataSourceStatus, Failure, FailureKind, Grant, Item, Job,
     JobState, JobView, Lacks, LanePlace, LastAttempt, Memory, Missing, NamespaceView, Object, Observation, Operation,
-    OperationType, OperatorPolicy, Outcome, Password, PolicyWord, Provider, Rank, Rejection, Remote, RetryWait, Rival,
-    Timings, View,
+    OperationType, OperatorPolicy, Outcome, Password, PolicyWord, Provider, Rank, Rejection, Remote, Requests,
+    RetryWait, Rival, Timings, View,
 };
 
 /// The id that is recorded, if one is.
@@ -135,6 +135,8 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
             started_at: now(),
             generation: 1,
             progress: None,
+            plan_id: None,
+            reboot: false,
             old_id: (type_ == OperationType::Replace).then(|| ID.to_owned()),
             failed_code: is_failed.then(|| "Task-fail:DWS.0114".to_owned()),
             failed_detail: None,
@@ -174,6 +176,7 @@ fn objects() -> impl Strategy<Value = Object> {
             },
             status,
             intent: has_intent.then(|| intent("a1")),
+            requests: Requests::default(),
             annotations: Annotations::default(),
         },
     )
@@ -241,10 +244,13 @@ fn providers() -> impl Strategy<Value = Provider> {
         },
         grant,
         marker,
+        imports: true,
         version: "1".to_owned(),
     };
     prop_oneof![
-        6 => Just(ready("https://dws.example", Grant::Given, true)),
+        6 => Just(ready("https://dws.example", Grant::Held, true)),
+        1 => Just(ready("https://dws.example", Grant::Given, true)),
+        1 => Just(ready("https://dws.example", Grant::Leaving, true)),
         1 => Just(ready("https://elsewhere.example", Grant::Given, true)),
         1 => Just(ready("https://dws.example", Grant::Unasked, true)),
         1 => Just(ready("https://dws.example", Grant::Refused("not lent".to_owned()), true)),

@@ -12,7 +12,7 @@ use crate::reconcile::plan::{
     Annotations, Around, AttemptOutcome, Coordinates, DataSourceType, DefinitionView, DeletionPolicy,
     DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job, JobState, JobView, LanePlace, LastAttempt,
     Memory, NamespaceView, Object, Observation, Operation, OperationType, OperatorPolicy, Password, PolicyWord,
-    Provider, Rank, Remote, Timings,
+    Provider, Rank, Remote, Requests, Timings,
 };
 
 /// The object's uid.
@@ -50,6 +50,11 @@ pub fn spec() -> DwsDataSourceSpec {
         reboot: None,
         provider_ref: None,
         deletion_policy: None,
+        management_policy: None,
+        import: None,
+        replacement_policy: None,
+        resync_period: None,
+        project_id: None,
     }
 }
 
@@ -90,6 +95,7 @@ pub fn object() -> Object {
             ..DwsDataSourceStatus::default()
         },
         intent: None,
+        requests: Requests::default(),
         annotations: Annotations::default(),
     }
 }
@@ -109,8 +115,9 @@ pub fn observation() -> Observation {
         object: object(),
         provider: Provider::Ready {
             coordinates: coordinates(),
-            grant: Grant::Given,
+            grant: Grant::Held,
             marker: true,
+            imports: true,
             version: "1".to_owned(),
         },
         password: Password::Unknown,

@@ -140,6 +140,7 @@ fn the_password_stands_in_the_way() {
         uid: "s".to_owned(),
         resource_version: "1".to_owned(),
         key: "password".to_owned(),
+        hmac: None,
     };
     let mrs = |password| {
         with(observation(), |o| {
@@ -260,6 +261,7 @@ fn a_list_that_fails_is_a_try_of_its_secret() {
         uid: "s".to_owned(),
         resource_version: "2".to_owned(),
         key: "password".to_owned(),
+        hmac: None,
     };
     let o = with(observation(), |o| {
         o.object.spec.user_pwd = Some(user_pwd());

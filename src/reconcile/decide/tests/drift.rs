@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::builder::*;
 use super::tell::{look, published, told};
-use crate::api::Reason;
+use crate::api::{Reason, names};
 use crate::cloud::{ConfigureStatus, SourceStatus};
 use crate::reconcile::plan::{FailureKind, Item, Look, Missing, Observation, Provider, RetryWait};
 
@@ -172,13 +172,15 @@ fn each_state_has_its_verdict() {
 #[test]
 fn what_differs_is_named_and_what_is_left_out_is_no_drift() {
     let changed = Item {
-        user_name: Some("other".to_owned()),
         connect_info: Some("postgres".to_owned()),
+        description: Some(names::mark(Some("lake"), UID)),
         ..ours("id")
     };
     let drifted = told(&listing(later(ready(), seconds(3600)), &[changed]));
     assert_eq!(drifted.reason, Some(Reason::Drifted));
-    assert!(drifted.status.conditions[0].message.contains("userName, connectInfo"));
+    let message = &drifted.status.conditions[0].message;
+    let named = r#"connectInfo ("postgres" in the cloud, "gaussdb" in the spec), description ("lake" in the cloud, "" in the spec)"#;
+    assert!(message.contains(named), "{message}");
     let bare = Item {
         user_name: None,
         connect_info: None,
@@ -210,6 +212,21 @@ fn a_short_outage_does_not_flip_ready() {
         told(&listing(later(o, seconds(300)), &[ours("id")])).reason,
         Some(Reason::Available)
     );
+}
+
+#[test]
+fn a_ready_object_that_is_throttled_stays_away_as_long_as_it_is_asked_to() {
+    let throttled = |delay| FailureKind::RetryAfter {
+        wait: RetryWait::Throttled,
+        delay,
+    };
+    for (asked, at_least) in [(Some(seconds(90)), seconds(90)), (None, Duration::ZERO)] {
+        let o = published(listing(ready(), &[ours("id")]));
+        let told = told(&unlisted(later(o, seconds(3600)), throttled(asked)));
+        assert_eq!(told.reason, Some(Reason::Available));
+        assert!(told.firm && told.wait.unwrap() >= at_least, "{:?}", told.wait);
+        assert!(told.wait.unwrap() <= at_least.max(seconds(2)));
+    }
 }
 
 /// An hour later, with a provider that the way to fails with this.

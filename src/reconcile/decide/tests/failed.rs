@@ -122,6 +122,7 @@ fn a_new_password_begins_it_but_nothing_about_the_provider() {
         uid: "s".to_owned(),
         resource_version: version.to_owned(),
         key: "password".to_owned(),
+        hmac: None,
     };
     let o = with(later(failed(), seconds(5)), |o| {
         o.object.spec.user_pwd = Some(user_pwd());

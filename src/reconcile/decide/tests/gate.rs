@@ -176,6 +176,7 @@ fn what_failed_is_tried_again_when_it_has_changed() {
         uid: "s".to_owned(),
         resource_version: version.to_owned(),
         key: "password".to_owned(),
+        hmac: None,
     };
     let sent = |class| {
         with(gated(class), |o| {

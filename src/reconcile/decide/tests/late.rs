@@ -276,6 +276,7 @@ fn a_late_failure_is_no_verdict_on_what_is_asked_for_today() {
             uid: "s".to_owned(),
             resource_version: "1".to_owned(),
             key: "password".to_owned(),
+            hmac: None,
         }];
     });
     for o in [edited, other_password] {

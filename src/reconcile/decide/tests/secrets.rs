@@ -14,6 +14,7 @@ fn version(number: usize) -> SecretVersion {
         uid: "s".to_owned(),
         resource_version: number.to_string(),
         key: "password".to_owned(),
+        hmac: None,
     }
 }
 

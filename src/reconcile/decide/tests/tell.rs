@@ -47,12 +47,13 @@ pub fn told(o: &Observation) -> Told {
 pub fn published(o: Observation) -> Observation {
     let status = told(&o).status;
     with(o, |o| {
+        let before = o.object.status.clone();
         let object = Object {
             status,
             ..o.object.clone()
         };
         o.renew(object);
-        o.note_reported(true);
+        o.note_reported(Some(&before));
     })
 }
 

@@ -251,6 +251,7 @@ fn what_is_found_keeps_the_generation_and_the_secret_of_its_request() {
         uid: "s".to_owned(),
         resource_version: "1".to_owned(),
         key: "password".to_owned(),
+        hmac: None,
     };
     let request = Intent {
         secret: Some(secret.clone()),

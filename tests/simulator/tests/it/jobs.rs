@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dws_simulator::{JobOutcome, NameSettings, Settings};
+use dws_simulator::{JobOutcome, NameSettings, Settings, UpdateEffect};
 use serde_json::{Value, json};
 
 use crate::client::{
@@ -137,4 +137,33 @@ async fn a_name_can_have_an_outcome_and_a_duration_of_its_own() {
     admin.update_settings(|settings| settings.by_name.get_mut("bad").unwrap().job_duration = None);
     let (_, job_id) = client.created(OTHER_CLUSTER, &obs("bad")).await;
     assert_eq!(success(client.job(&job_id).await).await["status"], "FAIL");
+}
+
+#[tokio::test]
+async fn an_update_changes_the_agency_unless_it_is_ignored_and_a_restart_ends_the_wait_for_one() {
+    let (_simulator, admin, client) = simulator(instant()).await;
+    let (id, _) = client.created(CLUSTER, &obs("a")).await;
+    let update = |agency: &str, reboot: bool| json!({"reconfigure": {"agency": agency, "reboot": reboot}});
+    success(client.update(CLUSTER, &id, &update("other", false)).await).await;
+    assert_eq!(admin.sources(CLUSTER)[0].user_name, "other");
+    admin.update_settings(|settings| settings.update_effect = UpdateEffect::Ignored);
+    let job = success(client.update(CLUSTER, &id, &update("third", false)).await).await["job_id"].clone();
+    assert_eq!(
+        success(client.job(job.as_str().unwrap()).await).await["status"],
+        "SUCCESS"
+    );
+    assert_eq!(admin.sources(CLUSTER)[0].user_name, "other");
+
+    let (waiting, _) = client.created(CLUSTER, &obs("b")).await;
+    admin.edit_source(CLUSTER, &waiting, |source| {
+        "600".clone_into(&mut source.configure_status);
+    });
+    success(client.update(CLUSTER, &id, &update("other", true)).await).await;
+    assert_eq!(admin.restarts(CLUSTER), 1);
+    let states: Vec<_> = admin
+        .sources(CLUSTER)
+        .into_iter()
+        .map(|source| source.configure_status)
+        .collect();
+    assert_eq!(states, ["200", "200"]);
 }

@@ -7,6 +7,7 @@ mod answers;
 mod authentication;
 mod calls;
 mod client;
+mod exchanges;
 mod faults;
 mod jobs;
 mod lists;

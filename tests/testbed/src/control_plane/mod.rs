@@ -1,6 +1,7 @@
 //! A real etcd and kube-apiserver on loopback, with TLS, RBAC and an audit log, the CRDs and ClusterRoles installed.
 //!
-//! There is no controller manager: namespaces do not finish deleting, and nothing is garbage-collected.
+//! There is no controller manager but where a story starts a `NamespaceController`: elsewhere namespaces do not finish deleting, and nothing is
+//! garbage-collected.
 
 mod install;
 mod launch;

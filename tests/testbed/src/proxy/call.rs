@@ -48,6 +48,8 @@ pub struct Call {
     pub path: String,
     /// The query, as it was sent; empty if there was none.
     pub query: String,
+    /// The `Accept` header, which tells a request for metadata only; empty if there was none.
+    pub accept: String,
     /// The request's body with passwords cut out; null if it is not JSON.
     pub request: Value,
     /// The HTTP status of the server's answer, whether or not it was passed on.
@@ -72,6 +74,12 @@ impl Call {
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
+            accept: parts
+                .headers
+                .get("accept")
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned(),
             request,
             status: None,
             response: Bytes::new(),

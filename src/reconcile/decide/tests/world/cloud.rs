@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::schedule::{DeleteFault, Effect, Fate, PostFault, Schedule};
+use super::schedule::{DeleteFault, Effect, Fate, PostFault, Schedule, UpdateFault};
 use super::source::Source;
 use crate::reconcile::plan::{
     Accepted, CreateRequest, DataSourceType, Failure, FailureKind, Item, Job, JobState, Missing, Rejection, RetryWait,
@@ -20,6 +20,7 @@ pub struct Cloud {
     pub sources: Vec<Source>,
     pub posts: usize,
     pub deletes: usize,
+    pub updates: usize,
     /// Requests for a restart that did not end in a definite rejection.
     pub reboots: usize,
     jobs: Vec<Work>,
@@ -30,6 +31,7 @@ pub struct Cloud {
     posts_faults: VecDeque<PostFault>,
     fates: VecDeque<Fate>,
     pub delete_faults: VecDeque<DeleteFault>,
+    pub update_faults: VecDeque<UpdateFault>,
     list_faults: VecDeque<bool>,
     job_faults: VecDeque<bool>,
 }
@@ -65,6 +67,7 @@ impl Cloud {
             sources: Vec::new(),
             posts: 0,
             deletes: 0,
+            updates: 0,
             reboots: 0,
             jobs: Vec::new(),
             busy_until: Duration::ZERO,
@@ -74,6 +77,7 @@ impl Cloud {
             posts_faults: schedule.posts.clone().into(),
             fates: schedule.fates.clone().into(),
             delete_faults: schedule.deletes.clone().into(),
+            update_faults: schedule.updates.clone().into(),
             list_faults: schedule.lists.clone().into(),
             job_faults: schedule.jobs.clone().into(),
         }

@@ -7,7 +7,7 @@ use super::schedule::{Event, Schedule, StatusFault};
 use crate::api::DwsDataSourceSpec;
 use crate::api::data_source::DataSourceType;
 use crate::reconcile::decide::tests::builder;
-use crate::reconcile::plan::{DwsDataSourceStatus, Intent, Object, OperationType};
+use crate::reconcile::plan::{DwsDataSourceStatus, Intent, ManagementPolicy, Object, OperationType, ReplacementPolicy};
 
 /// The object and its resourceVersion.
 pub struct Kubernetes {
@@ -123,6 +123,25 @@ impl Kubernetes {
             Event::Move(cluster) if editable(object) => {
                 edit(object, |spec| spec.cluster_id = format!("cluster-{cluster}"));
             }
+            Event::Agency(name) => edit(object, |spec| spec.user_name = format!("agency_{name}")),
+            Event::ReplaceAlways(always) => edit(object, |spec| {
+                spec.replacement_policy = Some(if always {
+                    ReplacementPolicy::Always
+                } else {
+                    ReplacementPolicy::OnApproval
+                });
+            }),
+            Event::Approve => {
+                if let Some(plan) = &object.status.plan {
+                    object.requests.approve = Some(plan.id.clone());
+                }
+            }
+            Event::Observe(observes) => edit(object, |spec| {
+                spec.management_policy = observes.then_some(ManagementPolicy::Observe);
+            }),
+            Event::Reconcile(token) => object.requests.reconcile = Some(token.to_string()),
+            Event::Reboot(token) => object.requests.reboot = Some(token.to_string()),
+            Event::Refresh(token) => object.requests.refresh = Some(token.to_string()),
             Event::Delete if !object.deleting => {
                 object.deleting = true;
                 object.generation += 1;
@@ -142,11 +161,12 @@ impl Kubernetes {
 fn editable(object: &Object) -> bool {
     let operation = object.status.operation.as_ref();
     let failed = operation.is_some_and(|operation| match operation.type_ {
-        OperationType::Replace => true,
+        OperationType::Replace => operation.plan_id.is_none(),
         OperationType::Create => operation.failed_code.is_some(),
-        OperationType::Delete => false,
+        OperationType::Delete | OperationType::Update => false,
     });
-    object.status.id.is_none() || failed
+    let policy = object.spec.replacement_policy.unwrap_or_default();
+    object.status.id.is_none() || failed || policy != ReplacementPolicy::Never
 }
 
 fn edit(object: &mut Object, change: impl FnOnce(&mut DwsDataSourceSpec)) {

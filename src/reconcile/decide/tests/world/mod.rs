@@ -11,6 +11,7 @@ mod oracle;
 mod process;
 pub mod schedule;
 mod source;
+mod updates;
 
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct World {
     provider_unread: Duration,
     /// The finalizer went with the word that something may stay behind.
     is_orphaned: bool,
+    /// It went with the word that something stays on purpose.
+    is_retained: bool,
     /// The finalizer went by force or with the definition, and what stays was told.
     is_left: bool,
     /// Whether the definition of the kind stays.
@@ -74,6 +77,7 @@ impl World {
             provider_down: Duration::ZERO,
             provider_unread: Duration::ZERO,
             is_orphaned: false,
+            is_retained: false,
             is_left: false,
             definition: DefinitionView::Stays,
             writes: 0,
@@ -126,6 +130,11 @@ impl World {
                 if let Some(id) = self.kubernetes.recorded_id() {
                     self.cloud
                         .begin_leaving(&id, self.now, self.now + Duration::from_secs(5));
+                }
+            }
+            Event::DriftInCloud => {
+                if let Some(id) = self.kubernetes.recorded_id() {
+                    self.cloud.drift(&id);
                 }
             }
             Event::Occupy => {

@@ -107,6 +107,7 @@ impl World {
             },
             grant: Grant::Unasked,
             marker: self.schedule.marker,
+            imports: true,
             version: "1".to_owned(),
         }
     }
@@ -153,6 +154,10 @@ impl World {
             return Err(Death);
         }
         let ended = match step {
+            Step::HoldProvider => {
+                pass.o.note_grant(Grant::Held);
+                None
+            }
             Step::RecordIntent(intent) => {
                 let recorded = intent.clone();
                 let written = self.kubernetes.write_metadata(pass.version, move |object| {
@@ -171,6 +176,7 @@ impl World {
                 self.renew(pass, &written)
             }
             Step::Post { request, intent } => {
+                self.check_write();
                 assert!(!pass.o.object.annotations.paused, "a create during a pause");
                 self.check_post(&intent);
                 let begun = pass.o.uptime;
@@ -184,7 +190,22 @@ impl World {
                 pass.o.note_posted(Posted { intent, begun, result });
                 None
             }
+            Step::Update {
+                id,
+                at,
+                change,
+                refresh,
+            } => {
+                self.check_write();
+                assert!(!pass.o.object.annotations.paused, "an update during a pause");
+                self.check_delete(&id, &at.cluster_id);
+                let (result, took) = self.cloud.update(&id, &change, self.now);
+                self.spend(pass, took);
+                pass.o.note_updated(change, refresh, result);
+                None
+            }
             Step::Delete { id, at } => {
+                self.check_write();
                 assert!(!pass.o.object.annotations.paused, "a delete during a pause");
                 assert_eq!(
                     self.definition,
@@ -201,6 +222,7 @@ impl World {
                 let reason = note.map(|note| note.reason);
                 self.is_left = matches!(reason, Some("ForceDeleted" | "DefinitionRemoved"));
                 self.is_orphaned = reason == Some("Orphaned");
+                self.is_retained = reason == Some("Retained");
                 assert!(
                     !self.is_orphaned
                         || self.now < self.provider_down.max(self.provider_unread)
@@ -225,7 +247,8 @@ impl World {
     }
 
     fn report(&mut self, pass: &mut Pass, report: &Report) -> Result<Option<Ended>, Death> {
-        let news = report.status.is_news(&pass.o.object.status);
+        let before = pass.o.object.status.clone();
+        let news = report.status.is_news(&before);
         if news {
             let crash = self.write();
             if crash == Some(false) {
@@ -244,7 +267,7 @@ impl World {
                 return Ok(ended);
             }
         }
-        pass.o.note_reported(news);
+        pass.o.note_reported(news.then_some(&before));
         Ok(match report.then {
             Then::Again => None,
             Then::Wait { at_most, firm, .. } => {

@@ -54,6 +54,21 @@ pub enum DeleteFault {
     NoJob,
 }
 
+/// What becomes of an update request.
+#[derive(Clone, Copy, Debug)]
+pub enum UpdateFault {
+    Fine,
+    Busy,
+    Fenced,
+    Invalid,
+    Lost {
+        applied: bool,
+    },
+    /// The cloud calls it a success and changes nothing.
+    Unchanged,
+    JobFails,
+}
+
 /// What becomes of a write to the status.
 #[derive(Clone, Copy, Debug)]
 pub enum StatusFault {
@@ -69,6 +84,22 @@ pub enum Event {
     Rename(u8),
     /// Another DWS cluster, if the API server takes it.
     Move(u8),
+    /// Another agency.
+    Agency(u8),
+    /// Whether a replacement needs nobody's consent.
+    ReplaceAlways(bool),
+    /// Whoever may approve the plan that the status shows does.
+    Approve,
+    /// Whether the operator only reads.
+    Observe(bool),
+    /// A request for a look.
+    Reconcile(u8),
+    /// A request for a restart.
+    Reboot(u8),
+    /// A request to renew the agency's credentials.
+    Refresh(u8),
+    /// Somebody gives the recorded data source another agency in the cloud.
+    DriftInCloud,
     Delete,
     StripAnnotation,
     RestoreAnnotation,
@@ -96,6 +127,7 @@ pub struct Schedule {
     pub posts: Vec<PostFault>,
     pub fates: Vec<Fate>,
     pub deletes: Vec<DeleteFault>,
+    pub updates: Vec<UpdateFault>,
     pub lists: Vec<bool>,
     pub jobs: Vec<bool>,
     pub lags: Vec<Duration>,
@@ -116,6 +148,7 @@ impl Schedule {
             posts: Vec::new(),
             fates: Vec::new(),
             deletes: Vec::new(),
+            updates: Vec::new(),
             lists: Vec::new(),
             jobs: Vec::new(),
             lags: Vec::new(),
@@ -196,6 +229,18 @@ fn deletes() -> impl Strategy<Value = DeleteFault> {
     ]
 }
 
+fn updates() -> impl Strategy<Value = UpdateFault> {
+    prop_oneof![
+        4 => Just(UpdateFault::Fine),
+        1 => Just(UpdateFault::Busy),
+        1 => Just(UpdateFault::Fenced),
+        1 => Just(UpdateFault::Invalid),
+        2 => any::<bool>().prop_map(|applied| UpdateFault::Lost { applied }),
+        1 => Just(UpdateFault::Unchanged),
+        1 => Just(UpdateFault::JobFails),
+    ]
+}
+
 fn statuses() -> impl Strategy<Value = StatusFault> {
     prop_oneof![
         5 => Just(StatusFault::Fine),
@@ -213,6 +258,14 @@ fn events(tampering: bool) -> impl Strategy<Value = (Duration, Event)> {
         1 => (1_u16..900).prop_map(Event::ProviderDown),
         1 => (1_u16..900).prop_map(Event::ProviderUnread),
         1 => Just(Event::Occupy),
+        2 => (0_u8..3).prop_map(Event::Agency),
+        2 => any::<bool>().prop_map(Event::ReplaceAlways),
+        2 => Just(Event::Approve),
+        1 => any::<bool>().prop_map(Event::Observe),
+        1 => (0_u8..3).prop_map(Event::Reconcile),
+        2 => (0_u8..3).prop_map(Event::Reboot),
+        1 => (0_u8..3).prop_map(Event::Refresh),
+        1 => Just(Event::DriftInCloud),
         3 => any::<bool>().prop_map(Event::Pause),
         1 => prop::sample::select(vec!["", "the cluster is gone"]).prop_map(Event::ForceDelete),
         1 => Just(Event::RemoveDefinition),
@@ -242,20 +295,25 @@ pub fn schedules(tampering: bool, marker: bool) -> impl Strategy<Value = Schedul
         prop::collection::vec(prop::bool::weighted(0.3), 0..8),
         lags,
         prop::collection::vec(statuses(), 0..12),
+        prop::collection::vec(updates(), 0..4),
     );
     let rest = (
         prop::collection::vec((0_usize..24, any::<bool>()), 0..4),
-        prop::collection::vec(events(tampering), 0..4),
+        prop::collection::vec(events(tampering), 0..6),
         any::<bool>(),
         any::<bool>(),
         0_u32..1000,
     );
     (faults, rest).prop_map(
-        move |((posts, fates, deletes, lists, jobs, lags, statuses), (crashes, events, duplicates, reboot, jitter))| {
+        move |(
+            (posts, fates, deletes, lists, jobs, lags, statuses, updates),
+            (crashes, events, duplicates, reboot, jitter),
+        )| {
             let mut schedule = Schedule {
                 posts,
                 fates,
                 deletes,
+                updates,
                 lists,
                 jobs,
                 lags,

@@ -1,0 +1,178 @@
+//! Taking over, or observing, a data source that exists in the cloud already. It takes an explicit yes: of the spec, and of the provider.
+
+use super::super::plan::{
+    self, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Password, Plan, Provider, Remote, Step, View,
+};
+use super::draft::Draft;
+use super::{assess, create, drift, reach, trouble};
+use crate::api::Reason;
+
+/// What is to be imported or observed; none if a data source of the object's own is to be created.
+fn target(o: &Observation) -> Option<Import> {
+    let spec = &o.object.spec;
+    match &spec.import {
+        Some(import) if o.observes() || !o.has_imported() => Some(import.clone()),
+        None if o.observes() => Some(Import {
+            id: None,
+            name: Some(spec.data_source_name.clone()),
+            policy: None,
+        }),
+        Some(_) | None => None,
+    }
+}
+
+fn fits(target: &Import, item: &Item) -> bool {
+    match (&target.id, &target.name) {
+        (Some(id), _) => *id == item.id,
+        (None, Some(name)) => item.name.eq_ignore_ascii_case(name),
+        (None, None) => false,
+    }
+}
+
+/// `Ok` if there is nothing to import, so that the create may go on; else the next plan towards the import.
+pub fn decide(o: &Observation) -> Result<(), Plan> {
+    let Some(target) = target(o) else { return Ok(()) };
+    let at = reach::for_create(o)?.clone();
+    allowed(o, &at.provider)?;
+    let view = match &o.remote {
+        Remote::Listed { began, view } if *began >= o.started => view,
+        Remote::Failed { began, failure } if *began >= o.started => {
+            let (draft, wait) = trouble::report(o, Draft::new(o), failure);
+            return Err(draft.wait(wait));
+        }
+        _ => {
+            return Err(Plan::Look(Look::List {
+                since: o.started,
+                at,
+                type_: o.object.spec.type_,
+            }));
+        }
+    };
+    match view {
+        View::Foreign { item } if fits(&target, item) => Err(take(o, item)),
+        View::Ours { item, .. } if o.observes() => Err(take(o, item)),
+        // The object's own is adopted where a create would begin.
+        View::Ours { .. } => Ok(()),
+        View::Leaving { item, .. } if fits(&target, item) => Err(absent(o, "is being deleted in the cloud")),
+        _ if target.policy == Some(ImportPolicy::IfExists) && !o.observes() => Ok(()),
+        _ => Err(absent(o, "is not in the cloud's list")),
+    }
+}
+
+fn allowed(o: &Observation, provider: &str) -> Result<(), Plan> {
+    if matches!(o.provider, Provider::Ready { imports: true, .. }) {
+        return Ok(());
+    }
+    let message = format!(
+        "{provider} does not allow to take over or observe what exists already; ask its owner to set allowImport, or remove import."
+    );
+    let draft = Draft::new(o).edit(|status| status.retry = None);
+    Err(draft
+        .stalled(Reason::AccessDenied, message)
+        .wait(o.timings.stalled_recheck))
+}
+
+fn absent(o: &Observation, how: &str) -> Plan {
+    let spec = &o.object.spec;
+    let what = match spec.import.as_ref().and_then(|import| import.id.as_ref()) {
+        Some(id) => format!("with id {id}"),
+        None => format!("named {}", spec.data_source_name),
+    };
+    let way_out = if o.observes() {
+        ""
+    } else {
+        ", or set import.policy to IfExists to create it"
+    };
+    let message = format!(
+        "The data source {what} of type {} {how}; correct import{way_out}.",
+        spec.type_.as_str()
+    );
+    Draft::new(o)
+        .edit(|status| {
+            status.retry = None;
+            status.observed = None;
+        })
+        .stalled(Reason::ExternallyDeleted, message)
+        .hold(o.timings.stalled_recheck)
+}
+
+/// Takes a data source that is not the object's into the status, if it is what the spec describes.
+fn take(o: &Observation, item: &Item) -> Plan {
+    if let Some(rival) = o.rival.as_ref().filter(|_| !o.observes()) {
+        return create::rivalled(o, rival);
+    }
+    let differences = drift::differences(&o.object.spec, item).into_iter();
+    // The agency is updated in place once it is taken over; what is observed may differ in all but name and type.
+    let differences: Vec<_> = differences
+        .filter(|(field, _)| match *field {
+            "dataSourceName" | "type" => true,
+            "userName" => !o.observes() && o.object.spec.type_ != plan::DataSourceType::Obs,
+            _ => !o.observes(),
+        })
+        .collect();
+    if !differences.is_empty() {
+        let message = format!(
+            "Data source {} is not what the spec describes: it differs in {}; correct the spec.",
+            item.id,
+            drift::texts(differences).join(", ")
+        );
+        return Draft::new(o)
+            .edit(|status| status.retry = None)
+            .stalled(Reason::InvalidSpec, message)
+            .hold(o.timings.stalled_recheck);
+    }
+    let at = match reach::ready(o) {
+        Ok(at) => at.clone(),
+        Err(plan) => return plan,
+    };
+    if !o.observes() {
+        if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
+            return Plan::Look(Look::Password);
+        }
+        if !reach::is_held(o) {
+            return Plan::Act(Step::HoldProvider);
+        }
+        if !o.object.finalizer {
+            return Plan::Act(Step::PutFinalizer);
+        }
+    }
+    let draft = Draft::new(o).edit(|status| {
+        status.id = Some(item.id.clone());
+        status.job_id = None;
+        status.cloud = Some(at);
+        status.operation = None;
+        status.plan = None;
+        if !o.observes() {
+            status.imported = Some(ImportRecord {
+                uid: o.object.uid.clone(),
+                id: item.id.clone(),
+            });
+            status.secret = o.password_version().cloned();
+            status.reboot_generation = Some(o.object.generation);
+        }
+    });
+    let draft = if o.observes() {
+        draft
+    } else {
+        let text = format!("Took over data source {}, which existed already.", item.id);
+        draft.note(false, "Imported", text)
+    };
+    let (draft, wait) = assess::listed(o, draft, item, &[]);
+    draft.wait(wait)
+}
+
+/// A recorded data source that is not the object's: the status was copied, restored or edited, or the object only observed it before. It is taken
+/// over if the spec says so, as if nothing were recorded.
+pub fn recorded(o: &Observation, item: &Item) -> Option<Plan> {
+    target(o).filter(|target| fits(target, item))?;
+    let at = reach::ready(o).ok()?;
+    if let Err(plan) = allowed(o, &at.provider) {
+        return Some(plan);
+    }
+    Some(take(o, item))
+}
+
+/// How to take over what exists already, for the user.
+pub fn advice(id: &str) -> String {
+    format!("to take it over, set spec.import to {{id: {id}}} and deletionPolicy to Delete or Retain")
+}

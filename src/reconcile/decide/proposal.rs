@@ -1,0 +1,120 @@
+//! What only a new data source could bring about: the plan to replace the old one, and who has to agree to it.
+
+use super::super::plan::{DataSourceType, Item, Observation, PlanAction, PlannedChange, ReplacementPolicy};
+use super::drift;
+use crate::api::conditions::Verdict;
+use crate::api::{Reason, names};
+
+/// The cause of a plan to remove the record of a failed create.
+const CREATE_FAILED: &str = "createFailed";
+
+/// What differs between the spec and a listed data source that no update can change.
+struct Difference {
+    field: &'static str,
+    /// For the user.
+    text: String,
+}
+
+fn differences(o: &Observation, item: &Item) -> Vec<Difference> {
+    let spec = &o.object.spec;
+    let mut all = Vec::new();
+    if let Some(at) = &o.object.status.cloud
+        && at.cluster_id != spec.cluster_id
+    {
+        all.push(Difference {
+            field: "clusterID",
+            text: drift::told("clusterID", &spec.cluster_id, &at.cluster_id),
+        });
+    }
+    let listed = drift::differences(spec, item).into_iter();
+    // The one field that the cloud updates.
+    let fixed = listed.filter(|(field, _)| *field != "userName" || spec.type_ != DataSourceType::Obs);
+    all.extend(fixed.map(|(field, text)| Difference { field, text }));
+    if o.password_rotated() {
+        all.push(Difference {
+            field: "userPwd",
+            text: "userPwd (the Secret holds another password than was sent)".to_owned(),
+        });
+    }
+    all
+}
+
+/// The plan to replace a listed data source, if it takes one.
+pub fn of(o: &Observation, item: &Item) -> Option<PlannedChange> {
+    let because: Vec<String> = differences(o, item)
+        .iter()
+        .map(|difference| difference.field.to_owned())
+        .collect();
+    (!because.is_empty() && !o.observes()).then(|| plan(o, &item.id, because))
+}
+
+/// The plan to remove the record of a failed create.
+pub fn of_failed(o: &Observation) -> Option<PlannedChange> {
+    let id = o.object.status.id.as_ref().filter(|_| !o.observes())?;
+    Some(plan(o, id, vec![CREATE_FAILED.to_owned()]))
+}
+
+fn plan(o: &Observation, id: &str, because: Vec<String>) -> PlannedChange {
+    let interrupts = if because == [CREATE_FAILED] {
+        "nothing: the data source was never available".to_owned()
+    } else {
+        format!(
+            "the foreign server {} in the database, with its grants and foreign tables: they go with the data source and have to be set up again",
+            o.sought().0
+        )
+    };
+    let password = o.password_version().or(o.object.status.secret.as_ref());
+    PlannedChange {
+        id: names::plan_id(id, &o.object.spec, password),
+        action: PlanAction::Replace,
+        because,
+        interrupts,
+    }
+}
+
+/// Whether the plan may be begun now.
+pub fn may_begin(o: &Observation, plan: &PlannedChange) -> bool {
+    match policy(o) {
+        ReplacementPolicy::Never => false,
+        ReplacementPolicy::OnApproval => o.approves(&plan.id),
+        ReplacementPolicy::Always => true,
+    }
+}
+
+pub fn policy(o: &Observation) -> ReplacementPolicy {
+    o.object.spec.replacement_policy.unwrap_or_default()
+}
+
+/// What the user reads of a data source that differs from the spec.
+pub fn verdict(o: &Observation, item: &Item) -> Verdict {
+    let texts: Vec<String> = if o.observes() {
+        drift::texts(drift::differences(&o.object.spec, item))
+    } else {
+        differences(o, item)
+            .into_iter()
+            .map(|difference| difference.text)
+            .collect()
+    };
+    let texts = texts.join(", ");
+    let differs = format!("The cloud's data source differs from the spec in {texts}");
+    let Some(plan) = of(o, item) else {
+        return Verdict::Stalled(
+            Reason::Drifted,
+            format!("{differs}; correct the spec, or the data source in the cloud."),
+        );
+    };
+    let (reason, way_out) = match policy(o) {
+        ReplacementPolicy::Never => (
+            Reason::Drifted,
+            "only a new one can change that: set replacementPolicy to OnApproval or Always to have it replaced, or delete this object and create it again".to_owned(),
+        ),
+        ReplacementPolicy::OnApproval | ReplacementPolicy::Always => (
+            Reason::ApprovalRequired,
+            format!(
+                "only a new one can change that: see status.plan for what it interrupts, and annotate this object with dws.huaweicloud.com/approve={} to have it replaced",
+                plan.id
+            ),
+        ),
+    };
+    Verdict::Stalled(reason, format!("{differs}; {way_out}."))
+}

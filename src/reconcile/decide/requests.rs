@@ -1,0 +1,97 @@
+//! What annotations ask for: each holds a token, and a token that the status does not repeat is a new request. Requests are acted on once;
+//! they are no desired state.
+
+use super::super::plan::{Observation, Password, Plan, Provider, Remote};
+use super::draft::Draft;
+use super::replace;
+use crate::api::Reason;
+use crate::api::data_source::DwsDataSourceStatus;
+
+/// What the user reads if no verdict stands.
+const LOOKING: &str = "Comparing the cloud with the spec.";
+
+impl Observation {
+    /// Whether nothing was ever reported of the object. What is asked of it then was asked before it was lost, copied or restored: it is recorded
+    /// and not carried out.
+    pub(super) fn is_blank(&self) -> bool {
+        let status = &self.object.status;
+        status.conditions.is_empty() && status.id.is_none() && status.last_attempt.is_none()
+    }
+
+    /// Whether a look at the cloud is asked for.
+    pub(super) fn reconcile_requested(&self) -> bool {
+        let requested = &self.object.requests.reconcile;
+        self.is_new(
+            requested.as_ref(),
+            self.object.status.last_handled_reconcile_at.as_ref(),
+        )
+    }
+
+    /// Whether a restart of the DWS cluster is asked for.
+    pub(super) fn reboot_requested(&self) -> bool {
+        let requested = &self.object.requests.reboot;
+        self.is_new(requested.as_ref(), self.object.status.last_handled_reboot_at.as_ref())
+    }
+
+    /// The token that asks to renew the credentials which the cloud took from the agency.
+    pub(super) fn refresh_requested(&self) -> Option<&String> {
+        let requested = self.object.requests.refresh.as_ref();
+        requested.filter(|token| self.is_new(Some(token), self.object.status.last_handled_refresh_at.as_ref()))
+    }
+
+    /// Whether the plan with this id was approved.
+    pub(super) fn approves(&self, plan: &str) -> bool {
+        let status = &self.object.status;
+        self.object.requests.approve.as_deref() == Some(plan) && status.approved_plan.as_deref() != Some(plan)
+    }
+
+    /// Whether an annotation asks for something that only a look at the cloud can lead to.
+    pub(super) fn anything_requested(&self) -> bool {
+        let plan = self.object.status.plan.as_ref();
+        self.reconcile_requested()
+            || self.reboot_requested()
+            || self.refresh_requested().is_some()
+            || plan.is_some_and(|plan| self.approves(&plan.id))
+    }
+
+    fn is_new(&self, requested: Option<&String>, handled: Option<&String>) -> bool {
+        !self.is_blank() && requested.is_some() && requested != handled
+    }
+}
+
+/// Notes in a first status that all that is asked for was seen.
+pub fn record_unexecuted(o: &Observation, status: &mut DwsDataSourceStatus) {
+    let requests = &o.object.requests;
+    status.last_handled_reconcile_at.clone_from(&requests.reconcile);
+    status.last_handled_reboot_at.clone_from(&requests.reboot);
+    status.last_handled_refresh_at.clone_from(&requests.refresh);
+}
+
+/// Answers the request for a look once the look was taken, or nobody can look: what was given up is tried anew.
+pub fn acknowledge(o: &Observation) -> Option<Plan> {
+    let has_looked = o.remote != Remote::Unknown
+        || !matches!(o.provider, Provider::Ready { .. } | Provider::Unreached { .. })
+        || matches!(
+            o.password,
+            Password::Absent | Password::Invalid { .. } | Password::Unreadable { .. }
+        );
+    if !o.reconcile_requested() || !has_looked {
+        return None;
+    }
+    let draft = Draft::new(o).edit(|status| {
+        status
+            .last_handled_reconcile_at
+            .clone_from(&o.object.requests.reconcile);
+        status.retry = None;
+        status.update_generation = None;
+    });
+    if !o.object.deleting && o.failed() && replace::may_be_removed(o) {
+        return Some(replace::begin(draft));
+    }
+    let reason = if o.object.deleting {
+        Reason::Deleting
+    } else {
+        Reason::Recovering
+    };
+    Some(draft.standing_or(reason, LOOKING).again())
+}
