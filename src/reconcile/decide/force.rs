@@ -4,6 +4,7 @@
 use super::super::plan::{Note, Observation, Plan, Step};
 use super::draft::Draft;
 use super::remains;
+use crate::api::Reason;
 use crate::api::names::FORCE_DELETE_ANNOTATION;
 
 /// Lets an object go that is being deleted, if its user gives a reason. Without a reason nothing happens, but it is said once.
@@ -15,6 +16,7 @@ pub fn decide(o: &Observation) -> Option<Plan> {
     if reason.is_empty() {
         let hint = || {
             Draft::new(o)
+                .standing_or(Reason::Deleting, "Deleting the data source.")
                 .note(
                     true,
                     "ForceDeleteIgnored",
