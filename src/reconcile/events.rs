@@ -46,7 +46,7 @@ const BEYOND_CONDITIONS: [&str; 17] = [
 
 /// What tells that something stays in the cloud. A namespace that ends takes no events, so these are told elsewhere then; the rest is of no use to
 /// anybody without the object.
-const STAYS: [&str; 2] = ["Retained", "Orphaned"];
+const STAYS: [&str; 4] = ["Retained", "Orphaned", "ForceDeleted", "DefinitionRemoved"];
 
 /// Publishes events; clones share the work.
 #[derive(Clone)]

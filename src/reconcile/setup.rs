@@ -160,16 +160,9 @@ fn watched_secrets(args: &ClusterArgs) -> Vec<Option<String>> {
     scopes(args).into_iter().map(namespace).collect()
 }
 
-/// Reconciles until the shutdown, and then until the passes that run have ended and their events are published.
-pub async fn run(args: &RunArgs, process: Process) {
-    let kubernetes = Kubernetes::new(process.client, args.concurrency);
-    // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
-    let cluster_kind = args.cluster.watch_namespace.is_empty();
-    let (wakes, woken) = Wakes::new(scopes(&args.cluster));
-    let (provider_wakes, mut providers_woken) = ProviderWakes::new(scopes(&args.cluster));
-    let (lanes, turns) = Lanes::new();
-    let (claims, stirred) = Claims::new();
-    let around = Surroundings {
+/// What a way to the cloud of this process needs besides the flags.
+fn surroundings(args: &RunArgs, process: &Process, kubernetes: &Kubernetes) -> Surroundings {
+    Surroundings {
         kubernetes: kubernetes.clone(),
         namespace: process.namespace.clone(),
         fence: Arc::new(LeaseFence {
@@ -178,8 +171,30 @@ pub async fn run(args: &RunArgs, process: Process) {
         }),
         observer: Arc::new(Counted(process.metrics.clone())),
         max_rejections: MAX_REJECTIONS,
-    };
-    let access = access(&args.cluster, &args.timings, around);
+    }
+}
+
+/// What the flags say of pause and deletion.
+fn operator_policy(args: &RunArgs) -> OperatorPolicy {
+    OperatorPolicy {
+        paused: args.paused,
+        deletion_policy: match args.deletion_policy {
+            OnDeletion::Delete => DeletionPolicy::Delete,
+            OnDeletion::Retain => DeletionPolicy::Retain,
+        },
+    }
+}
+
+/// Reconciles until the shutdown, and then until the passes that run have ended and their events are published.
+pub async fn run(args: &RunArgs, process: Process) {
+    let kubernetes = Kubernetes::new(process.client.clone(), args.concurrency);
+    // Providers of the cluster need rights in the whole cluster, which an install for single namespaces does not have.
+    let cluster_kind = args.cluster.watch_namespace.is_empty();
+    let (wakes, woken) = Wakes::new(scopes(&args.cluster));
+    let (provider_wakes, mut providers_woken) = ProviderWakes::new(scopes(&args.cluster));
+    let (lanes, turns) = Lanes::new();
+    let (claims, stirred) = Claims::new();
+    let access = access(&args.cluster, &args.timings, surroundings(args, &process, &kubernetes));
     process.health.ready("watch of data sources", false);
     for controller in [super::pass::CONTROLLER, provider_status::CONTROLLER] {
         process.metrics.add_controller(controller);
@@ -219,13 +234,7 @@ pub async fn run(args: &RunArgs, process: Process) {
         health: process.health,
         shutdown: process.shutdown,
         install: installs::name(&process.namespace),
-        operator: OperatorPolicy {
-            paused: args.paused,
-            deletion_policy: match args.deletion_policy {
-                OnDeletion::Delete => DeletionPolicy::Delete,
-                OnDeletion::Retain => DeletionPolicy::Retain,
-            },
-        },
+        operator: operator_policy(args),
         namespaces: Namespaces::new(kubernetes.clone(), process.clock),
         definition: Definition::new(kubernetes.clone(), process.clock, cluster_kind),
         installs: Installs::default(),

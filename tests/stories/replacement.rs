@@ -114,7 +114,7 @@ async fn an_approval_holds_for_one_plan() {
 
     // The same change once more is another plan: the approval that still stands is about what is gone.
     world.cloud.edit_source(CLUSTER, &second.unwrap(), |source| {
-        source.connect_info = Some("gaussdb".to_owned())
+        source.connect_info = Some("gaussdb".to_owned());
     });
     world.stalled("lake", Reason::ApprovalRequired).await;
     world.lists_later(4).await;

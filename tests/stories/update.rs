@@ -87,7 +87,7 @@ async fn a_failed_update_is_told_and_its_correction_tried_at_once() {
     let outcome = |outcome| {
         world
             .cloud
-            .update_settings(|settings| settings.update_outcome = outcome)
+            .update_settings(|settings| settings.update_outcome = outcome);
     };
     outcome(JobOutcome::Fail {
         code: "UpdateTask-fail:DWS.5130".to_owned(),

@@ -58,12 +58,12 @@ pub fn stand_back(o: &Observation) -> Option<Plan> {
     })
 }
 
-/// A delete is sent only by the install that claims the object: before the first one, the claim is written. Definitions of an older version drop
-/// it; then that this process has written a status has to do.
-pub fn before_deletes(o: &Observation, plan: Plan) -> Plan {
+/// A delete or an update is sent only by the install that claims the object: before the first one, the claim is written. (A create has it in its
+/// intent.) Definitions of an older version drop it; then that this process has written a status has to do.
+pub fn before_writes(o: &Observation, plan: Plan) -> Plan {
     let is_claimed = o.claimer() == Some(&o.around.install) || o.memory.patched.is_some();
     match plan {
-        Plan::Act(Step::Delete { .. }) if !is_claimed => claim(o).again(),
+        Plan::Act(Step::Delete { .. } | Step::Update { .. }) if !is_claimed => claim(o).again(),
         plan => plan,
     }
 }

@@ -16,6 +16,7 @@ pub fn decide(o: &Observation) -> Option<Plan> {
     if reason.is_empty() {
         let hint = || {
             Draft::new(o)
+                .standing_or(Reason::Deleting, "Deleting the data source.")
                 .note(
                     true,
                     "ForceDeleteIgnored",

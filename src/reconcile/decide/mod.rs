@@ -46,7 +46,7 @@ pub fn decide(o: &Observation) -> Plan {
     let set = claim::stand_back(o)
         .or_else(|| force::decide(o))
         .or_else(|| pause::decide(o));
-    claim::before_deletes(o, set.unwrap_or_else(|| work(o)))
+    claim::before_writes(o, set.unwrap_or_else(|| work(o)))
 }
 
 /// What the object itself asks for.

@@ -161,7 +161,9 @@ fn a_pause_leaves_the_verdict_and_the_cloud_alone() {
                 _ => o.around.operator.paused = true,
             })
         };
-        for o in [ready(), creating(), open(), observation()] {
+        let cases: [fn() -> Observation; 4] = [ready, creating, open, observation];
+        for make in cases {
+            let o = make();
             let before = o.object.status.conditions.clone();
             let o = pause(o);
             assert!(!o.needs_way());

@@ -72,7 +72,7 @@ proptest! {
     fn who_is_to_leave_it_alone_does(o in observations()) {
         let plan = decide(&o);
         let is_read = matches!(plan, Plan::Look(Look::List { .. } | Look::Job { .. } | Look::Quick { .. } | Look::Lane(_)));
-        let is_written = matches!(plan, Plan::Act(Step::Post { .. } | Step::Delete { .. }));
+        let is_written = matches!(plan, Plan::Act(Step::Post { .. } | Step::Delete { .. } | Step::Update { .. }));
         if o.pause().is_some() {
             prop_assert!(!is_read && !is_written, "{plan:?}");
         }

@@ -71,7 +71,7 @@ fn the_id_changes_with_the_data_source_and_with_what_is_asked_for() {
     );
     assert_ne!(of(&|o| o.object.spec.connect_info = Some("third".to_owned())), first);
     let other_id = with(edited(ReplacementPolicy::Never), |o| {
-        o.object.status.id = Some("id-2".to_owned())
+        o.object.status.id = Some("id-2".to_owned());
     });
     assert_ne!(plan_id(&published(listing(other_id, &[ours("id-2")]))), first);
 }

@@ -127,7 +127,7 @@ fn a_restart_is_written_down_before_it_is_sent() {
     assert_eq!(sent(&o), change(None, true));
     // Another process, or this one born anew, does not know whether it was sent.
     let reborn = with(later(o, seconds(1)), |o| {
-        o.memory = crate::reconcile::plan::Memory::default()
+        o.memory = crate::reconcile::plan::Memory::default();
     });
     assert_eq!(told(&reborn).reason, Some(Reason::Recovering));
     let settled = told(&later(reborn, seconds(3600)));

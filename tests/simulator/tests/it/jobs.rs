@@ -156,7 +156,7 @@ async fn an_update_changes_the_agency_unless_it_is_ignored_and_a_restart_ends_th
 
     let (waiting, _) = client.created(CLUSTER, &obs("b")).await;
     admin.edit_source(CLUSTER, &waiting, |source| {
-        "600".clone_into(&mut source.configure_status)
+        "600".clone_into(&mut source.configure_status);
     });
     success(client.update(CLUSTER, &id, &update("other", true)).await).await;
     assert_eq!(admin.restarts(CLUSTER), 1);

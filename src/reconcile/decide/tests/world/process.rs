@@ -207,11 +207,9 @@ impl World {
             Step::Delete { id, at } => {
                 self.check_write();
                 assert!(!pass.o.object.annotations.paused, "a delete during a pause");
-                assert_eq!(
-                    self.definition,
-                    DefinitionView::Stays,
-                    "the definition goes, and a data source with it"
-                );
+                // It may go between the look and the delete.
+                let is_asked = !pass.o.object.deleting || pass.o.around.definition == DefinitionView::Stays;
+                assert!(is_asked, "the definition goes, and a data source with it");
                 self.check_delete(&id, &at.cluster_id);
                 let (result, took) = self.cloud.delete(&id, self.now);
                 self.spend(pass, took);
