@@ -7,7 +7,7 @@ use serde_json::json;
 use super::arbitrary::{ID, observations};
 use super::tell::too_long;
 use crate::reconcile::decide::decide;
-use crate::reconcile::plan::{AttemptState, Grant, LanePlace, OperationType, Plan, Provider, Rank, Remote, Step, View};
+use crate::reconcile::plan::{AttemptState, LanePlace, OperationType, Plan, Provider, Rank, Remote, Step, View};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
@@ -42,17 +42,6 @@ proptest! {
                 return Err(TestCaseError::fail("nothing of ours is listed"));
             };
             prop_assert!([item].into_iter().chain(surplus).any(|ours| ours.id == id));
-        }
-    }
-
-    /// Nothing new is begun through a provider that may go before it.
-    #[test]
-    fn an_attempt_begins_with_its_provider_held(o in observations()) {
-        if let Plan::Act(Step::RecordIntent(intent)) = decide(&o)
-            && intent.attempt == o.fresh_attempt
-        {
-            let is_held = matches!(o.provider, Provider::Ready { grant: Grant::Held, .. });
-            prop_assert!(is_held);
         }
     }
 
