@@ -1,8 +1,11 @@
 //! `--guard-secrets`: the Secrets that providers name carry the operator's finalizer as long as data sources use them, and no longer.
 
+use std::collections::BTreeMap;
+
 use dws_operator::api::provider::DwsProvider;
 use dws_operator::api::{ConditionType, Reason};
-use dws_testbed::wait;
+use dws_testbed::{Action, Api as Side, Call, Rule, Stage, wait};
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -139,13 +142,7 @@ async fn without_the_flag_nothing_stays_guarded() {
     let _operator = world.operator().start().await;
     carries(&world, "dws-access-key", &[]).await;
     let provider = until_provider(&world, "default", "it records nothing", |provider| {
-        provider.is_some_and(|provider| {
-            provider
-                .metadata
-                .annotations
-                .as_ref()
-                .is_none_or(std::collections::BTreeMap::is_empty)
-        })
+        provider.is_some_and(|provider| provider.metadata.annotations.as_ref().is_none_or(BTreeMap::is_empty))
     });
     provider.await;
 }
@@ -191,4 +188,49 @@ async fn a_missing_right_is_told_and_holds_nobody_up() {
     world.namespace.grant("guard-secrets", "patch").await;
     carries(&world, "dws-access-key", &[]).await;
     told("all is well", ConditionType::Ready, Reason::Available, "can be used").await;
+}
+
+/// The operator is killed while it puts its finalizer on a Secret, or takes it off, before the write, after it, and after the answer. Started again, it
+/// guards what is needed and leaves nothing guarded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_survives_a_kill_at_each_of_its_writes() {
+    let stages = [Stage::Before, Stage::Applied, Stage::Answered];
+    let kills = stages.into_iter().flat_map(|stage| [("add", stage), ("remove", stage)]);
+    join_all(kills.map(|(operation, stage)| killed(operation, stage))).await;
+}
+
+async fn killed(operation: &'static str, stage: Stage) {
+    let world = World::new("guarded").await;
+    world.namespace.grant("guard-secrets", "patch").await;
+    world.with_provider().await;
+    let is_it = move |call: &Call| {
+        let operations = call.request.as_array().into_iter().flatten();
+        call.is(Side::Kube, "PATCH", "/secrets/") && operations.into_iter().any(|step| step["op"] == operation)
+    };
+    let mut hit = world.namespace.proxy().on(Rule::new(stage, Action::Hold, is_it));
+    let mut operator = world.operator().args(["--guard-secrets"]).start().await;
+    world.create(&obs("lake")).await;
+    if operation == "remove" {
+        world.ready("lake").await;
+        world.delete("lake").await;
+    }
+    hit.reached(SOON).await;
+    operator.kill().await;
+    drop(hit);
+    operator.restart().await;
+    if operation == "add" {
+        world.ready("lake").await;
+        carries(&world, "dws-access-key", &[GUARD]).await;
+        world.delete("lake").await;
+    }
+    world.gone("lake").await;
+    carries(&world, "dws-access-key", &[]).await;
+    until_provider(&world, "default", "it is free", |provider| {
+        provider.is_some_and(|provider| {
+            let metadata = &provider.metadata;
+            metadata.finalizers.is_none() && metadata.annotations.as_ref().is_none_or(BTreeMap::is_empty)
+        })
+    })
+    .await;
+    assert!(world.cloud.sources(crate::world::CLUSTER).is_empty());
 }

@@ -1,14 +1,15 @@
 //! Providers stay as long as data sources use them.
 
+use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::provider::DwsProvider;
-use dws_operator::api::{Condition, ConditionType, FINALIZER, Reason};
+use dws_operator::api::{ClusterDwsProvider, Condition, ConditionType, FINALIZER, Reason};
 use dws_simulator::Call as CloudCall;
-use dws_testbed::{Action, Api as Side, Call, Rule, Stage, wait};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use dws_testbed::{Action, Api as Side, Call, ControlPlane, Rule, Stage, TestNamespace, wait};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::world::{SOON, World, cluster, message, obs, on_cluster};
+use crate::world::{SOON, World, cluster, message, obs, on_cluster, provider};
 
 /// Waits until the provider is as described; none is one that is gone.
 pub async fn until_provider(
@@ -170,4 +171,48 @@ async fn a_provider_in_use_is_held_over_a_restart() {
         .unwrap();
     until_provider(&world, "default", "held again", is_held).await;
     assert_eq!(world.cloud.sources(&cluster(1)).len(), 1);
+}
+
+/// A provider of the cluster that is told to go stays for those who use it, and not for those who only name it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_provider_goes_after_its_users() {
+    let plane = ControlPlane::start().await;
+    let world = World::within(TestNamespace::create_cluster_wide(&plane, "in-use").await).await;
+    world.with_provider().await;
+    let mut spec = serde_json::to_value(provider(&world.endpoint).spec.access).unwrap();
+    spec["namespaceSelector"] = json!({});
+    spec["clusterIDs"] = json!([cluster(0)]);
+    let lent: ClusterDwsProvider = serde_json::from_value(json!({
+        "apiVersion": "dws.huaweicloud.com/v1alpha1", "kind": "ClusterDwsProvider",
+        "metadata": {"name": "shared"}, "spec": spec,
+    }))
+    .unwrap();
+    let providers: Api<ClusterDwsProvider> = Api::all(world.namespace.admin());
+    providers.create(&PostParams::default(), &lent).await.unwrap();
+    let _operator = world.operator().start().await;
+    for (n, name) in ["lake", "refused"].into_iter().enumerate() {
+        let mut object = on_cluster(n, obs(name));
+        object.spec.provider_ref = Some(ProviderRef {
+            kind: ProviderKind::ClusterDwsProvider,
+            name: "shared".to_owned(),
+        });
+        world.create(&object).await;
+    }
+    world.ready("lake").await;
+    world.stalled("refused", Reason::AccessDenied).await;
+    providers.delete("shared", &DeleteParams::default()).await.unwrap();
+    let tells = |provider: Option<&ClusterDwsProvider>| {
+        let status = provider.and_then(|provider| provider.status.as_ref());
+        status.is_some_and(|status| {
+            let is_it = |c: &Condition| c.reason == Reason::Deleting && c.message.ends_with("/lake.");
+            status.users == Some(1) && status.conditions.iter().any(is_it)
+        })
+    };
+    wait::until_object(&providers, "shared", SOON, "it says who uses it", tells).await;
+    world.delete("lake").await;
+    world.gone("lake").await;
+    let is_gone = |provider: Option<&ClusterDwsProvider>| provider.is_none();
+    wait::until_object(&providers, "shared", SOON, "it is gone", is_gone).await;
+    assert!(world.cloud.sources(&cluster(0)).is_empty());
+    world.reconciling("refused", Reason::WaitingForProvider).await;
 }

@@ -5,23 +5,27 @@ use std::time::Duration;
 
 use dws_operator::api::DwsDataSource;
 use dws_operator::api::names::INTENT_ANNOTATION;
+use dws_operator::api::provider::DwsProvider;
 use dws_simulator::Call as CloudCall;
 use dws_testbed::{Action, Api, Call, Rule, Stage, wait};
 use futures::future::join_all;
 use serde_json::Value;
 
+use crate::in_use::until_provider;
 use crate::world::{CLUSTER, SOON, World, obs};
 
 /// The data source of these stories.
 const NAME: &str = "lake";
 /// The steps of a create that write something, in their order.
-const CREATE: [Step; 4] = [Step::Intent, Step::Post, Step::Id, Step::Ready];
+const CREATE: [Step; 5] = [Step::Hold, Step::Intent, Step::Post, Step::Id, Step::Ready];
 /// The steps of a delete that write something, in their order.
-const DELETE: [Step; 3] = [Step::Delete, Step::Deleting, Step::Finalizer];
+const DELETE: [Step; 4] = [Step::Delete, Step::Deleting, Step::Finalizer, Step::Release];
 
 /// A write of the operator.
 #[derive(Debug, Clone, Copy)]
 enum Step {
+    /// The finalizer on the provider.
+    Hold,
     /// The intent and the finalizer.
     Intent,
     /// The request that creates the data source.
@@ -36,6 +40,8 @@ enum Step {
     Deleting,
     /// The finalizer off the object.
     Finalizer,
+    /// The finalizer off the provider.
+    Release,
 }
 
 impl Step {
@@ -45,7 +51,13 @@ impl Step {
             let is_status = call.is(Api::Kube, "PATCH", "/dwsdatasources/") && call.path.ends_with("/status");
             is_status.then(|| written_status(&call.request)).flatten()
         };
+        let provider = |is_held: bool| {
+            let finalizers = call.request["metadata"]["finalizers"].as_array();
+            call.is(Api::Kube, "PATCH", "/dwsproviders/") && finalizers.is_some_and(|all| all.is_empty() != is_held)
+        };
         match self {
+            Self::Hold => provider(true),
+            Self::Release => provider(false),
             Self::Intent => object() && !call.request["metadata"]["annotations"][INTENT_ANNOTATION].is_null(),
             Self::Post => call.is(Api::Cloud, "POST", "/ext-data-sources"),
             Self::Id => status().is_some_and(|status| status["id"].is_string() && !is_ready(status)),
@@ -161,6 +173,8 @@ async fn ends_empty(world: &World<'_>, gap: &str) {
         !world.events(NAME).await.contains(&"Orphaned".to_owned()),
         "{gap}: nothing was lost"
     );
+    let free = |provider: Option<&DwsProvider>| provider.is_some_and(|provider| provider.metadata.finalizers.is_none());
+    until_provider(world, "default", &format!("{gap}: the provider is free"), free).await;
 }
 
 /// The write never arrives.
