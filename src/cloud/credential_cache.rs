@@ -178,6 +178,13 @@ impl CredentialCache {
         self.kept().fresh().is_some()
     }
 
+    /// What the last exchange was refused for, if it was, and nothing was issued since.
+    pub fn refusal(&self) -> Option<Failure> {
+        let kept = self.kept();
+        let (_, failure) = kept.last_failure.as_ref()?;
+        (failure.kind == FailureKind::CredentialsRejected).then(|| failure.clone())
+    }
+
     /// How many credentials were issued so far.
     pub fn issued(&self) -> u64 {
         self.kept().issued

@@ -90,7 +90,9 @@ impl Session {
         let deadline = operation.is_write().then(|| Instant::now() + limit);
         let prepared = async {
             let probe = matches!(operation, Operation::List | Operation::Projects);
-            let pass = self.gate.pass(probe).await.map_err(|HeldBack| held_back())?;
+            let pass = self.gate.pass(probe).await;
+            // What the source was refused for tells more than that it was.
+            let pass = pass.map_err(|HeldBack| self.cache.refusal().unwrap_or_else(held_back))?;
             let room = self.config.limits.room(&self.principal).await;
             let is_dws = operation.service() == Service::Dws;
             let ticket = is_dws.then(|| self.meters.dws.ticket(limit / 2)).transpose();

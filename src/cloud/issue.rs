@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::ambient::{self, Agency, AgencyBy, Oidc, OidcBy, PodIdentity};
 use super::breaker::Pass;
 use super::client::Session;
+use super::codes;
 use super::credentials::{Credentials, fits_a_header};
 use super::errors::{Failure, FailureKind, MAX_MESSAGE};
 use super::exchange::Turn;
@@ -247,10 +248,12 @@ impl Session {
         };
         let issued = self.ask(pass, &call, Proof::Bearer(with), key).await;
         issued.map_err(|failure| {
-            refused(
-                failure,
-                "check assumeAgency, the account that the agency trusts, and the permission to assume agencies",
-            )
+            let advice = if failure.code.as_deref().is_some_and(codes::refuses_key) {
+                "correct the access key that the agency is assumed with"
+            } else {
+                "check assumeAgency, the account that the agency trusts, and the permission to assume agencies"
+            };
+            refused(failure, advice)
         })
     }
 

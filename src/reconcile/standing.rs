@@ -127,6 +127,7 @@ impl Opened {
             (Err(failure), _) if failure.kind == FailureKind::CredentialsRejected => {
                 self.refusal = Some(failure.clone());
             }
+            (Ok(_), _) => self.refusal = None,
             _ => {}
         }
         found

@@ -1,10 +1,12 @@
 //! Temporary credentials that end, and exchanges that are refused.
 
 use dws_operator::api::Reason;
-use dws_simulator::{Agency, Answer, Call, Fault};
+use dws_simulator::{AccessKey, Agency, Answer, Call, Fault};
 use serde_json::json;
 
-use crate::world::{AGENCY, IN_NAMESPACES, Identities, World, message, obs, on_cluster, provider_by};
+use crate::world::{
+    ACCESS_KEY, AGENCY, IN_NAMESPACES, Identities, SECRET_KEY, World, message, obs, on_cluster, provider_by, secret,
+};
 
 /// A key that is revoked under Ready objects is replaced by one new exchange for all of them, and nobody notices.
 #[tokio::test(flavor = "multi_thread")]
@@ -191,4 +193,52 @@ async fn a_token_file_that_is_missing_is_waited_for() {
     assert!(world.cloud.log().is_empty(), "nothing is sent");
     identities.rotate();
     world.ready("lake").await;
+}
+
+/// An agency that does not trust the key, and a key that is revoked while its agency is in use, are told with what to do; another key in the
+/// Secret is tried at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_that_an_agency_is_assumed_with_is_replaced() {
+    let world = World::new("auth").await;
+    let identities = Identities::of(&world);
+    let key =
+        |access: &str, secret_key: &str| secret("dws-access-key", &[("accessKey", access), ("secretKey", secret_key)]);
+    let trusting = |caller: &str| Agency {
+        urn: AGENCY.to_owned(),
+        name: "dws".to_owned(),
+        domain: "example".to_owned(),
+        trusts: vec![caller.to_owned()],
+    };
+    world.cloud.put_agency(trusting("somebody"));
+    world.create(&key(ACCESS_KEY, SECRET_KEY)).await;
+    let auth = json!({
+        "accessKey": {"secretRef": {"name": "dws-access-key"}},
+        "assumeAgency": {"agencyName": "dws", "domainName": "example"},
+    });
+    world.create(&provider_by(&world.endpoint, "default", &auth)).await;
+    let operator = world
+        .operator_with(&["--breaker-window=3s", "--ready-grace=1s"])
+        .args(["--resync-period=1s"]);
+    let _operator = identities.given_to(&world, operator).start().await;
+    world.create(&obs("lake")).await;
+    let says = world.provider_stalled("default", Reason::CredentialsRejected).await;
+    assert!(says.contains("check assumeAgency"), "{says}");
+    world.cloud.put_agency(trusting(ACCESS_KEY));
+    world.ready("lake").await;
+
+    world.cloud.remove_access_key(ACCESS_KEY);
+    world.cloud.revoke_temporary_keys();
+    let object = world.stalled("lake", Reason::CredentialsRejected).await;
+    assert!(
+        message(&object).contains("correct the access key that the agency is assumed with"),
+        "{}",
+        message(&object)
+    );
+    world.cloud.add_access_key(AccessKey::permanent("AKNEXT", "SKnext"));
+    world.cloud.put_agency(trusting("AKNEXT"));
+    world.put(key("AKNEXT", "SKnext")).await;
+    world.ready("lake").await;
+    let last = world.calls(Call::List).pop().unwrap();
+    assert_eq!(last.credential.as_deref(), Some("agency/dws"));
+    assert_eq!(world.effective(Call::Create), 1);
 }

@@ -63,7 +63,7 @@ async fn a_rate_limit_holds_for_many_objects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_after_stops_all_objects_of_the_credential() {
     const OBJECTS: usize = 8;
-    const PAUSE: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_secs(15);
     let world = World::new("rate").await;
     world.with_provider().await;
     world.cloud.add_access_key(AccessKey::permanent("AKOTHER", "SKother"));
@@ -100,11 +100,13 @@ async fn a_retry_after_stops_all_objects_of_the_credential() {
         .await
         .expect("a list is throttled");
     let told: Timestamp = log.iter().find(|entry| entry.status == Some(429)).unwrap().time;
+    world.create(&on_cluster(OBJECTS + 1, obs("after"))).await;
+    let note = world.event("after", "RateLimited").await;
+    assert!(note.contains("nothing was sent"), "{note}");
     // Another credential goes on meanwhile.
     world.create(&uses(on_cluster(OBJECTS, obs("other")), "other")).await;
     world.ready("other").await;
     // And those that were stopped do so afterwards.
-    world.create(&on_cluster(OBJECTS + 1, obs("after"))).await;
     world.ready("after").await;
     let calls = calls_of(&world, ACCESS_KEY);
     let between = |entry: &&LogEntry| {

@@ -159,3 +159,20 @@ async fn rejected_token_causes_one_new_login_and_then_none() {
     tokens.accepted();
     assert_eq!(tokens.rejected(&third), BearerRejection::IssueAgain);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_refusal_is_told_until_something_is_issued() {
+    let (tokens, iam) = (CredentialCache::default(), Iam::default());
+    assert!(tokens.refusal().is_none());
+    let refuse = async || {
+        Err(Failure::local(FailureKind::CredentialsRejected, "no")).map_err(|failure| Failure {
+            status: Some(403),
+            ..failure
+        })
+    };
+    assert!(tokens.current(refuse).await.is_err());
+    assert_eq!(tokens.refusal().unwrap().message, "no");
+    advance(FAILED_FOR.1).await;
+    tokens.current(|| iam.login(HOUR)).await.unwrap();
+    assert!(tokens.refusal().is_none());
+}
