@@ -68,7 +68,9 @@ impl Unrecorded {
             Some(_) if ctx.shutdown.is_cancelled() => self.stays(ctx, "it stays, since the operator was ending"),
             Some(session) => {
                 let ctx = Arc::clone(ctx);
-                ctx.tasks.clone().spawn(async move { self.undo(&ctx, &session).await });
+                ctx.tasks
+                    .clone()
+                    .spawn(async move { Box::pin(self.undo(&ctx, &session)).await });
             }
         }
     }

@@ -69,7 +69,7 @@ pub fn is_routine(object: &DwsDataSource) -> bool {
 async fn passed(object: Arc<DwsDataSource>, ctx: &Arc<Context>) -> Action {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let running = ctx.metrics.begin_pass(CONTROLLER);
-    let (action, result) = match Pass::begin(ctx, &namespace, &name).await {
+    let (action, result) = match Box::pin(Pass::begin(ctx, &namespace, &name)).await {
         Ok(None) => (Action::await_change(), ReconcileResult::Success),
         Ok(Some(pass)) => {
             let slot = ctx.memories.of(&pass.member.uid);

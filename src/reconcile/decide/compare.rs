@@ -28,6 +28,8 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
     match &o.remote {
         Remote::Listed { view, .. } => evaluate(o, view),
         Remote::Failed { failure, .. } => Err(trouble::unreadable(o, failure)),
+        // Whoever watches Secrets is woken by a new password, and looks at the cloud for it.
+        Remote::Unknown if proposal::asks_for_password(o) => Err(Plan::Look(Look::Password)),
         Remote::Unknown => match due(o).filter(|_| !was_rivalled(o)) {
             Some(wait) if o.held().is_some() => Ok(Draft::new(o).hold(wait)),
             Some(wait) if o.failed() => Ok(Draft::new(o).wait(wait.min(assess::failed_recheck(o)))),
@@ -49,7 +51,7 @@ fn was_rivalled(o: &Observation) -> bool {
 
 /// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
 pub fn since(o: &Observation) -> Duration {
-    if !o.generation_observed() || o.anything_requested() {
+    if !o.generation_observed() || o.anything_requested() || proposal::is_password_news(o) {
         return o.started;
     }
     let synced = o.memory.synced.map(|synced| synced + Duration::from_nanos(1));
@@ -68,7 +70,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
     if o.object.status.retry.is_some() {
         return trouble::closed(o);
     }
-    if o.anything_requested() {
+    if o.anything_requested() || proposal::is_password_news(o) {
         return None;
     }
     let at = |uptime: Duration| uptime.saturating_sub(o.uptime);

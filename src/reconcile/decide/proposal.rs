@@ -1,10 +1,12 @@
 //! What only a new data source could bring about: the plan to replace the old one, and who has to agree to it.
 
-use super::super::plan::{DataSourceType, Item, Observation, PlanAction, PlannedChange, ReplacementPolicy};
+use super::super::plan::{DataSourceType, Item, Observation, Password, PlanAction, PlannedChange, ReplacementPolicy};
 use super::drift;
 use crate::api::conditions::Verdict;
 use crate::api::{Reason, names};
 
+/// The field of a password that has changed.
+const PASSWORD: &str = "userPwd";
 /// The cause of a plan to remove the record of a failed create.
 const CREATE_FAILED: &str = "createFailed";
 
@@ -32,7 +34,7 @@ fn differences(o: &Observation, item: &Item) -> Vec<Difference> {
     all.extend(fixed.map(|(field, text)| Difference { field, text }));
     if o.password_rotated() {
         all.push(Difference {
-            field: "userPwd",
+            field: PASSWORD,
             text: "userPwd (the Secret holds another password than was sent)".to_owned(),
         });
     }
@@ -46,6 +48,26 @@ pub fn of(o: &Observation, item: &Item) -> Option<PlannedChange> {
         .map(|difference| difference.field.to_owned())
         .collect();
     (!because.is_empty() && !o.observes()).then(|| plan(o, &item.id, because))
+}
+
+/// Whether the password has to be read to know whether it is another one than the data source was made with.
+pub fn asks_for_password(o: &Observation) -> bool {
+    let is_settled = o.generation_observed() && o.held().is_none() && o.object.status.retry.is_none();
+    let has_one = o.object.spec.user_pwd.is_some() && o.object.status.secret.is_some();
+    is_settled && has_one && !o.observes() && !o.failed() && o.password == Password::Unknown
+}
+
+/// Whether the password that was read calls for another plan than the one that is told.
+pub fn is_password_news(o: &Observation) -> bool {
+    let told = o.object.status.plan.as_ref();
+    let told = told.filter(|plan| plan.because.iter().any(|field| field == PASSWORD));
+    match (&o.password, &o.object.status.id) {
+        (Password::Present { version }, Some(id)) if o.password_rotated() => {
+            told.is_none_or(|plan| plan.id != names::plan_id(id, &o.object.spec, Some(version)))
+        }
+        (Password::Present { .. }, Some(_)) => told.is_some(),
+        _ => false,
+    }
 }
 
 /// The plan to remove the record of a failed create.
