@@ -123,10 +123,11 @@ impl Drop for StatusRecorder {
     }
 }
 
-/// The object that a call has written: an accepted patch of one of the operator's kinds.
+/// The object that a call has written: an accepted patch of one of the operator's kinds. An answer without the status tells nothing of it.
 fn written(call: &Call) -> Option<Value> {
     let is_written = call.is(proxy::Api::Kube, "PATCH", GROUP) && call.status == Some(200);
-    is_written.then(|| call.response_json()).flatten()
+    let object = is_written.then(|| call.response_json()).flatten()?;
+    (object["kind"] != "PartialObjectMetadata").then_some(object)
 }
 
 async fn record(api: Api<DynamicObject>, watched: &Mutex<History>, listed: oneshot::Sender<()>) {
