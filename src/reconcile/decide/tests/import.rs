@@ -66,6 +66,8 @@ fn what_fits_is_taken_over_behind_the_finalizer() {
         let record = ImportRecord {
             uid: UID.to_owned(),
             id: "theirs".to_owned(),
+            name: "LAKE_0".to_owned(),
+            type_: DataSourceType::Obs,
         };
         assert_eq!(status.imported, Some(record));
         // It asks for no restart of its own, whatever the spec says of reboot.
@@ -232,6 +234,24 @@ fn what_was_taken_over_follows_the_deletion_policy() {
     assert!(matches!(step(&o), Step::Delete { id, .. } if id == "theirs"));
     let stays = with(goes, |o| o.object.spec.deletion_policy = Some(DeletionPolicy::Retain));
     assert!(matches!(step(&stays), Step::DropFinalizer { note: Some(note) } if note.reason == "Retained"));
+}
+
+/// A spec that asks for another name or type has no effect yet: what was taken over stays known by its own.
+#[test]
+fn what_was_taken_over_is_known_whatever_the_spec_says_later() {
+    let o = with(later(imported(), seconds(7200)), |o| {
+        o.object.generation += 1;
+        o.object.spec.data_source_name = "pond".to_owned();
+        o.object.spec.type_ = DataSourceType::LakeFormation;
+        o.object.spec.replacement_policy = Some(crate::reconcile::plan::ReplacementPolicy::OnApproval);
+    });
+    assert!(matches!(look(&o), Look::List { type_, .. } if type_ == DataSourceType::Obs));
+    let told = told(&listing(o.clone(), &[foreign("theirs")]));
+    assert_eq!(told.reason, Some(Reason::ApprovalRequired));
+    let because = told.status.plan.map(|plan| plan.because);
+    assert_eq!(because, Some(vec!["dataSourceName".to_owned(), "type".to_owned()]));
+    let goes = in_lane(listing(deleting(o), &[foreign("theirs")]), Rank::Delete);
+    assert!(matches!(step(&goes), Step::Delete { id, .. } if id == "theirs"));
 }
 
 #[test]
