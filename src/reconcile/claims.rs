@@ -195,9 +195,9 @@ impl Claims {
         if marker == Some(own.marker.as_str()) {
             return None;
         }
-        let maker = marker.and_then(|marker| index.by_marker.get(marker));
+        let author = marker.and_then(|marker| index.by_marker.get(marker));
         let keepers = index.by_id.get(&item.id).into_iter().flatten();
-        let others = maker.into_iter().chain(keepers).filter(|other| *other != uid);
+        let others = author.into_iter().chain(keepers).filter(|other| *other != uid);
         let mut claims = others.filter_map(|other| index.by_uid.get(other));
         claims.find(|claim| claim.precedes(own)).map(Claim::rival)
     }
