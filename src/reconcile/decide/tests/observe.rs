@@ -202,7 +202,7 @@ fn nothing_is_written() {
         vec![foreign("theirs")],
         vec![in_state(ours("id"), crate::cloud::ConfigureStatus::Failed)],
     ];
-    for base in [observation(), creating(), ready(), seen()] {
+    for base in vec![observation(), creating(), ready(), seen()] {
         for operation in operations {
             for items in &lists {
                 for is_leaving in [false, true] {
@@ -259,7 +259,7 @@ fn what_it_owned_it_goes_on_managing() {
             ..Operation::begun(OperationType::Replace, o.now, 1)
         });
     });
-    for o in [creating(), ready(), replacing] {
+    for o in vec![creating(), ready(), replacing] {
         let before = o.object.status.clone();
         let runs = |o| in_lane(job(listing(o, &[ours("id")]), JobState::Running), Rank::Resume);
         let o = published(runs(later(observes(o), seconds(1))));
