@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, Condition};
+use super::data_source::DataSourceType;
 use super::text::{KEY_MAX, SENTENCE_MAX, WORD_MAX};
 
 /// What the operator knows of the data source.
@@ -317,6 +318,12 @@ pub struct ImportRecord {
     /// The id of the data source in the cloud.
     #[schemars(length(max = WORD_MAX))]
     pub id: String,
+    /// Its name there, whatever the spec says later.
+    #[schemars(length(max = WORD_MAX))]
+    pub name: String,
+    /// Its type there, whatever the spec says later.
+    #[serde(rename = "type")]
+    pub type_: DataSourceType,
 }
 
 /// What a plan would do.

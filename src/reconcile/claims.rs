@@ -74,6 +74,7 @@ pub struct Forgotten {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_field_names, reason = "each is an index by something")]
 struct Index {
     by_uid: HashMap<String, Claim>,
     by_name: HashMap<Name, BTreeSet<String>>,

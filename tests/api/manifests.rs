@@ -85,7 +85,7 @@ pub fn full_data_source_status() -> Value {
         },
         "rebootGeneration": 1,
         "updateGeneration": 1,
-        "imported": {"uid": "u", "id": "d303f19c-fbd1-4716-ae04-07d1ff358f22"},
+        "imported": {"uid": "u", "id": "d303f19c-fbd1-4716-ae04-07d1ff358f22", "name": "sales_lake", "type": "MRS"},
         "plan": {"id": "p1", "action": "Replace", "because": ["userPwd"], "interrupts": "the foreign server"},
         "approvedPlan": "p1",
         "lastHandledReconcileAt": "t1",

@@ -281,8 +281,7 @@ async fn to_and_fro(under_way: UnderWay, is_killed: bool) {
     assert_eq!(sources[0].user_name, object.spec.user_name, "{case}");
     assert_eq!(sources[0].connect_info, object.spec.connect_info, "{case}");
     let more = match under_way {
-        UnderWay::Nothing => [0, 0, 0],
-        UnderWay::CreateJob => [0, 0, 0],
+        UnderWay::Nothing | UnderWay::CreateJob => [0, 0, 0],
         UnderWay::Update => [0, 1, 0],
         UnderWay::Replacement => [1, 0, 1],
     };

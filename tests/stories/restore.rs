@@ -20,11 +20,11 @@ fn script(name: &str) -> &'static str {
 }
 
 /// The objects of these stories.
-fn objects() -> [DwsDataSource; 4] {
+fn objects() -> Vec<DwsDataSource> {
     let mut retained = on_cluster(1, obs("retained"));
     retained.spec.deletion_policy = Some(DeletionPolicy::Retain);
     retained.spec.description = Some("kept".to_owned());
-    [
+    vec![
         on_cluster(0, obs("first")),
         on_cluster(0, obs("second")),
         retained,
@@ -34,8 +34,8 @@ fn objects() -> [DwsDataSource; 4] {
 
 async fn ids(world: &World<'_>) -> Vec<Option<String>> {
     let mut ids = Vec::new();
-    for object in objects() {
-        ids.push(id(&world.ready(&object.metadata.name.unwrap()).await));
+    for name in objects().into_iter().filter_map(|object| object.metadata.name) {
+        ids.push(id(&world.ready(&name).await));
     }
     ids
 }

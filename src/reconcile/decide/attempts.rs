@@ -86,10 +86,13 @@ impl Observation {
         known.is_some_and(|known| known.intent.attempt == intent.attempt && known.state == AttemptState::Unsent)
     }
 
-    /// The name and type to look for: of what was requested, if something was, else of the spec. After a failed create the two
-    /// may differ.
+    /// The name and type to look for: of what was taken over or requested, if something was, else of the spec. After a failed create, or before
+    /// a replacement, the two may differ.
     #[must_use]
     pub fn sought(&self) -> (&str, DataSourceType) {
+        if let Some(imported) = self.import_record() {
+            return (&imported.name, imported.type_);
+        }
         match self.requested() {
             Some(intent) => (&intent.name, intent.type_),
             None => (&self.object.spec.data_source_name, self.object.spec.type_),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, Item, Lacks, LastAttempt, Observation, OperationType, Password, Provider, Remote,
-    Rival, SecretVersion, View,
+    AttemptMemory, AttemptState, ImportRecord, Item, Lacks, LastAttempt, Observation, OperationType, Password,
+    Provider, Remote, Rival, SecretVersion, View,
 };
 use crate::api::data_source::ManagementPolicy;
 use crate::api::{ConditionStatus, ConditionType, Reason};
@@ -41,14 +41,16 @@ impl Observation {
         self.object.spec.management_policy == Some(ManagementPolicy::Observe)
     }
 
+    /// The import of the recorded data source, if it was carried out for this very object.
+    pub(super) fn import_record(&self) -> Option<&ImportRecord> {
+        let status = &self.object.status;
+        let record = status.imported.as_ref().filter(|record| record.uid == self.object.uid);
+        record.filter(|record| Some(&record.id) == status.id.as_ref())
+    }
+
     /// Whether the recorded data source was imported for this very object.
     pub(in super::super) fn is_imported(&self) -> bool {
-        let status = &self.object.status;
-        let imported = status
-            .imported
-            .as_ref()
-            .filter(|imported| imported.uid == self.object.uid);
-        imported.is_some_and(|imported| Some(&imported.id) == status.id.as_ref())
+        self.import_record().is_some()
     }
 
     /// Whether an import was carried out for this very object.

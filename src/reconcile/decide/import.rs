@@ -202,6 +202,8 @@ fn take(o: &Observation, item: &Item) -> Plan {
             status.imported = Some(ImportRecord {
                 uid: o.object.uid.clone(),
                 id: item.id.clone(),
+                name: item.name.clone(),
+                type_: o.object.spec.type_,
             });
             status.secret = o.password_version().cloned();
             status.reboot_generation = Some(o.object.generation);

@@ -39,11 +39,11 @@ fn imported() -> Observation {
     published(sees(importing(Some("theirs"), None), &[foreign("theirs")]))
 }
 
-fn other(is_leaving: bool) -> Option<Rival> {
-    Some(Rival {
+fn other(is_leaving: bool) -> Rival {
+    Rival {
         name: "other/lake".to_owned(),
         deleting: is_leaving,
-    })
+    }
 }
 
 #[test]
@@ -66,6 +66,8 @@ fn what_fits_is_taken_over_behind_the_finalizer() {
         let record = ImportRecord {
             uid: UID.to_owned(),
             id: "theirs".to_owned(),
+            name: "LAKE_0".to_owned(),
+            type_: DataSourceType::Obs,
         };
         assert_eq!(status.imported, Some(record));
         // It asks for no restart of its own, whatever the spec says of reboot.
@@ -112,7 +114,7 @@ fn each_difference_in_what_cannot_change_is_told() {
             |item| "pond".clone_into(&mut item.name),
         ),
         ("type (\"MRS\" in the cloud, \"OBS\" in the spec)", |item| {
-            item.type_ = Some(DataSourceType::Mrs)
+            item.type_ = Some(DataSourceType::Mrs);
         }),
         (
             "connectInfo (\"other\" in the cloud, \"gaussdb\" in the spec)",
@@ -171,10 +173,10 @@ fn a_provider_that_allows_no_imports_is_asked_nothing() {
 fn what_another_living_object_holds_is_never_taken_over() {
     for (is_leaving, reason) in [(false, Reason::DuplicateOwner), (true, Reason::WaitingForOwner)] {
         // By its name, or by the marker or the id of what is listed, whatever its name says.
-        let by_name = with(importing(Some("theirs"), None), |o| o.rival = other(is_leaving));
-        let by_item = with(importing(Some("theirs"), None), |o| o.owner = other(is_leaving));
+        let by_name = with(importing(Some("theirs"), None), |o| o.rival = Some(other(is_leaving)));
+        let by_item = with(importing(Some("theirs"), None), |o| o.owner = Some(other(is_leaving)));
         let status_of = with(importing(Some("theirs"), None), |o| {
-            o.owner = other(is_leaving);
+            o.owner = Some(other(is_leaving));
             o.object.status = ready().object.status;
             o.object.status.id = Some("theirs".to_owned());
         });
@@ -192,9 +194,9 @@ fn of_two_that_took_over_the_same_the_younger_one_rests_and_deletes_nothing() {
     for is_by_name in [true, false] {
         let o = with(later(imported(), seconds(7200)), |o| {
             if is_by_name {
-                o.rival = other(false);
+                o.rival = Some(other(false));
             } else {
-                o.owner = other(false);
+                o.owner = Some(other(false));
             }
         });
         let told = told(&listing(o.clone(), &[foreign("theirs")]));
@@ -232,6 +234,24 @@ fn what_was_taken_over_follows_the_deletion_policy() {
     assert!(matches!(step(&o), Step::Delete { id, .. } if id == "theirs"));
     let stays = with(goes, |o| o.object.spec.deletion_policy = Some(DeletionPolicy::Retain));
     assert!(matches!(step(&stays), Step::DropFinalizer { note: Some(note) } if note.reason == "Retained"));
+}
+
+/// A spec that asks for another name or type has no effect yet: what was taken over stays known by its own.
+#[test]
+fn what_was_taken_over_is_known_whatever_the_spec_says_later() {
+    let o = with(later(imported(), seconds(7200)), |o| {
+        o.object.generation += 1;
+        o.object.spec.data_source_name = "pond".to_owned();
+        o.object.spec.type_ = DataSourceType::LakeFormation;
+        o.object.spec.replacement_policy = Some(crate::reconcile::plan::ReplacementPolicy::OnApproval);
+    });
+    assert!(matches!(look(&o), Look::List { type_, .. } if type_ == DataSourceType::Obs));
+    let told = told(&listing(o.clone(), &[foreign("theirs")]));
+    assert_eq!(told.reason, Some(Reason::ApprovalRequired));
+    let because = told.status.plan.map(|plan| plan.because);
+    assert_eq!(because, Some(vec!["dataSourceName".to_owned(), "type".to_owned()]));
+    let goes = in_lane(listing(deleting(o), &[foreign("theirs")]), Rank::Delete);
+    assert!(matches!(step(&goes), Step::Delete { id, .. } if id == "theirs"));
 }
 
 #[test]

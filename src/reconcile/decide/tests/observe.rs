@@ -202,11 +202,12 @@ fn nothing_is_written() {
         vec![foreign("theirs")],
         vec![in_state(ours("id"), crate::cloud::ConfigureStatus::Failed)],
     ];
-    for base in [observation(), creating(), ready(), seen()] {
+    let bases: [fn() -> Observation; 4] = [observation, creating, ready, seen];
+    for base in bases.map(|base| Box::new(base())) {
         for operation in operations {
             for items in &lists {
                 for is_leaving in [false, true] {
-                    let o = with(observes(later(base.clone(), seconds(3600))), |o| {
+                    let o = with(observes(later((*base).clone(), seconds(3600))), |o| {
                         o.object.spec.reboot = Some(true);
                         o.object.requests = Requests {
                             reconcile: Some("now".to_owned()),
@@ -259,7 +260,9 @@ fn what_it_owned_it_goes_on_managing() {
             ..Operation::begun(OperationType::Replace, o.now, 1)
         });
     });
-    for o in [creating(), ready(), replacing] {
+    let cases = [Box::new(creating()), Box::new(ready()), Box::new(replacing)];
+    for case in cases {
+        let o = *case;
         let before = o.object.status.clone();
         let runs = |o| in_lane(job(listing(o, &[ours("id")]), JobState::Running), Rank::Resume);
         let o = published(runs(later(observes(o), seconds(1))));
