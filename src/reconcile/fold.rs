@@ -73,7 +73,7 @@ impl Observation {
             uid: &self.object.uid,
             marker: self.marks(),
             id: self.object.status.id.as_deref().filter(|_| !self.only_observes()),
-            is_taken: self.is_imported() || self.observes(),
+            is_taken: (self.is_imported() && self.admits_imports()) || self.observes(),
             import: self.object.spec.import.as_ref(),
             name,
             type_,

@@ -53,6 +53,12 @@ impl Observation {
         self.import_record().is_some()
     }
 
+    /// Whether the provider allows to take over what exists already. Whoever may write a status can write an import into it: without that consent
+    /// it counts for nothing.
+    pub(in super::super) fn admits_imports(&self) -> bool {
+        matches!(self.provider, Provider::Ready { imports: true, .. })
+    }
+
     /// Whether an import was carried out for this very object.
     pub(super) fn has_imported(&self) -> bool {
         let imported = self.object.status.imported.as_ref();
