@@ -61,6 +61,10 @@ pub struct DwsDataSourceStatus {
     /// What the operator would do and may not do yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlannedChange>,
+    /// The generation of the spec with which the last replacement was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub replacement_generation: Option<i64>,
     /// The id of the last plan that was approved and begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
@@ -167,6 +171,14 @@ pub struct Operation {
     #[serde(rename = "planID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub plan_id: Option<String>,
+    /// Update: the agency that it asks for, if it changes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub user_name: Option<String>,
+    /// Update: the request for a restart that it answers; none if the spec asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub reboot_token: Option<String>,
     /// Update: whether it asks for a restart of the DWS cluster.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reboot: bool,
@@ -191,6 +203,8 @@ impl Operation {
             progress: None,
             old_id: None,
             plan_id: None,
+            user_name: None,
+            reboot_token: None,
             reboot: false,
             failed_code: None,
             failed_detail: None,

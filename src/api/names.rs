@@ -75,12 +75,12 @@ pub fn marker(uid: &str) -> String {
 }
 
 /// The id of the plan to replace the data source `id` by what this spec and this password ask for; the password is told by its HMAC, or by the
-/// version of its Secret. What only says what the operator may do does not count.
+/// version of its Secret. To remove the record of a failed create is another plan. What only says what the operator may do does not count.
 ///
 /// # Panics
 /// Never: a spec is always JSON.
 #[must_use]
-pub fn plan_id(id: &str, spec: &DwsDataSourceSpec, password: Option<&SecretVersion>) -> String {
+pub fn plan_id(id: &str, spec: &DwsDataSourceSpec, password: Option<&SecretVersion>, is_failed: bool) -> String {
     let wanted = DwsDataSourceSpec {
         reboot: None,
         deletion_policy: None,
@@ -91,7 +91,7 @@ pub fn plan_id(id: &str, spec: &DwsDataSourceSpec, password: Option<&SecretVersi
         ..spec.clone()
     };
     let password = password.map(|version| version.hmac.as_ref().unwrap_or(&version.resource_version));
-    let asked = serde_json::to_vec(&(id, wanted, password)).expect("texts are valid JSON");
+    let asked = serde_json::to_vec(&(id, wanted, password, is_failed)).expect("texts are valid JSON");
     text::hex(&digest(&SHA256, &asked).as_ref()[..PLAN_ID_BYTES])
 }
 

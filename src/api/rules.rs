@@ -67,6 +67,7 @@ pub fn fixed_while_it_exists() -> Rule {
         format!(
             "!has(oldSelf.status) || !has(oldSelf.status.id) || \
              (has(self.spec.replacementPolicy) && self.spec.replacementPolicy != 'Never') || \
+             (has(oldSelf.spec.replacementPolicy) && oldSelf.spec.replacementPolicy != 'Never') || \
              {ONLY_OBSERVED} || \
              (has(oldSelf.status.operation) && ((oldSelf.status.operation.type == 'Replace' && !has(oldSelf.status.operation.planID)) || \
              (oldSelf.status.operation.type == 'Create' && has(oldSelf.status.operation.failedCode)))) || ({} && {agency})",

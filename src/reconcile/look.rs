@@ -128,7 +128,7 @@ impl Pass {
                         Password::Invalid { version, message }
                     }
                     Ok(password) => {
-                        version.hmac = ctx.password_key.hmac(&password).await;
+                        version.hmac = ctx.password_key.hmac(&self.member.uid, &password).await;
                         self.password = Some(password);
                         Password::Present { version }
                     }

@@ -39,8 +39,12 @@ impl Key {
         }
     }
 
-    fn sign(&self, password: &SecretString) -> String {
-        let tag = hmac::sign(&self.key, password.expose_secret().as_bytes());
+    fn sign(&self, of: &str, password: &SecretString) -> String {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(of.as_bytes());
+        context.update(&[0]);
+        context.update(password.expose_secret().as_bytes());
+        let tag = context.sign();
         format!("{}:{}", self.id, text::hex(tag.as_ref()))
     }
 }
@@ -63,8 +67,9 @@ impl PasswordKey {
         }
     }
 
-    /// The HMAC of a password; none while the key cannot be had, which is logged.
-    pub async fn hmac(&self, password: &SecretString) -> Option<String> {
+    /// The HMAC of a password of the object with this uid, so that nobody can find out by guesses in a Secret of their own what another object's
+    /// is; none while the key cannot be had, which is logged.
+    pub async fn hmac(&self, uid: &str, password: &SecretString) -> Option<String> {
         let mut known = self.key.lock().await;
         if known.is_none() {
             match self.read_or_make().await {
@@ -82,7 +87,7 @@ impl PasswordKey {
                 ),
             }
         }
-        known.as_ref().map(|key| key.sign(password))
+        known.as_ref().map(|key| key.sign(uid, password))
     }
 
     async fn read_or_make(&self) -> Result<Option<Vec<u8>>, KubernetesError> {
@@ -132,11 +137,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hmac_is_that_of_rfc_4231() {
-        // RFC 4231, section 4.3, with the key `Jefe`; the id is what `printf Jefe | sha256sum` begins with.
-        let signed = Key::new(b"Jefe").sign(&SecretString::from("what do ya want for nothing?"));
+    fn the_hmac_is_of_object_and_password() {
+        // printf 'uid\0password' | openssl dgst -sha256 -hmac Jefe
+        let signed = Key::new(b"Jefe").sign("uid", &SecretString::from("password"));
         let (id, tag) = signed.split_once(':').expect("two parts");
-        assert_eq!(tag, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(tag, "336a50d1ff2f4c1522814c167f71b4f61f93517bcc1584ef0b534427040e66c3");
         assert_eq!(id, text::hex(&digest(&SHA256, b"Jefe").as_ref()[..ID_BYTES]));
     }
 

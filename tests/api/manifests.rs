@@ -70,7 +70,7 @@ pub fn full_data_source_status() -> Value {
             "clusterID": CLUSTER_ID,
         },
         "operation": {
-            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old", "planID": "p1",
+            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old", "planID": "p1", "userName": "agency", "rebootToken": "1",
             "reboot": true, "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
         },
         "lastAttempt": {"id": "a1", "outcome": "Created", "lateUntil": time},
@@ -85,6 +85,7 @@ pub fn full_data_source_status() -> Value {
         },
         "rebootGeneration": 1,
         "updateGeneration": 1,
+        "replacementGeneration": 1,
         "imported": {"uid": "u", "id": "d303f19c-fbd1-4716-ae04-07d1ff358f22", "name": "sales_lake", "type": "MRS"},
         "plan": {"id": "p1", "action": "Replace", "because": ["userPwd"], "interrupts": "the foreign server"},
         "approvedPlan": "p1",

@@ -8,6 +8,7 @@ use super::super::plan::{
 use super::draft::Draft;
 use super::{compare, drift, proposal, trouble, update, verdict};
 use crate::api::Reason;
+use crate::api::conditions::Verdict;
 
 /// The code of a failed create that the cloud gives none for.
 const UNKNOWN: &str = "unknown";
@@ -68,7 +69,10 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         draft.status().plan.is_some()
     };
     if is_drifted {
-        return (draft.verdict(&proposal::verdict(o, item)), wait);
+        let verdict = proposal::verdict(o, item);
+        let is_begun_soon = matches!(verdict, Verdict::Reconciling(..));
+        let wait = if is_begun_soon { o.timings.job_poll_min } else { wait };
+        return (draft.verdict(&verdict), wait);
     }
     if let Some(verdict) = standing_failure {
         return (draft.verdict(&verdict), wait);

@@ -32,13 +32,21 @@ fn differences(o: &Observation, item: &Item) -> Vec<Difference> {
     // The one field that the cloud updates.
     let fixed = listed.filter(|(field, _)| *field != "userName" || spec.type_ != DataSourceType::Obs);
     all.extend(fixed.map(|(field, text)| Difference { field, text }));
-    if o.password_rotated() {
+    if o.password_rotated() || is_rotation_standing(o) {
         all.push(Difference {
             field: PASSWORD,
             text: "userPwd (the Secret holds another password than was sent)".to_owned(),
         });
     }
     all
+}
+
+/// Whether a change of the password was told that nobody can look at just now.
+fn is_rotation_standing(o: &Observation) -> bool {
+    let told = o.object.status.plan.as_ref();
+    let is_told = told.is_some_and(|plan| plan.because.iter().any(|field| field == PASSWORD));
+    let is_comparable = matches!(&o.password, Password::Present { version } if version.hmac.is_some());
+    is_told && !is_comparable && o.object.spec.user_pwd.is_some()
 }
 
 /// The plan to replace a listed data source, if it takes one.
@@ -63,7 +71,7 @@ pub fn is_password_news(o: &Observation) -> bool {
     let told = told.filter(|plan| plan.because.iter().any(|field| field == PASSWORD));
     match (&o.password, &o.object.status.id) {
         (Password::Present { version }, Some(id)) if o.password_rotated() => {
-            told.is_none_or(|plan| plan.id != names::plan_id(id, &o.object.spec, Some(version)))
+            told.is_none_or(|plan| plan.id != names::plan_id(id, &o.object.spec, Some(version), false))
         }
         (Password::Present { .. }, Some(_)) => told.is_some(),
         _ => false,
@@ -87,7 +95,7 @@ fn plan(o: &Observation, id: &str, because: Vec<String>) -> PlannedChange {
     };
     let password = o.password_version().or(o.object.status.secret.as_ref());
     PlannedChange {
-        id: names::plan_id(id, &o.object.spec, password),
+        id: names::plan_id(id, &o.object.spec, password, because == [CREATE_FAILED]),
         action: PlanAction::Replace,
         because,
         interrupts,
@@ -99,8 +107,16 @@ pub fn may_begin(o: &Observation, plan: &PlannedChange) -> bool {
     match policy(o) {
         ReplacementPolicy::Never => false,
         ReplacementPolicy::OnApproval => o.approves(&plan.id),
-        ReplacementPolicy::Always => true,
+        ReplacementPolicy::Always => is_first(o, plan) || o.approves(&plan.id),
     }
+}
+
+/// Whether the generation has not had its replacement yet, or there is another password since. If what was made anew differs again, the cloud or
+/// somebody else has its own mind about it, and replacing it would have no end.
+fn is_first(o: &Observation, plan: &PlannedChange) -> bool {
+    let replaced = o.object.status.replacement_generation;
+    replaced.is_none_or(|generation| generation < o.object.generation)
+        || plan.because.iter().any(|field| field == PASSWORD)
 }
 
 pub fn policy(o: &Observation) -> ReplacementPolicy {
@@ -119,7 +135,13 @@ pub fn verdict(o: &Observation, item: &Item) -> Verdict {
     };
     let texts = texts.join(", ");
     let differs = format!("The cloud's data source differs from the spec in {texts}");
-    let Some(plan) = of(o, item) else {
+    let planned = of(o, item);
+    if let Some(plan) = &planned
+        && may_begin(o, plan)
+    {
+        return Verdict::Reconciling(Reason::Replacing, format!("{differs}; it is going to be replaced."));
+    }
+    let Some(plan) = planned else {
         return Verdict::Stalled(
             Reason::Drifted,
             format!("{differs}; correct the spec, or the data source in the cloud."),

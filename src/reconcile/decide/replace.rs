@@ -76,6 +76,7 @@ pub fn begin_planned(o: &Observation, plan: &PlannedChange) -> Result<Plan, Plan
         });
         status.plan = Some(plan.clone());
         status.approved_plan = Some(plan.id.clone());
+        status.replacement_generation = Some(o.object.generation);
         status.job_id = None;
         status.retry = None;
     });
@@ -87,8 +88,14 @@ fn stands(o: &Observation, item: &Item, begun: &str) -> Result<bool, Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    let now = proposal::of(o, item);
-    Ok(now.is_some_and(|now| now.id == begun || proposal::policy(o) == ReplacementPolicy::Always))
+    let Some(now) = proposal::of(o, item) else {
+        return Ok(false);
+    };
+    Ok(match proposal::policy(o) {
+        ReplacementPolicy::Never => false,
+        ReplacementPolicy::OnApproval => now.id == begun && o.object.requests.approve.as_deref() == Some(begun),
+        ReplacementPolicy::Always => true,
+    })
 }
 
 /// Records that the record goes, before anything is sent for that.
@@ -121,12 +128,16 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         && o.object.status.id.as_ref() == Some(&item.id)
         && o.object.status.job_id.is_none()
         && !o.removed_lately(item)
-        && plan::health(item).exists()
+        && (operation.plan_id.is_some() || plan::health(item).exists())
     {
         match &operation.plan_id {
             // What has come about after all is kept.
             None => return compare::evaluate(o, view),
-            Some(begun) if stands(o, item, begun)? => {}
+            // What has come to stand in the way of the new one since keeps the old one too.
+            Some(begun) if stands(o, item, begun)? => {
+                reach::for_create(o)?;
+                create::password(o)?;
+            }
             // The spec has changed since: what nobody agreed to is not done.
             Some(_) => {
                 let draft = Draft::new(o).edit(|status| {

@@ -1,7 +1,7 @@
 //! What annotations ask for: each holds a token, and a token that the status does not repeat is a new request. Requests are acted on once;
 //! they are no desired state.
 
-use super::super::plan::{Observation, Password, Plan, Provider, Remote};
+use super::super::plan::{Observation, Password, Plan, Provider, Remote, ReplacementPolicy};
 use super::draft::Draft;
 use super::replace;
 use crate::api::Reason;
@@ -51,7 +51,12 @@ impl Observation {
         self.reconcile_requested()
             || self.reboot_requested()
             || self.refresh_requested().is_some()
-            || plan.is_some_and(|plan| self.approves(&plan.id))
+            || plan.is_some_and(|plan| self.approves(&plan.id) && self.may_approve())
+    }
+
+    /// Whether an approval has an effect: a failed create is removed by anybody's leave, a healthy data source by its policy only.
+    fn may_approve(&self) -> bool {
+        self.failed() || self.object.spec.replacement_policy.unwrap_or_default() != ReplacementPolicy::Never
     }
 
     fn is_new(&self, requested: Option<&String>, handled: Option<&String>) -> bool {
@@ -67,14 +72,35 @@ pub fn record_unexecuted(o: &Observation, status: &mut DwsDataSourceStatus) {
     status.last_handled_refresh_at.clone_from(&requests.refresh);
 }
 
+/// Who only observes restarts and renews nothing, now or later.
+fn refuse(o: &Observation) -> Plan {
+    let requests = &o.object.requests;
+    Draft::new(o)
+        .edit(|status| {
+            status.last_handled_reboot_at.clone_from(&requests.reboot);
+            status.last_handled_refresh_at.clone_from(&requests.refresh);
+        })
+        .note(
+            true,
+            "RequestRefused",
+            "Restarts and renewals are not asked for while managementPolicy is Observe.",
+        )
+        .standing_or(Reason::Recovering, LOOKING)
+        .again()
+}
+
 /// Answers the request for a look once the look was taken, or nobody can look: what was given up is tried anew.
 pub fn acknowledge(o: &Observation) -> Option<Plan> {
     let has_looked = o.remote != Remote::Unknown
         || !matches!(o.provider, Provider::Ready { .. } | Provider::Unreached { .. })
-        || matches!(
-            o.password,
-            Password::Absent | Password::Invalid { .. } | Password::Unreadable { .. }
-        );
+        || (o.object.status.id.is_none()
+            && matches!(
+                o.password,
+                Password::Absent | Password::Invalid { .. } | Password::Unreadable { .. }
+            ));
+    if o.observes() && (o.reboot_requested() || o.refresh_requested().is_some()) {
+        return Some(refuse(o));
+    }
     if !o.reconcile_requested() || !has_looked {
         return None;
     }

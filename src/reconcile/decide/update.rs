@@ -31,11 +31,16 @@ pub struct Wanted {
     is_reboot_requested: bool,
 }
 
+/// Whether an OBS source is listed, and shall be one: where only a new data source could make it one, nothing is updated.
+fn is_obs(o: &Observation) -> bool {
+    o.sought().1 == DataSourceType::Obs && o.object.spec.type_ == DataSourceType::Obs
+}
+
 /// Whether the listed agency is not the one of the spec.
 pub fn differs(o: &Observation, item: &Item) -> bool {
     let spec = &o.object.spec;
     let listed = item.user_name.as_ref();
-    spec.type_ == DataSourceType::Obs && listed.is_some_and(|listed| *listed != spec.user_name)
+    is_obs(o) && listed.is_some_and(|listed| *listed != spec.user_name)
 }
 
 /// Whether the generation has not had its update yet.
@@ -51,9 +56,7 @@ pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
     let status = &o.object.status;
     let updates = differs(o, item) && is_due(o);
     // An update comes first; the renewal is a request of its own.
-    let refresh = o
-        .refresh_requested()
-        .filter(|_| spec.type_ == DataSourceType::Obs && !updates);
+    let refresh = o.refresh_requested().filter(|_| is_obs(o) && !updates);
     let is_reboot_requested = o.reboot_requested();
     let is_unspent = status.reboot_generation.is_none_or(|spent| spent < o.object.generation);
     let reboot = is_reboot_requested || (updates && spec.reboot == Some(true) && is_unspent);
@@ -107,10 +110,10 @@ pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
     let draft = Draft::new(o).edit(|status| {
         status.operation = Some(Operation {
             reboot: true,
+            reboot_token: o.object.requests.reboot.clone().filter(|_| is_reboot_requested),
             ..Operation::begun(OperationType::Update, o.now, o.object.generation)
         });
         status.job_id = None;
-        status.retry = None;
         if is_reboot_requested {
             status.last_handled_reboot_at.clone_from(&o.object.requests.reboot);
         } else {
@@ -138,16 +141,21 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     if o.object.status.job_id.is_some() {
         follow(o, operation)
     } else if o.memory.unsent_update == Some(operation.started_at) {
-        send(o)
+        send(o, operation)
     } else {
         Ok(unanswered(o, operation))
     }
 }
 
 /// Sends what was recorded.
-fn send(o: &Observation) -> Result<Plan, Plan> {
-    if o.observes() {
-        return Ok(given_back(o, Draft::new(o))
+fn send(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
+    // Who asked for it may have thought better of it since.
+    let still_asked = match &operation.reboot_token {
+        Some(token) => o.object.requests.reboot.as_ref() == Some(token),
+        None => o.object.spec.reboot == Some(true) && operation.generation == o.object.generation,
+    };
+    if o.observes() || !still_asked {
+        return Ok(given_back(Draft::new(o))
             .standing_or(Reason::Updating, UPDATING)
             .again());
     }
@@ -167,7 +175,7 @@ fn send(o: &Observation) -> Result<Plan, Plan> {
         }
         // What cannot be seen is not restarted.
         _ => {
-            return Ok(given_back(o, Draft::new(o))
+            return Ok(given_back(Draft::new(o))
                 .standing_or(Reason::Updating, UPDATING)
                 .again());
         }
@@ -238,6 +246,8 @@ fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         End::Overdue { message, .. } => draft
             .stalled(Reason::JobTimedOut, message)
             .wait(o.timings.job_poll_late),
+        // It was about an earlier spec; what this one asks for still has its try.
+        End::Failed { .. } if operation.user_name.is_some() && !is_about(o, operation) => compare::evaluate(o, view)?,
         End::Failed { job, .. } => {
             let code = job.failed_code.unwrap_or_else(|| "unknown".to_owned());
             failed(o, draft, code, job.failed_detail).wait(o.timings.stalled_recheck)
@@ -245,17 +255,24 @@ fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         End::Succeeded { .. } | End::Unknown { .. } if changes && !running.late(o) => {
             draft.reconciling(Reason::Updating, UPDATING).wait_in_lane(interval)
         }
-        End::Succeeded { .. } | End::Unknown { .. } if differs(o, item) && is_lagging(o, operation) => {
+        End::Succeeded { .. } | End::Unknown { .. }
+            if differs(o, item) && is_about(o, operation) && is_lagging(o, operation) =>
+        {
             draft.reconciling(Reason::Updating, UPDATING).wait(interval)
         }
         // A restart that was asked for by itself changes no field.
-        End::Succeeded { .. } | End::Unknown { .. } if differs(o, item) && !is_due(o) => {
+        End::Succeeded { .. } | End::Unknown { .. } if differs(o, item) && is_about(o, operation) => {
             let code = UNCHANGED.to_owned();
             let detail = "it accepted the update of userName and changed nothing".to_owned();
             failed(o, draft, code, Some(detail)).wait(o.timings.stalled_recheck)
         }
         End::Succeeded { .. } | End::Unknown { .. } => compare::evaluate(o, view)?,
     })
+}
+
+/// Whether an update asks for the agency of the spec as it is.
+fn is_about(o: &Observation, operation: &Operation) -> bool {
+    operation.user_name.as_ref() == Some(&o.object.spec.user_name)
 }
 
 /// Whether the list may not show yet what the job did.
@@ -296,13 +313,20 @@ pub fn standing_failure(o: &Observation) -> Option<Verdict> {
 }
 
 /// The restart that was recorded was not granted: it may be asked for again.
-fn given_back<'a>(o: &Observation, draft: Draft<'a>) -> Draft<'a> {
+fn given_back(draft: Draft<'_>) -> Draft<'_> {
     draft.edit(|status| {
-        status.operation = None;
-        if status.last_handled_reboot_at.is_some() && status.last_handled_reboot_at == o.object.requests.reboot {
-            status.last_handled_reboot_at = None;
-        } else if status.reboot_generation == Some(o.object.generation) {
-            status.reboot_generation = Some(o.object.generation - 1);
+        let Some(recorded) = status.operation.take() else {
+            return;
+        };
+        match recorded.reboot_token {
+            Some(token) if status.last_handled_reboot_at.as_ref() == Some(&token) => {
+                status.last_handled_reboot_at = None;
+            }
+            Some(_) => {}
+            None if status.reboot_generation == Some(recorded.generation) => {
+                status.reboot_generation = Some(recorded.generation - 1);
+            }
+            None => {}
         }
     })
 }
@@ -310,7 +334,7 @@ fn given_back<'a>(o: &Observation, draft: Draft<'a>) -> Draft<'a> {
 /// After an update that had no effect, or may be sent again. The operation in the status may be an earlier one.
 fn refused<'a>(o: &'a Observation, change: &Reconfigure) -> Draft<'a> {
     if change.reboot {
-        given_back(o, Draft::new(o))
+        given_back(Draft::new(o))
     } else {
         Draft::new(o)
     }
@@ -354,10 +378,12 @@ pub fn answered(
 }
 
 fn accepted(o: &Observation, change: &Reconfigure, refresh: Option<&String>, at: Timestamp, job: &str) -> Plan {
-    let updates = change.agency.is_some() && refresh.is_none();
+    // What was asked for before an edit is not the update of its generation.
+    let updates = change.agency.as_ref() == Some(&o.object.spec.user_name) && refresh.is_none();
     let draft = Draft::new(o).edit(|status| {
         status.operation = Some(Operation {
             reboot: change.reboot,
+            user_name: change.agency.clone().filter(|_| refresh.is_none()),
             ..Operation::begun(OperationType::Update, at, o.object.generation)
         });
         status.job_id = Some(job.to_owned());

@@ -136,6 +136,8 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
             generation: 1,
             progress: None,
             plan_id: None,
+            user_name: None,
+            reboot_token: None,
             reboot: false,
             old_id: (type_ == OperationType::Replace).then(|| ID.to_owned()),
             failed_code: is_failed.then(|| "Task-fail:DWS.0114".to_owned()),
