@@ -322,11 +322,10 @@ fn given_back(draft: Draft<'_>) -> Draft<'_> {
             Some(token) if status.last_handled_reboot_at.as_ref() == Some(&token) => {
                 status.last_handled_reboot_at = None;
             }
-            Some(_) => {}
             None if status.reboot_generation == Some(recorded.generation) => {
                 status.reboot_generation = Some(recorded.generation - 1);
             }
-            None => {}
+            Some(_) | None => {}
         }
     })
 }
