@@ -145,3 +145,60 @@ fn a_password_is_told_by_its_hmac_and_a_missing_one_is_a_new_baseline() {
         assert_eq!(told.status.secret, Some(if is_new { now } else { then }));
     }
 }
+
+/// A replacement that was begun, and its data source.
+fn begun() -> Observation {
+    let o = published(edited(ReplacementPolicy::Always));
+    assert_eq!(o.object.status.replacement_generation, Some(2));
+    listing(later(o, seconds(1)), &[ours("id")])
+}
+
+#[test]
+fn who_tightens_the_policy_stops_what_was_not_sent() {
+    for policy in [None, Some(ReplacementPolicy::OnApproval)] {
+        let o = with(begun(), |o| {
+            o.object.generation = 3;
+            o.object.spec.replacement_policy = policy;
+        });
+        assert_eq!(told(&o).status.operation, None, "{policy:?}");
+    }
+    assert_eq!(look(&begun()), Look::Lane(crate::reconcile::plan::Rank::Delete));
+}
+
+#[test]
+fn nothing_is_deleted_once_something_stands_in_the_way_of_the_new_one() {
+    let o = with(begun(), |o| {
+        if let crate::reconcile::plan::Provider::Ready { grant, .. } = &mut o.provider {
+            *grant = crate::reconcile::plan::Grant::Refused("not lent".to_owned());
+        }
+    });
+    assert_eq!(told(&o).reason, Some(Reason::AccessDenied));
+}
+
+#[test]
+fn a_generation_is_replaced_once() {
+    let o = with(edited(ReplacementPolicy::Always), |o| {
+        o.object.status.replacement_generation = Some(2)
+    });
+    let shown = told(&o);
+    assert_eq!(
+        (shown.reason, shown.status.operation),
+        (Some(Reason::ApprovalRequired), None)
+    );
+    let approved = with(published(o), |o| {
+        let id = o.object.status.plan.as_ref().map(|plan| plan.id.clone());
+        o.object.requests.approve = id;
+    });
+    assert_eq!(told(&approved).reason, Some(Reason::Replacing));
+}
+
+#[test]
+fn a_rotation_that_nobody_can_look_at_stays_told() {
+    let rotated = published(with_passwords(version("1", Some("k:a")), version("2", Some("k:b"))));
+    assert_eq!(
+        rotated.object.status.plan.as_ref().map(|plan| plan.because.clone()),
+        Some(vec!["userPwd".to_owned()])
+    );
+    let gone = with(rotated, |o| o.password = Password::Absent);
+    assert_eq!(told(&gone).reason, Some(Reason::Drifted));
+}

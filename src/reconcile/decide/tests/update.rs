@@ -5,7 +5,8 @@ use super::tell::{look, published, step, told};
 use crate::api::Reason;
 use crate::cloud::{ConfigureStatus, Reconfigure};
 use crate::reconcile::plan::{
-    FailureKind, Item, JobState, Look, Observation, OperationType, Rank, Rejection, RetryWait, Step,
+    DataSourceType, FailureKind, Item, JobState, Look, Observation, OperationType, Rank, Rejection, ReplacementPolicy,
+    RetryWait, Step,
 };
 
 /// Ready for an hour, with another agency in the spec since.
@@ -197,4 +198,85 @@ fn succeeded() -> crate::reconcile::plan::Job {
 
 fn reason(o: &Observation) -> Option<Reason> {
     o.object.status.conditions.first().map(|condition| condition.reason)
+}
+
+fn busy() -> FailureKind {
+    FailureKind::RetryAfter {
+        wait: RetryWait::Busy,
+        delay: None,
+    }
+}
+
+#[test]
+fn what_is_no_obs_source_yet_is_not_updated_however_the_spec_reads() {
+    let o = with(edited(), |o| {
+        o.object.intent.as_mut().expect("it was created").type_ = DataSourceType::Mrs;
+        o.object.spec.replacement_policy = Some(ReplacementPolicy::OnApproval);
+        o.object.requests.refresh = Some("1".to_owned());
+    });
+    let mrs = Item {
+        type_: Some(DataSourceType::Mrs),
+        ..ours("id")
+    };
+    let told = told(&listing(in_lane(o, Rank::Create), &[mrs]));
+    assert_eq!(told.notes[0].reason, "RequestRefused");
+    let waiting = told.status.conditions.first().map(|condition| condition.reason);
+    assert_ne!(waiting, Some(Reason::Updating));
+}
+
+#[test]
+fn a_refusal_gives_back_the_request_that_it_answered_and_no_other() {
+    // The spec asks; the annotation of an earlier request still stands.
+    let o = with(listed(edited()), |o| {
+        o.object.spec.reboot = Some(true);
+        o.object.requests.reboot = Some("old".to_owned());
+        o.object.status.last_handled_reboot_at = Some("old".to_owned());
+    });
+    let o = published(with(published(o), |o| {
+        o.note_updated(change(Some("other"), true), None, Err(failure(busy())));
+    }));
+    let status = &o.object.status;
+    assert_eq!(status.last_handled_reboot_at.as_deref(), Some("old"));
+    assert_eq!(status.reboot_generation, Some(1), "the generation may ask again");
+}
+
+#[test]
+fn a_restart_that_is_refused_is_asked_for_ever_more_slowly() {
+    let mut o = requested(listed(later(ready(), seconds(3600))));
+    for attempts in 1..4 {
+        o = published(o);
+        o = published(with(o, |o| {
+            o.note_updated(change(None, true), None, Err(failure(busy())))
+        }));
+        let retry = o.object.status.retry.as_ref().expect("it is tried again");
+        assert_eq!(retry.attempts, attempts);
+        o = listing(in_lane(later(o, seconds(70)), Rank::Create), &[ours("id")]);
+    }
+}
+
+#[test]
+fn who_withdraws_a_request_before_it_is_sent_is_heard() {
+    let o = published(requested(listed(later(ready(), seconds(3600)))));
+    let withdrawn = with(o, |o| o.object.requests.reboot = None);
+    let told = told(&withdrawn);
+    assert_eq!(
+        (told.status.operation, told.status.last_handled_reboot_at),
+        (None, None)
+    );
+}
+
+#[test]
+fn an_answer_about_an_earlier_agency_is_no_update_of_the_generation() {
+    let o = with(listed(edited()), |o| {
+        o.note_updated(change(Some("other"), false), None, Ok("job".to_owned()))
+    });
+    let o = published(with(o, |o| {
+        o.object.generation = 3;
+        "third".clone_into(&mut o.object.spec.user_name);
+    }));
+    assert_eq!(o.object.status.update_generation, None);
+    let mut o = later(o, seconds(20));
+    o.note_job("job".to_owned(), Ok(succeeded()));
+    let o = listing(in_lane(o, Rank::Create), &[agency("other")]);
+    assert_eq!(sent(&o), change(Some("third"), false));
 }
