@@ -299,14 +299,24 @@ impl Claim {
                     .or_else(|| Some(intent.as_ref()?.controller.clone())),
             });
         let password = object.spec.user_pwd.as_ref();
+        // Who holds a name goes on holding that one, whatever its spec would like to be called.
+        let taken = status
+            .imported
+            .as_ref()
+            .filter(|_| imported)
+            .map(|imported| &imported.name);
+        let made = || intent.as_ref().map(|intent| &intent.name);
+        let held_name = taken.or_else(made).filter(|_| held_at.is_some());
+        let name = held_name.unwrap_or(&object.spec.data_source_name).to_ascii_lowercase();
+        let cluster = held_at
+            .as_ref()
+            .map_or(&object.spec.cluster_id, |held| &held.cluster_id);
+        let cluster = cluster.to_ascii_lowercase();
         Some(Claim {
             used: uses::used(object, &member, intent.as_ref()),
             password: password.map(|user_pwd| SecretName::new(&member.namespace, &user_pwd.secret_key_ref.name)),
             leaves,
-            name: (
-                object.spec.cluster_id.to_ascii_lowercase(),
-                object.spec.data_source_name.to_ascii_lowercase(),
-            ),
+            name: (cluster, name),
             created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             deleting: object.metadata.deletion_timestamp.is_some(),
             imported,

@@ -178,7 +178,7 @@ fn nothing_is_deleted_once_something_stands_in_the_way_of_the_new_one() {
 #[test]
 fn a_generation_is_replaced_once() {
     let o = with(edited(ReplacementPolicy::Always), |o| {
-        o.object.status.replacement_generation = Some(2)
+        o.object.status.replacement_generation = Some(2);
     });
     let shown = told(&o);
     assert_eq!(

@@ -246,7 +246,7 @@ fn a_restart_that_is_refused_is_asked_for_ever_more_slowly() {
     for attempts in 1..4 {
         o = published(o);
         o = published(with(o, |o| {
-            o.note_updated(change(None, true), None, Err(failure(busy())))
+            o.note_updated(change(None, true), None, Err(failure(busy())));
         }));
         let retry = o.object.status.retry.as_ref().expect("it is tried again");
         assert_eq!(retry.attempts, attempts);
@@ -268,7 +268,7 @@ fn who_withdraws_a_request_before_it_is_sent_is_heard() {
 #[test]
 fn an_answer_about_an_earlier_agency_is_no_update_of_the_generation() {
     let o = with(listed(edited()), |o| {
-        o.note_updated(change(Some("other"), false), None, Ok("job".to_owned()))
+        o.note_updated(change(Some("other"), false), None, Ok("job".to_owned()));
     });
     let o = published(with(o, |o| {
         o.object.generation = 3;
