@@ -65,9 +65,9 @@ async fn a_listed_project_is_used_and_a_removed_one_not_forgotten() {
     // Observed, also by an operator that remembers nothing: what somebody changes there is told.
     operator.restart().await;
     let id = listed.id.unwrap();
-    world
-        .cloud
-        .edit_source(&cluster(1), &id, |source| "somebody".clone_into(&mut source.user_name));
+    world.cloud.edit_source(&cluster(1), &id, |source| {
+        source.connect_info = Some("postgres".to_owned())
+    });
     world.stalled("listed", Reason::Drifted).await;
     for name in ["own", "listed", "unlisted", "too-late"] {
         world.delete(name).await;

@@ -118,8 +118,11 @@ async fn a_namespace_is_restored_from_a_backup() {
         ),
         (4, 0, 0)
     );
+    // Who had no policy of its own stays in the cloud unless somebody says otherwise.
     for object in objects() {
         let name = object.metadata.name.unwrap();
+        let policy = json!(object.spec.deletion_policy.unwrap_or_default());
+        world.edit(&name, json!({"spec": {"deletionPolicy": policy}})).await;
         world.delete(&name).await;
         world.gone(&name).await;
     }

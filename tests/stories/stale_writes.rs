@@ -21,7 +21,8 @@ async fn a_verdict_on_an_older_state_overwrites_nothing() {
     let _operator = world.operator().start().await;
     world.create(&obs("lake")).await;
     verdict.reached(SOON).await;
-    world.patch("lake", true, json!({"status": {"id": ID}})).await;
+    let recorded = json!({"status": {"id": ID, "lastAttempt": {"id": "a1", "outcome": "Created"}}});
+    world.patch("lake", true, recorded).await;
     verdict.release();
     let lake = world.reconciling("lake", Reason::WaitingForProvider).await;
     assert_eq!(lake.status.unwrap().id.as_deref(), Some(ID));
