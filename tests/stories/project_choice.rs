@@ -66,7 +66,7 @@ async fn a_listed_project_is_used_and_a_removed_one_not_forgotten() {
     operator.restart().await;
     let id = listed.id.unwrap();
     world.cloud.edit_source(&cluster(1), &id, |source| {
-        source.connect_info = Some("postgres".to_owned())
+        source.connect_info = Some("postgres".to_owned());
     });
     world.stalled("listed", Reason::Drifted).await;
     for name in ["own", "listed", "unlisted", "too-late"] {

@@ -61,7 +61,7 @@ async fn a_thousand_idle_objects_cost_lists_by_clusters_and_no_write() {
         .cloud
         .update_settings(|settings| settings.job_duration = Duration::ZERO);
     let flags = [
-        "--resync-period=6s",
+        "--resync-period=4s",
         "--lease=1m",
         "--write-deadline=20s",
         "--read-deadline=30s",
@@ -108,6 +108,16 @@ async fn a_thousand_idle_objects_cost_lists_by_clusters_and_no_write() {
 
     let limit = json!({"rateLimit": {"requestsPerSecond": RATE, "burst": BURST}});
     world.patch_provider("default", limit).await;
+    wait::until(LONG, "the provider's new rate is observed", async || {
+        let provider = world.api::<DwsProvider>().get("default").await.unwrap();
+        let observed = provider.status.and_then(|status| status.observed_generation);
+        if observed == provider.metadata.generation {
+            Ok(())
+        } else {
+            Err(observed)
+        }
+    })
+    .await;
     let (before, seen) = (writes(&world).await, world.cloud.log().last().unwrap().seq);
     operator.restart().await;
     operator_ready(&operator).await;
