@@ -178,6 +178,7 @@ mod tests {
         let mut status = json!({"observedGeneration": observed, "conditions": conditions});
         if let Some(id) = id {
             status["id"] = json!(id);
+            status["lastAttempt"] = json!({"id": "a1", "outcome": "Created"});
         }
         status
     }
@@ -275,6 +276,14 @@ mod tests {
             [""; 0],
             "an observed generation may be reconciled again"
         );
+    }
+
+    #[test]
+    fn what_was_only_observed_may_be_forgotten() {
+        let mut seen = status(1, 1, "True", Some("a"));
+        seen["lastAttempt"] = Value::Null;
+        let steps = [(true, 1, seen), (true, 1, status(1, 1, "False", None))];
+        assert_eq!(history(&steps).violations(), [""; 0]);
     }
 
     #[test]
