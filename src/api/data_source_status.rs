@@ -55,6 +55,10 @@ pub struct DwsDataSourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub update_generation: Option<i64>,
+    /// The `userName` that the cloud was asked for last, or had as the spec wants it. What differs from the spec while this does not is drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub requested_user_name: Option<String>,
     /// The import that was carried out. It stays when what was imported is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportRecord>,

@@ -45,6 +45,9 @@ pub struct Intent {
     pub type_: DataSourceType,
     /// The name of the data source.
     pub name: String,
+    /// The agency or user that the request names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
     /// Whether the request asks for a restart of the DWS cluster.
     #[serde(default)]
     pub reboot: bool,
@@ -125,6 +128,7 @@ mod tests {
             cluster_id: "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90".into(),
             type_: DataSourceType::LakeFormation,
             name: "sales_lake".into(),
+            user_name: Some("agency".into()),
             reboot: true,
             generation: 2,
             earliest_generation: 1,
@@ -156,6 +160,7 @@ mod tests {
             endpoint: format!("https://{}", "e".repeat(247)),
             project_id: "i".repeat(64),
             name: "n".repeat(64),
+            user_name: Some("u".repeat(64)),
             earlier_secrets: (0..EARLIER_SECRETS_MAX).map(secret).collect(),
             ..intent()
         };

@@ -198,28 +198,20 @@ impl Claims {
             .collect()
     }
 
-    /// Who holds the name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS cluster, in order.
+    /// Who holds the object's name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS
+    /// cluster, in order.
     pub fn rival(&self, uid: &str, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
         let index = self.lock();
         let own = index.by_uid.get(uid)?;
-        let others = || {
-            let uids = index.by_name.get(&own.name).into_iter().flat_map(BTreeSet::iter);
-            uids.filter(|other| *other != uid)
-                .filter_map(|other| index.by_uid.get(other))
-        };
-        let holds = |claim: &&Claim| {
-            let held = claim.held_at.as_ref();
-            claim.precedes(own) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
-        };
-        let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
-        let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
-        let first = |claims: Vec<&Claim>| {
-            let first = claims
-                .into_iter()
-                .min_by_key(|claim| (claim.created, claim.member.uid.clone()));
-            first.map(Claim::rival)
-        };
-        first(others().filter(holds).collect()).or_else(|| first(others().filter(ahead).collect()))
+        index.rival(own, &own.name, at, lane)
+    }
+
+    /// Who holds this name at `at` before the object `uid`, which would like to be there.
+    pub fn rival_for(&self, uid: &str, at: &Coordinates, name: &str, lane: &[Member]) -> Option<Rival> {
+        let index = self.lock();
+        let own = index.by_uid.get(uid)?;
+        let name = (at.cluster_id.to_ascii_lowercase(), name.to_ascii_lowercase());
+        index.rival(own, &name, at, lane)
     }
 
     /// Which other living object a listed data source belongs to, wherever its provider leads and whatever its spec says today: the one
@@ -381,6 +373,28 @@ impl Index {
             }
         }
         Some(claim)
+    }
+
+    fn rival(&self, own: &Claim, name: &Name, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
+        let uid = &own.member.uid;
+        let others = || {
+            let uids = self.by_name.get(name).into_iter().flat_map(BTreeSet::iter);
+            uids.filter(|other| *other != uid)
+                .filter_map(|other| self.by_uid.get(other))
+        };
+        let holds = |claim: &&Claim| {
+            let held = claim.held_at.as_ref();
+            claim.precedes(own) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
+        };
+        let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
+        let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
+        let first = |claims: Vec<&Claim>| {
+            let first = claims
+                .into_iter()
+                .min_by_key(|claim| (claim.created, claim.member.uid.clone()));
+            first.map(Claim::rival)
+        };
+        first(others().filter(holds).collect()).or_else(|| first(others().filter(ahead).collect()))
     }
 
     fn namesakes(&self, claim: &Claim) -> Vec<Member> {

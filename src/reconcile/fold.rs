@@ -47,6 +47,9 @@ impl Observation {
         if password_of(&self.object.spec) != password_of(&object.spec) {
             self.password = Password::Unknown;
         }
+        if self.object.spec != object.spec {
+            self.site = None;
+        }
         let is_recorded_anew = object.status.id.is_some() && object.status.id != self.object.status.id;
         self.object = object;
         self.memory.attempt = self.attempt();

@@ -10,10 +10,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::context::Context;
+use super::context::{Context, LaneKey};
 use super::installs;
 use super::observe::Pass;
-use super::plan::{Coordinates, Grant, JobState, JobView, LanePlace, Look, Password, Provider, SecretVersion, View};
+use super::plan::{
+    Coordinates, Grant, Item, JobState, JobView, LanePlace, Look, Occupant, Password, Provider, SecretVersion, View,
+};
 use crate::api::data_source::DataSourceType;
 use crate::cloud::{Dws, Failure, Session, credentials};
 use crate::runtime::lanes::{Place, Rank};
@@ -60,6 +62,7 @@ impl Pass {
             Look::Claimer(install) => {
                 self.observation.around.claimer = Some(installs::view(ctx, &install, &self.member).await);
             }
+            Look::Site { at, type_ } => self.read_site(ctx, &at, type_).await,
             Look::Quick { id, at, type_ } => {
                 let quick = async {
                     self.read_job(ctx, id).await;
@@ -166,6 +169,33 @@ impl Pass {
             }
         };
         self.observation.note_list(snapshot.began, result);
+    }
+
+    async fn read_site(&mut self, ctx: &Context, at: &Coordinates, type_: DataSourceType) {
+        let o = &self.observation;
+        let name = &o.object.spec.data_source_name;
+        let lane = ctx.lanes.members(&LaneKey::from(at));
+        let found = match ctx.claims.rival_for(&self.member.uid, at, name, &lane) {
+            Some(rival) => Ok(Occupant::Object(rival)),
+            None => match self.way() {
+                Ok(session) => {
+                    let snapshot = ctx.snapshots.list(&session, at, type_, o.started).await;
+                    let namesake = |items: &[Item]| o.ownership().namesake(items, name).map(|item| item.id.clone());
+                    match snapshot.result.map(|items| namesake(&items)) {
+                        Ok(Some(id)) => Ok(Occupant::Item { id }),
+                        Ok(None) if snapshot.is_whole => Ok(Occupant::Nobody),
+                        Ok(None) => Err(unreadable()),
+                        Err(failure) => {
+                            self.tell(&failure);
+                            Err(failure)
+                        }
+                    }
+                }
+                Err(failure) => Err(failure),
+            },
+        };
+        self.observation.uptime = ctx.clock.uptime();
+        self.observation.site = Some(found);
     }
 
     async fn read_job(&mut self, ctx: &Context, id: String) {

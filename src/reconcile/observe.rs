@@ -87,6 +87,7 @@ impl Pass {
                 claimer: None,
             },
             owner: None,
+            site: None,
         };
         Ok(Some(Pass {
             object,

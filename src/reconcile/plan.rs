@@ -11,7 +11,7 @@ mod observation;
 pub use around::{Around, ClaimerView, DefinitionView, NamespaceView, OperatorPolicy, PolicyWord};
 pub use memory::{Absence, AttemptMemory, AttemptState, Hold, Lacks, Memory, Outcome, Removed};
 pub use observation::{
-    Annotations, Grant, JobView, LanePlace, Object, Observation, Password, Provider, Remote, Requests, Rival,
+    Annotations, Grant, JobView, LanePlace, Object, Observation, Occupant, Password, Provider, Remote, Requests, Rival,
 };
 
 pub use super::remote::{Health, View, health, observed};
@@ -66,6 +66,13 @@ pub enum Look {
     Definition,
     /// Whether another install lives.
     Claimer(String),
+    /// Who is where a replacement is to be created.
+    Site {
+        /// Where that is.
+        at: Coordinates,
+        /// Which type to list.
+        type_: DataSourceType,
+    },
     /// Job and list right after an accepted create, within `Timings::quick_look` together.
     Quick {
         /// The job.

@@ -72,6 +72,14 @@ impl Identity<'_> {
         item.name.eq_ignore_ascii_case(self.name)
     }
 
+    /// What a list holds of this name that is not the object's; of a deleted one nothing is left.
+    #[must_use]
+    pub fn namesake<'i>(&self, items: &'i [Item], name: &str) -> Option<&'i Item> {
+        let is_own = |item: &Item| self.id == Some(item.id.as_str()) || self.owns(item);
+        let mut others = items.iter().filter(|item| !deleted(item) && !is_own(item));
+        others.find(|item| item.name.eq_ignore_ascii_case(name))
+    }
+
     /// Folds a list into what it means for the object.
     #[must_use]
     pub fn view(&self, items: &[Item]) -> View {

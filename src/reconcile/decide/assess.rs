@@ -85,6 +85,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         if spec.reboot == Some(true) {
             status.reboot_generation = Some(o.object.generation);
         }
+        status.requested_user_name = Some(spec.user_name.clone());
     });
     (draft.ready("The data source is available."), compare::resync(o))
 }

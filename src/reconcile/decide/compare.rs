@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::super::plan::{
-    self, Failure, FailureKind, Health, Item, Lacks, Look, Observation, Password, Plan, Rank, Remote, Rival, Step, View,
+    self, Failure, FailureKind, Health, Item, Lacks, Look, Missing, Observation, Password, Plan, Rank, Remote, Rival,
+    Step, View,
 };
 use super::draft::Draft;
 use super::verdict::LEAVING;
@@ -27,7 +28,7 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
     }
     match &o.remote {
         Remote::Listed { view, .. } => evaluate(o, view),
-        Remote::Failed { failure, .. } => Err(trouble::unreadable(o, failure)),
+        Remote::Failed { failure, .. } => Err(moved(o, failure)?.unwrap_or_else(|| trouble::unreadable(o, failure))),
         // Whoever watches Secrets is woken by a new password, and looks at the cloud for it.
         Remote::Unknown if proposal::asks_for_password(o) => Err(Plan::Look(Look::Password)),
         Remote::Unknown => match due(o).filter(|_| !was_rivalled(o)) {
@@ -181,6 +182,27 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
         ),
         View::Foreign { item } => foreign(o, item),
     })
+}
+
+/// The DWS cluster of the recorded data source is gone for certain, and the spec names another one.
+fn moved(o: &Observation, failure: &Failure) -> Result<Option<Plan>, Plan> {
+    let is_missing = matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster });
+    let is_gone = is_missing
+        && o.absence(gone_from(o), o.timings.gone_gap, |lacks| lacks == Lacks::Cluster)
+            .is_ok();
+    let Some(plan) = proposal::of_moved(o).filter(|_| is_gone) else {
+        return Ok(None);
+    };
+    if proposal::may_begin(o, &plan) {
+        return replace::begin_planned(o, &plan).map(Some);
+    }
+    let verdict = proposal::verdict_moved(o, &plan);
+    let draft = Draft::new(o).edit(|status| {
+        status.observed = None;
+        status.plan = Some(plan);
+        status.retry = None;
+    });
+    Ok(Some(draft.verdict(&verdict).wait(o.timings.stalled_recheck)))
 }
 
 /// What is done about a listed data source that is not as it shall be, or with which somebody asked for something; `Ok` if nothing is.

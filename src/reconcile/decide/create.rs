@@ -67,6 +67,7 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         cluster_id: at.cluster_id.clone(),
         type_: o.object.spec.type_,
         name: o.object.spec.data_source_name.clone(),
+        user_name: Some(o.object.spec.user_name.clone()),
         reboot,
         generation: o.object.generation,
         earliest_generation: o.earliest_generation(),

@@ -29,6 +29,7 @@ mod removal;
 mod replace;
 mod requests;
 mod settle;
+mod site;
 mod trouble;
 mod update;
 mod verdict;
@@ -46,7 +47,7 @@ pub fn decide(o: &Observation) -> Plan {
     let set = claim::stand_back(o)
         .or_else(|| force::decide(o))
         .or_else(|| pause::decide(o));
-    claim::before_writes(o, set.unwrap_or_else(|| work(o)))
+    claim::before_writes(o, set.unwrap_or_else(|| requests::answer_at_rest(o, work(o))))
 }
 
 /// What the object itself asks for.

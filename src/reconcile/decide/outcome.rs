@@ -66,6 +66,7 @@ impl Acceptance<'_> {
             status.observed = None;
             status.retry = None;
             status.reboot_generation = Some(self.intent.generation);
+            status.requested_user_name.clone_from(&self.intent.user_name);
         });
         let draft = draft.note(
             false,

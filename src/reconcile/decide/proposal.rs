@@ -1,12 +1,16 @@
 //! What only a new data source could bring about: the plan to replace the old one, and who has to agree to it.
 
-use super::super::plan::{DataSourceType, Item, Observation, Password, PlanAction, PlannedChange, ReplacementPolicy};
+use super::super::plan::{
+    DataSourceType, Item, Observation, Operation, OperationType, Password, PlanAction, PlannedChange, ReplacementPolicy,
+};
 use super::drift;
 use crate::api::conditions::Verdict;
 use crate::api::{Reason, names};
 
 /// The field of a password that has changed.
 const PASSWORD: &str = "userPwd";
+/// The field of the DWS cluster.
+const CLUSTER: &str = "clusterID";
 /// The cause of a plan to remove the record of a failed create.
 const CREATE_FAILED: &str = "createFailed";
 
@@ -20,14 +24,7 @@ struct Difference {
 fn differences(o: &Observation, item: &Item) -> Vec<Difference> {
     let spec = &o.object.spec;
     let mut all = Vec::new();
-    if let Some(at) = &o.object.status.cloud
-        && at.cluster_id != spec.cluster_id
-    {
-        all.push(Difference {
-            field: "clusterID",
-            text: drift::told("clusterID", &spec.cluster_id, &at.cluster_id),
-        });
-    }
+    all.extend(other_cluster(o));
     let listed = drift::differences(spec, item).into_iter();
     // The one field that the cloud updates.
     let fixed = listed.filter(|(field, _)| *field != "userName" || spec.type_ != DataSourceType::Obs);
@@ -39,6 +36,16 @@ fn differences(o: &Observation, item: &Item) -> Vec<Difference> {
         });
     }
     all
+}
+
+/// The data source is in another DWS cluster than the spec wants.
+fn other_cluster(o: &Observation) -> Option<Difference> {
+    let wanted = &o.object.spec.cluster_id;
+    let recorded = &o.object.status.cloud.as_ref()?.cluster_id;
+    (wanted != recorded).then(|| Difference {
+        field: CLUSTER,
+        text: drift::told(CLUSTER, wanted, recorded),
+    })
 }
 
 /// Whether a change of the password was told that nobody can look at just now.
@@ -55,7 +62,22 @@ pub fn of(o: &Observation, item: &Item) -> Option<PlannedChange> {
         .iter()
         .map(|difference| difference.field.to_owned())
         .collect();
-    (!because.is_empty() && !o.observes()).then(|| plan(o, &item.id, because))
+    (!because.is_empty() && !o.observes()).then(|| plan(o, &item.id, because, interrupts(o)))
+}
+
+/// The plan to create anew elsewhere what went with its DWS cluster.
+pub fn of_moved(o: &Observation) -> Option<PlannedChange> {
+    let id = o.object.status.id.as_ref().filter(|_| !o.observes() && !o.failed())?;
+    other_cluster(o)?;
+    let interrupts = "nothing: the DWS cluster that held the data source is gone".to_owned();
+    Some(plan(o, id, vec![CLUSTER.to_owned()], interrupts))
+}
+
+/// Whether the replacement that is under way leads from one DWS cluster to another.
+pub fn is_move(o: &Observation) -> bool {
+    let operation = o.object.status.operation.as_ref();
+    let is_planned = |operation: &Operation| operation.type_ == OperationType::Replace && operation.plan_id.is_some();
+    operation.is_some_and(is_planned) && other_cluster(o).is_some()
 }
 
 /// Whether the password has to be read to know whether it is another one than the data source was made with.
@@ -81,18 +103,18 @@ pub fn is_password_news(o: &Observation) -> bool {
 /// The plan to remove the record of a failed create.
 pub fn of_failed(o: &Observation) -> Option<PlannedChange> {
     let id = o.object.status.id.as_ref().filter(|_| !o.observes())?;
-    Some(plan(o, id, vec![CREATE_FAILED.to_owned()]))
+    let interrupts = "nothing: the data source was never available".to_owned();
+    Some(plan(o, id, vec![CREATE_FAILED.to_owned()], interrupts))
 }
 
-fn plan(o: &Observation, id: &str, because: Vec<String>) -> PlannedChange {
-    let interrupts = if because == [CREATE_FAILED] {
-        "nothing: the data source was never available".to_owned()
-    } else {
-        format!(
-            "the foreign server {} in the database, with its grants and foreign tables: they go with the data source and have to be set up again",
-            o.sought().0
-        )
-    };
+fn interrupts(o: &Observation) -> String {
+    format!(
+        "the foreign server {} in the database, with its grants and foreign tables: they go with the data source and have to be set up again",
+        o.sought().0
+    )
+}
+
+fn plan(o: &Observation, id: &str, because: Vec<String>, interrupts: String) -> PlannedChange {
     let password = o.password_version().or(o.object.status.secret.as_ref());
     PlannedChange {
         id: names::plan_id(id, &o.object.spec, password, because == [CREATE_FAILED]),
@@ -147,6 +169,18 @@ pub fn verdict(o: &Observation, item: &Item) -> Verdict {
             format!("{differs}; correct the spec, or the data source in the cloud."),
         );
     };
+    stands_still(o, &differs, &plan)
+}
+
+/// What the user reads of a data source that is gone with its DWS cluster, while the spec names another one.
+pub fn verdict_moved(o: &Observation, plan: &PlannedChange) -> Verdict {
+    let wanted = &o.object.spec.cluster_id;
+    let gone = format!("The DWS cluster of the data source is gone, and the spec asks for DWS cluster {wanted}");
+    stands_still(o, &gone, plan)
+}
+
+/// Nothing is done before somebody agrees to it.
+fn stands_still(o: &Observation, why: &str, plan: &PlannedChange) -> Verdict {
     let (reason, way_out) = match policy(o) {
         ReplacementPolicy::Never => (
             Reason::Drifted,
@@ -160,5 +194,5 @@ pub fn verdict(o: &Observation, item: &Item) -> Verdict {
             ),
         ),
     };
-    Verdict::Stalled(reason, format!("{differs}; {way_out}."))
+    Verdict::Stalled(reason, format!("{why}; {way_out}."))
 }

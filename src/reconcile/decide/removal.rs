@@ -9,7 +9,7 @@ use super::super::plan::{
 use super::draft::Draft;
 use super::facts::{after, until};
 use super::job::{self, End, Running};
-use super::{lane, trouble};
+use super::{lane, proposal, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -174,9 +174,9 @@ fn is_late(o: &Observation) -> bool {
     under_way(o).is_some_and(|operation| until(operation.started_at, o.now) >= o.timings.job_deadline)
 }
 
-/// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again.
+/// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again there.
 fn cluster_counts(o: &Observation) -> bool {
-    o.object.deleting && o.object.status.cloud.is_some()
+    (o.object.deleting || proposal::is_move(o)) && o.object.status.cloud.is_some()
 }
 
 /// The delete that was accepted and has not failed.

@@ -7,7 +7,7 @@ use super::super::plan::{
 };
 use super::draft::Draft;
 use super::removal::Removal;
-use super::{compare, create, proposal, reach, trouble};
+use super::{compare, proposal, reach, site, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -66,8 +66,7 @@ pub fn may_be_removed(o: &Observation) -> bool {
 
 /// Begins to carry out a plan that somebody agreed to, if nothing that is known would keep the new data source from being created.
 pub fn begin_planned(o: &Observation, plan: &PlannedChange) -> Result<Plan, Plan> {
-    reach::for_create(o)?;
-    create::password(o)?;
+    site::is_free(o)?;
     let draft = Draft::new(o).edit(|status| {
         status.operation = Some(Operation {
             old_id: status.id.clone(),
@@ -122,6 +121,15 @@ pub fn message(operation: &Operation) -> &'static str {
 /// Removes the failed record, or what was replaced, then lets the create begin.
 pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     if let Remote::Listed {
+        view: view @ View::Foreign { item },
+        ..
+    } = &o.remote
+        && o.object.status.id.as_ref() == Some(&item.id)
+    {
+        // Somebody else's by now, or of another object's status: it may be taken over, and is not removed.
+        return compare::evaluate(o, view);
+    }
+    if let Remote::Listed {
         view: view @ View::Ours { item, .. },
         ..
     } = &o.remote
@@ -134,10 +142,7 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
             // What has come about after all is kept.
             None => return compare::evaluate(o, view),
             // What has come to stand in the way of the new one since keeps the old one too.
-            Some(begun) if stands(o, item, begun)? => {
-                reach::for_create(o)?;
-                create::password(o)?;
-            }
+            Some(begun) if stands(o, item, begun)? => site::is_free(o)?,
             // The spec has changed since: what nobody agreed to is not done.
             Some(_) => {
                 let draft = Draft::new(o).edit(|status| {

@@ -1,7 +1,7 @@
 //! What annotations ask for: each holds a token, and a token that the status does not repeat is a new request. Requests are acted on once;
 //! they are no desired state.
 
-use super::super::plan::{Observation, Password, Plan, Provider, Remote, ReplacementPolicy};
+use super::super::plan::{Observation, Password, Plan, Provider, Remote, ReplacementPolicy, Report, Then};
 use super::draft::Draft;
 use super::replace;
 use crate::api::Reason;
@@ -120,4 +120,32 @@ pub fn acknowledge(o: &Observation) -> Option<Plan> {
         Reason::Recovering
     };
     Some(draft.standing_or(reason, LOOKING).again())
+}
+
+/// A request for a look that no look could answer otherwise, or that the look at a running job answers, is answered where the pass comes to rest.
+pub fn answer_at_rest(o: &Observation, plan: Plan) -> Plan {
+    match plan {
+        Plan::Report(mut report) if o.reconcile_requested() && rests(o, &report) => {
+            let status = &mut report.status;
+            status
+                .last_handled_reconcile_at
+                .clone_from(&o.object.requests.reconcile);
+            Plan::Report(report)
+        }
+        plan => plan,
+    }
+}
+
+/// Whether the pass ends with what a look at the data source would not change.
+fn rests(o: &Observation, report: &Report) -> bool {
+    let mut conditions = report.status.conditions.iter();
+    let is_barred = conditions.any(|condition| {
+        matches!(
+            condition.reason,
+            Reason::DuplicateOwner | Reason::WaitingForOwner | Reason::AccessDenied | Reason::ProviderMismatch
+        )
+    });
+    let waits_for_others = o.object.deleting && o.object.finalizer && o.object.foreign_finalizer;
+    let is_stranger = o.object.deleting && !o.object.finalizer;
+    matches!(report.then, Then::Wait { .. }) && !is_stranger && (is_barred || waits_for_others || o.job.is_some())
 }

@@ -49,8 +49,14 @@ pub fn is_due(o: &Observation) -> bool {
     updated.is_none_or(|generation| generation < o.object.generation)
 }
 
+/// Whether an edit asks for another agency than the cloud was asked for last. If not, what differs is drift.
+fn is_edited(o: &Observation) -> bool {
+    let requested = o.object.status.requested_user_name.as_ref();
+    requested.is_some_and(|requested| *requested != o.object.spec.user_name)
+}
+
 /// What is to be changed of a listed data source. A restart goes along with an update that an edit causes, or on request; never with the repair
-/// of drift, whose generation was carried out before.
+/// of drift.
 pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
     let spec = &o.object.spec;
     let status = &o.object.status;
@@ -59,7 +65,7 @@ pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
     let refresh = o.refresh_requested().filter(|_| is_obs(o) && !updates);
     let is_reboot_requested = o.reboot_requested();
     let is_unspent = status.reboot_generation.is_none_or(|spent| spent < o.object.generation);
-    let reboot = is_reboot_requested || (updates && spec.reboot == Some(true) && is_unspent);
+    let reboot = is_reboot_requested || (updates && is_edited(o) && spec.reboot == Some(true) && is_unspent);
     if !updates && refresh.is_none() && !reboot {
         return None;
     }
@@ -389,6 +395,9 @@ fn accepted(o: &Observation, change: &Reconfigure, refresh: Option<&String>, at:
         status.retry = None;
         if updates {
             status.update_generation = Some(o.object.generation);
+        }
+        if let Some(agency) = change.agency.as_ref().filter(|_| refresh.is_none()) {
+            status.requested_user_name = Some(agency.clone());
         }
         if let Some(token) = refresh {
             status.last_handled_refresh_at = Some(token.clone());

@@ -48,6 +48,8 @@ pub struct Observation {
     pub around: Around,
     /// Whose the listed data source is, if it is another living object's by its marker or its id.
     pub owner: Option<Rival>,
+    /// Who is where a replacement is to be created, or why that could not be found out; none if nobody looked in this pass.
+    pub site: Option<Result<Occupant, Failure>>,
 }
 
 /// The object, reduced to what decisions read.
@@ -186,6 +188,20 @@ pub struct Rival {
     pub name: String,
     /// Whether it is being deleted.
     pub deleting: bool,
+}
+
+/// Who has the place and name that a replacement is to be created under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Occupant {
+    /// Nobody.
+    Nobody,
+    /// Another object holds the name, or comes before.
+    Object(Rival),
+    /// The cloud lists a data source of that name, which is not the object's.
+    Item {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// A place in a lane.

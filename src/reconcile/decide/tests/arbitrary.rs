@@ -341,6 +341,7 @@ pub fn observations() -> impl Strategy<Value = Observation> {
         .prop_map(
             |(object, provider, memory, remote, lane, job, is_rivalled, (around, paused, force_delete))| Observation {
                 owner: None,
+                site: None,
                 now: now(),
                 uptime: UPTIME,
                 started: UPTIME,

@@ -11,8 +11,8 @@ use crate::cloud::ConfigureStatus;
 use crate::reconcile::plan::{
     Annotations, Around, AttemptOutcome, Coordinates, DataSourceType, DefinitionView, DeletionPolicy,
     DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job, JobState, JobView, LanePlace, LastAttempt,
-    Memory, NamespaceView, Object, Observation, Operation, OperationType, OperatorPolicy, Password, PolicyWord,
-    Provider, Rank, Remote, Requests, Timings,
+    Memory, NamespaceView, Object, Observation, Occupant, Operation, OperationType, OperatorPolicy, Password,
+    PolicyWord, Provider, Rank, Remote, Requests, Timings,
 };
 
 /// The object's uid.
@@ -73,6 +73,7 @@ pub fn intent(attempt: &str) -> Intent {
         cluster_id: at.cluster_id,
         type_: DataSourceType::Obs,
         name: "lake_0".to_owned(),
+        user_name: Some("agency".to_owned()),
         reboot: false,
         generation: 1,
         earliest_generation: 1,
@@ -127,6 +128,7 @@ pub fn observation() -> Observation {
         job: None,
         memory: Memory::default(),
         owner: None,
+        site: None,
         around: around(),
     }
 }
@@ -175,6 +177,11 @@ pub fn unlisted(o: Observation, kind: FailureKind) -> Observation {
     with(o, |o| o.note_list(o.uptime, Err(failure(kind))))
 }
 
+/// With nobody where a replacement is to be created.
+pub fn free(o: Observation) -> Observation {
+    with(o, |o| o.site = Some(Ok(Occupant::Nobody)))
+}
+
 /// With the job just read.
 pub fn job(o: Observation, state: JobState) -> Observation {
     let failed = state == JobState::Failed;
@@ -203,6 +210,7 @@ pub fn later(o: Observation, by: Duration) -> Observation {
         o.remote = Remote::Unknown;
         o.job = None;
         o.password = Password::Unknown;
+        o.site = None;
     })
 }
 
@@ -223,6 +231,7 @@ pub fn creating() -> Observation {
                 late_until: None,
             }),
             controller: Some(INSTALL.to_owned()),
+            requested_user_name: Some("agency".to_owned()),
             conditions: conditions::conditions(&[], &verdict, 1, o.now),
             ..o.object.status.clone()
         };

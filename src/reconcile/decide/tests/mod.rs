@@ -19,6 +19,7 @@ mod properties;
 mod proposal;
 mod rivals;
 mod secrets;
+mod site;
 mod tampering;
 mod tell;
 mod unknown;

@@ -14,7 +14,7 @@ fn edited(policy: ReplacementPolicy) -> Observation {
         o.object.spec.connect_info = Some("other".to_owned());
         o.object.spec.replacement_policy = Some(policy);
     });
-    listing(o, &[ours("id")])
+    free(listing(o, &[ours("id")]))
 }
 
 fn plan_id(o: &Observation) -> String {
@@ -150,7 +150,7 @@ fn a_password_is_told_by_its_hmac_and_a_missing_one_is_a_new_baseline() {
 fn begun() -> Observation {
     let o = published(edited(ReplacementPolicy::Always));
     assert_eq!(o.object.status.replacement_generation, Some(2));
-    listing(later(o, seconds(1)), &[ours("id")])
+    free(listing(later(o, seconds(1)), &[ours("id")]))
 }
 
 #[test]

@@ -26,6 +26,17 @@ fn the_other_one_is_named() {
 }
 
 #[test]
+fn a_request_for_a_look_is_answered_all_the_same() {
+    let o = with(rivalled(false), |o| {
+        o.object.status = told(&rivalled(false)).status;
+        o.object.requests.reconcile = Some("1".to_owned());
+    });
+    let told = told(&o);
+    assert_eq!(told.reason, Some(Reason::DuplicateOwner));
+    assert_eq!(told.status.last_handled_reconcile_at.as_deref(), Some("1"));
+}
+
+#[test]
 fn the_loser_goes_without_a_call() {
     let o = with(deleting(rivalled(false)), |o| o.object.intent = Some(intent("a1")));
     let o = with(o, |o| {

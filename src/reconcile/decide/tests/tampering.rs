@@ -7,7 +7,8 @@ use super::tell::{look, step, told};
 use crate::api::Reason;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    DwsDataSourceStatus, FailureKind, Intent, Look, Memory, Object, Observation, Provider, RetryWait, Step,
+    DwsDataSourceStatus, FailureKind, Intent, Look, Memory, Object, Observation, Operation, OperationType, Provider,
+    RetryWait, Step,
 };
 
 /// The intent `a1` was sent and nobody answered.
@@ -122,6 +123,24 @@ fn an_id_that_somebody_wrote_is_nobody_of_ours() {
     assert_eq!(told(&o).status.id.as_deref(), Some("id"));
     let o = in_lane(listing(deleting(o), &items), crate::reconcile::plan::Rank::Delete);
     assert!(matches!(step(&o), Step::Delete { id, .. } if id == "id"));
+}
+
+#[test]
+fn a_status_that_was_restored_in_the_middle_of_a_replacement_names_the_import() {
+    let restored = with(later(ready(), seconds(3600)), |o| {
+        let mut operation = Operation::begun(OperationType::Replace, o.now, 1);
+        operation.old_id = Some("id".to_owned());
+        operation.plan_id = Some("plan".to_owned());
+        o.object.status.operation = Some(operation);
+        o.object.intent = None;
+    });
+    let told = told(&listing(restored, &[foreign("id")]));
+    assert_eq!(told.reason, Some(Reason::Ambiguous));
+    assert!(
+        told.status.conditions[0]
+            .message
+            .contains("set spec.import to {id: id}")
+    );
 }
 
 #[test]

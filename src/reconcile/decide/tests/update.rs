@@ -181,6 +181,24 @@ fn the_spec_asks_with_an_edit_and_not_with_drift() {
 }
 
 #[test]
+fn an_edit_of_something_else_lends_its_restart_to_no_repair() {
+    let o = with(later(ready(), seconds(3600)), |o| {
+        o.object.status.update_generation = Some(1)
+    });
+    let drifted = published(listing(o, &[agency("somebodys")]));
+    assert_eq!(reason(&drifted), Some(Reason::Drifted));
+    let edited = with(later(drifted, seconds(60)), |o| {
+        o.object.generation = 2;
+        o.object.spec.reboot = Some(true);
+    });
+    let repair = listing(in_lane(edited, Rank::Create), &[agency("somebodys")]);
+    assert_eq!(sent(&repair), change(Some("agency"), false));
+    // With the agency edited too it is an update of that edit.
+    let both = with(repair, |o| o.object.spec.user_name = "other".to_owned());
+    assert_eq!(published(both).object.status.reboot_generation, Some(2));
+}
+
+#[test]
 fn what_has_failed_since_is_mended_by_an_update() {
     let failed = in_state(ours("id"), ConfigureStatus::Failed);
     let o = listing(in_lane(edited(), Rank::Create), &[failed]);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::World;
 use super::process::Pass;
-use crate::reconcile::plan::{Coordinates, DataSourceType, Failure, Grant, JobState, LanePlace, Look, Provider};
+use crate::reconcile::plan::{
+    Coordinates, DataSourceType, Failure, Grant, Item, JobState, LanePlace, Look, Occupant, Provider,
+};
 
 /// How long a list is on its way.
 const LIST: Duration = Duration::from_millis(50);
@@ -27,6 +29,7 @@ impl World {
             Look::Job { id } => self.job(pass, id),
             Look::Definition => pass.o.around.definition = self.definition.clone(),
             Look::Claimer(install) => panic!("{install} is another install"),
+            Look::Site { at, type_ } => self.site(pass, &at, type_),
             Look::Quick { id, at, type_ } => {
                 self.job(pass, id);
                 let job = pass.o.job.as_ref().and_then(|view| view.result.as_ref().ok());
@@ -49,6 +52,18 @@ impl World {
         self.spend(pass, took);
         let result = result.map(|items| pass.o.ownership().view(&items));
         pass.o.note_list(began, result);
+    }
+
+    fn site(&mut self, pass: &mut Pass, at: &Coordinates, type_: DataSourceType) {
+        self.spend(pass, LIST);
+        let (result, took) = self.cloud.list(&at.cluster_id, type_, self.now);
+        self.spend(pass, took);
+        let name = &pass.o.object.spec.data_source_name;
+        let occupant = |items: Vec<Item>| match pass.o.ownership().namesake(&items, name) {
+            Some(item) => Occupant::Item { id: item.id.clone() },
+            None => Occupant::Nobody,
+        };
+        pass.o.site = Some(result.map(occupant));
     }
 
     fn job(&mut self, pass: &mut Pass, id: String) {
