@@ -386,8 +386,14 @@ impl Index {
             let held = claim.held_at.as_ref();
             claim.precedes(own) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
         };
+        // Who holds the name is behind nobody who only waits for it.
+        let is_holder = own.name == *name
+            && own
+                .held_at
+                .as_ref()
+                .is_some_and(|held| LaneKey::from(held) == LaneKey::from(at));
         let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
-        let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
+        let ahead = |claim: &&Claim| !is_holder && place(&claim.member.uid) < place(uid);
         let first = |claims: Vec<&Claim>| {
             let first = claims
                 .into_iter()

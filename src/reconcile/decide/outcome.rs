@@ -61,7 +61,7 @@ impl Acceptance<'_> {
                 progress: self.progress(o),
                 ..Operation::begun(OperationType::Create, self.at, self.intent.generation)
             });
-            status.last_attempt = Some(o.ended(&self.intent.attempt, AttemptOutcome::Created, None));
+            status.last_attempt = Some(o.ended(self.intent, AttemptOutcome::Created, None));
             status.secret.clone_from(&self.intent.secret);
             status.observed = None;
             status.retry = None;
@@ -178,7 +178,7 @@ fn rejected(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
 
 fn closed<'a>(o: &'a Observation, intent: &Intent) -> Draft<'a> {
     Draft::new(o).edit(|status| {
-        status.last_attempt = Some(o.ended(&intent.attempt, AttemptOutcome::Rejected, None));
+        status.last_attempt = Some(o.ended(intent, AttemptOutcome::Rejected, None));
         status.secret.clone_from(&intent.secret);
     })
 }

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use super::super::plan::{
-    self, DataSourceType, Failure, FailureKind, Health, Item, Look, Observation, Operation, OperationType, Plan, Rank,
-    Reconfigure, Rejection, Remote, Step, View,
+    self, DataSourceType, DwsDataSourceStatus, Failure, FailureKind, Health, Item, Look, Observation, Operation,
+    OperationType, Plan, Rank, Reconfigure, Rejection, Remote, Step, View,
 };
 use super::draft::Draft;
 use super::facts::until;
@@ -16,6 +16,7 @@ use super::{compare, lane, reach, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
+const TURN: &str = "Waiting for other operations of this DWS cluster to end.";
 const UPDATING: &str = "The cloud is changing the data source.";
 const UNANSWERED: &str = "A request to restart the DWS cluster got no clear answer and is not sent again; waiting until it can have no effect any more.";
 const RESTART_NOT_REPEATED: &str = "A request to restart the DWS cluster got no clear answer and is not sent again. If the cluster has not restarted and still needs it, set a new value of dws.huaweicloud.com/reboot-requested-at.";
@@ -84,12 +85,7 @@ pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
 /// Starts an update; a restart is written down first.
 pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
     let at = reach::place(o)?;
-    let since = lane::held(o, Rank::Create, |draft| {
-        draft.standing_or(
-            Reason::Updating,
-            "Waiting for other operations of this DWS cluster to end.",
-        )
-    })?;
+    let since = lane::held(o, Rank::Create, |draft| waiting(draft, &wanted.change, TURN))?;
     if o.listed_since(since).is_none() {
         return Ok(Plan::Look(Look::List {
             since,
@@ -127,6 +123,22 @@ pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
         }
     });
     Ok(draft.reconciling(Reason::Updating, UPDATING).again())
+}
+
+/// What is not as the spec wants it is not ready until that has been sent; who asks for a restart or a renewal waits for it with the verdict that
+/// stands.
+fn waiting<'a>(draft: Draft<'a>, change: &Reconfigure, message: &str) -> Draft<'a> {
+    let wants = &draft.observation().object.spec.user_name;
+    let listed = draft
+        .status()
+        .observed
+        .as_ref()
+        .and_then(|observed| observed.user_name.as_ref());
+    if change.agency.as_ref() == Some(wants) && listed != Some(wants) {
+        draft.reconciling(Reason::Updating, message)
+    } else {
+        draft.standing_or(Reason::Updating, message)
+    }
 }
 
 /// Only the type OBS has credentials of an agency; an MRS source is never updated unasked, since that restarts the DWS cluster.
@@ -198,13 +210,21 @@ fn send(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     }))
 }
 
+/// One restart serves all that the generation asked for, by its spec and by an annotation.
+fn spend(status: &mut DwsDataSourceStatus, generation: i64) {
+    status.reboot_generation = status.reboot_generation.max(Some(generation));
+}
+
 /// Nobody knows whether the request was sent, or what became of it.
 fn unanswered(o: &Observation, operation: &Operation) -> Plan {
     let t = &o.timings;
     let settled = t.write_deadline + t.list_lag;
     let rest = settled.saturating_sub(until(operation.started_at, o.now));
     if rest.is_zero() {
-        let draft = Draft::new(o).edit(|status| status.operation = None);
+        let draft = Draft::new(o).edit(|status| {
+            status.operation = None;
+            spend(status, operation.generation);
+        });
         return draft
             .note(true, "RestartNotRepeated", RESTART_NOT_REPEATED)
             .reconciling(Reason::Recovering, UNANSWERED)
@@ -253,7 +273,9 @@ fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
             .stalled(Reason::JobTimedOut, message)
             .wait(o.timings.job_poll_late),
         // It was about an earlier spec; what this one asks for still has its try.
-        End::Failed { .. } if operation.user_name.is_some() && !is_about(o, operation) => compare::evaluate(o, view)?,
+        End::Failed { .. } if operation.generation != o.object.generation && !is_about(o, operation) => {
+            compare::evaluate(o, view)?
+        }
         End::Failed { job, .. } => {
             let code = job.failed_code.unwrap_or_else(|| "unknown".to_owned());
             failed(o, draft, code, job.failed_detail).wait(o.timings.stalled_recheck)
@@ -358,9 +380,7 @@ pub fn answered(
         Err(failure) => failure,
     };
     match failure.kind {
-        FailureKind::Fenced => Draft::new(o)
-            .standing_or(Reason::Updating, UPDATING)
-            .wait_in_lane(o.timings.lease_renew),
+        FailureKind::Fenced => waiting(Draft::new(o), change, UPDATING).wait_in_lane(o.timings.lease_renew),
         FailureKind::UnknownOutcome { .. } if change.reboot => {
             let (draft, wait) = trouble::report(o, Draft::new(o), failure);
             draft.wait(wait)
@@ -395,6 +415,9 @@ fn accepted(o: &Observation, change: &Reconfigure, refresh: Option<&String>, at:
         status.retry = None;
         if updates {
             status.update_generation = Some(o.object.generation);
+        }
+        if change.reboot {
+            spend(status, o.object.generation);
         }
         if let Some(agency) = change.agency.as_ref().filter(|_| refresh.is_none()) {
             status.requested_user_name = Some(agency.clone());

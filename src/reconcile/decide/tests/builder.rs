@@ -226,6 +226,8 @@ pub fn creating() -> Observation {
             cloud: Some(coordinates()),
             operation: Some(Operation::begun(OperationType::Create, o.now, 1)),
             last_attempt: Some(LastAttempt {
+                name: Some("lake_0".to_owned()),
+                type_: Some(DataSourceType::Obs),
                 id: "a1".to_owned(),
                 outcome: AttemptOutcome::Created,
                 late_until: None,
