@@ -139,6 +139,8 @@ mod reboot;
 mod replace;
 #[path = "stories/replacement.rs"]
 mod replacement;
+#[path = "stories/replacement_bars.rs"]
+mod replacement_bars;
 #[path = "stories/requests.rs"]
 mod requests;
 #[path = "stories/restore.rs"]
