@@ -37,6 +37,8 @@ mod ca_bundle;
 mod canary;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/check_installs.rs"]
+mod check_installs;
 #[path = "stories/check_namespace.rs"]
 mod check_namespace;
 #[path = "stories/claims.rs"]
@@ -93,6 +95,8 @@ mod jobs;
 mod kill;
 #[path = "stories/kill_changes.rs"]
 mod kill_changes;
+#[path = "stories/kill_repairs.rs"]
+mod kill_repairs;
 #[path = "stories/kubectl.rs"]
 mod kubectl;
 #[path = "stories/lanes.rs"]
@@ -177,5 +181,7 @@ mod urgency;
 mod verdicts;
 #[path = "stories/walks.rs"]
 mod walks;
+#[path = "stories/watch_rotation.rs"]
+mod watch_rotation;
 #[path = "stories/watch_secrets.rs"]
 mod watch_secrets;
