@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, Condition};
 use super::data_source::DataSourceType;
+use super::requested::Requested;
 use super::text::{KEY_MAX, SENTENCE_MAX, WORD_MAX};
 
 /// What the operator knows of the data source.
@@ -55,10 +56,9 @@ pub struct DwsDataSourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub update_generation: Option<i64>,
-    /// The `userName` that the cloud was asked for last, or had as the spec wants it. What differs from the spec while this does not is drift.
+    /// What the cloud was asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = WORD_MAX))]
-    pub requested_user_name: Option<String>,
+    pub requested: Option<Requested>,
     /// The import that was carried out. It stays when what was imported is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportRecord>,

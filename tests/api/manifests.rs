@@ -74,7 +74,7 @@ pub fn full_data_source_status() -> Value {
             "reboot": true, "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
         },
         "lastAttempt": {"id": "a1", "outcome": "Created", "name": "lake", "type": "OBS", "lateUntil": time},
-        "requestedUserName": "agency",
+        "requested": {"userName": "agency", "dataSourceID": "d", "connectInfo": "gaussdb", "description": "sales"},
         "observed": {
             "status": "Available", "configureStatus": "Active", "userName": "dws_user",
             "created": "2026-11-24T08:00:00", "updated": "2026-11-24T08:00:00", "failReason": "none",

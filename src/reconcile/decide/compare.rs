@@ -54,7 +54,7 @@ fn was_rivalled(o: &Observation) -> bool {
 }
 
 /// Whether an update waits for its turn, which comes with this pass, or is lost.
-fn awaits_update(o: &Observation) -> bool {
+fn owes_update(o: &Observation) -> bool {
     let mut conditions = o.object.status.conditions.iter();
     o.object.status.operation.is_none() && conditions.any(|condition| condition.reason == Reason::Updating)
 }
@@ -80,7 +80,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
     if o.object.status.retry.is_some() {
         return trouble::closed(o);
     }
-    if o.anything_requested() || proposal::is_password_news(o) || awaits_update(o) {
+    if o.anything_requested() || proposal::is_password_news(o) || owes_update(o) {
         return None;
     }
     let at = |uptime: Duration| uptime.saturating_sub(o.uptime);
@@ -237,7 +237,9 @@ fn change(o: &Observation, item: &Item) -> Result<(), Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    if let Some(plan) = proposal::of(o, item).filter(|plan| proposal::may_begin(o, plan)) {
+    if let Some(plan) =
+        proposal::of(o, item, o.object.status.requested.as_ref()).filter(|plan| proposal::may_begin(o, plan))
+    {
         return Err(replace::begin_planned(o, &plan)?);
     }
     if let Some(wanted) = update::wanted(o, item) {

@@ -184,7 +184,7 @@ fn take(o: &Observation, item: &Item) -> Plan {
     if let Some(holder) = o.holder().filter(|_| !o.observes()) {
         return create::rivalled(o, holder);
     }
-    let differences = drift::differences(&o.object.spec, item).into_iter();
+    let differences = drift::differences(&o.object.spec, item, None).into_iter();
     // The agency is updated in place once it is taken over; what is observed may differ in all but name and type.
     let differences: Vec<_> = differences
         .filter(|(field, _)| match *field {
@@ -225,6 +225,7 @@ fn take(o: &Observation, item: &Item) -> Plan {
         status.cloud = Some(at);
         status.operation = None;
         status.plan = None;
+        status.requested = None;
         if !o.observes() {
             status.imported = Some(ImportRecord {
                 uid: o.object.uid.clone(),

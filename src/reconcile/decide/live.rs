@@ -151,7 +151,7 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
                 status.secret.clone_from(&attempt.secret);
-                status.requested_user_name.clone_from(&attempt.user_name);
+                status.requested.clone_from(&attempt.requested);
                 status.last_attempt = Some(o.ended(attempt, AttemptOutcome::Recovered, late));
             } else {
                 // Without a trace of the attempt that made it, this one stands for it: what is recorded is the object's own.

@@ -66,7 +66,7 @@ impl Acceptance<'_> {
             status.observed = None;
             status.retry = None;
             status.reboot_generation = Some(self.intent.generation);
-            status.requested_user_name.clone_from(&self.intent.user_name);
+            status.requested.clone_from(&self.intent.requested);
         });
         let draft = draft.note(
             false,
@@ -80,7 +80,7 @@ impl Acceptance<'_> {
             } = &o.remote
             && item.id == self.accepted.id
             && surplus.is_empty()
-            && assess::finished(o, item)
+            && assess::finished(o, item, self.intent.requested.as_ref())
         {
             let (draft, wait) = assess::listed(o, draft, item, surplus);
             return draft.wait(wait);

@@ -88,7 +88,7 @@ fn stands(o: &Observation, item: &Item, begun: &str) -> Result<bool, Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    let Some(now) = proposal::of(o, item) else {
+    let Some(now) = proposal::of(o, item, o.object.status.requested.as_ref()) else {
         return Ok(false);
     };
     Ok(match proposal::policy(o) {

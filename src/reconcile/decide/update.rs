@@ -37,10 +37,14 @@ fn is_obs(o: &Observation) -> bool {
     o.sought().1 == DataSourceType::Obs && o.object.spec.type_ == DataSourceType::Obs
 }
 
-/// Whether the listed agency is not the one of the spec.
+/// Whether the agency is not the one of the spec: the listed one or, where the list is silent, the one that was asked for.
 pub fn differs(o: &Observation, item: &Item) -> bool {
     let spec = &o.object.spec;
-    let listed = item.user_name.as_ref();
+    let requested = o.object.status.requested.as_ref();
+    let listed = item
+        .user_name
+        .as_ref()
+        .or(requested.map(|requested| &requested.user_name));
     is_obs(o) && listed.is_some_and(|listed| *listed != spec.user_name)
 }
 
@@ -52,8 +56,8 @@ pub fn is_due(o: &Observation) -> bool {
 
 /// Whether an edit asks for another agency than the cloud was asked for last. If not, what differs is drift.
 fn is_edited(o: &Observation) -> bool {
-    let requested = o.object.status.requested_user_name.as_ref();
-    requested.is_some_and(|requested| *requested != o.object.spec.user_name)
+    let requested = o.object.status.requested.as_ref();
+    requested.is_some_and(|requested| requested.user_name != o.object.spec.user_name)
 }
 
 /// What is to be changed of a listed data source. A restart goes along with an update that an edit causes, or on request; never with the repair
@@ -419,8 +423,8 @@ fn accepted(o: &Observation, change: &Reconfigure, refresh: Option<&String>, at:
         if change.reboot {
             spend(status, o.object.generation);
         }
-        if let Some(agency) = change.agency.as_ref().filter(|_| refresh.is_none()) {
-            status.requested_user_name = Some(agency.clone());
+        if let (Some(agency), Some(requested), None) = (&change.agency, &mut status.requested, refresh) {
+            requested.user_name.clone_from(agency);
         }
         if let Some(token) = refresh {
             status.last_handled_refresh_at = Some(token.clone());

@@ -12,7 +12,7 @@ use crate::reconcile::plan::{
     Annotations, Around, AttemptOutcome, Coordinates, DataSourceType, DefinitionView, DeletionPolicy,
     DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job, JobState, JobView, LanePlace, LastAttempt,
     Memory, NamespaceView, Object, Observation, Occupant, Operation, OperationType, OperatorPolicy, Password,
-    PolicyWord, Provider, Rank, Remote, Requests, Timings,
+    PolicyWord, Provider, Rank, Remote, Requested, Requests, Timings,
 };
 
 /// The object's uid.
@@ -73,7 +73,7 @@ pub fn intent(attempt: &str) -> Intent {
         cluster_id: at.cluster_id,
         type_: DataSourceType::Obs,
         name: "lake_0".to_owned(),
-        user_name: Some("agency".to_owned()),
+        requested: Some(Requested::of(&spec())),
         reboot: false,
         generation: 1,
         earliest_generation: 1,
@@ -233,7 +233,7 @@ pub fn creating() -> Observation {
                 late_until: None,
             }),
             controller: Some(INSTALL.to_owned()),
-            requested_user_name: Some("agency".to_owned()),
+            requested: Some(Requested::of(&spec())),
             conditions: conditions::conditions(&[], &verdict, 1, o.now),
             ..o.object.status.clone()
         };
