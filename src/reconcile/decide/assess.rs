@@ -6,7 +6,7 @@ use super::super::plan::{
     self, DwsDataSourceStatus, Health, Item, Observation, Operation, OperationType, Password, Requested, SecretVersion,
 };
 use super::draft::Draft;
-use super::{compare, drift, proposal, trouble, update, verdict};
+use super::{compare, drift, proposal, trouble, update, update_job, verdict};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -31,7 +31,8 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     if health == Health::Failed && is_of_create(draft.status().operation.as_ref()) {
         return failed_create(o, draft);
     }
-    let standing_failure = update::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
+    let standing_failure =
+        update_job::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
     let draft = draft.edit(|status| {
         // A replacement rests while the object only observes.
         let rests = |operation: &Operation| o.observes() && operation.type_ == OperationType::Replace;

@@ -28,10 +28,13 @@ mod remains;
 mod removal;
 mod replace;
 mod requests;
+mod restart;
 mod settle;
 mod site;
 mod trouble;
 mod update;
+mod update_answer;
+mod update_job;
 mod verdict;
 
 pub use attempts::coordinates;

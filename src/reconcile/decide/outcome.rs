@@ -7,7 +7,7 @@ use super::super::plan::{
 use super::attempts::coordinates;
 use super::draft::Draft;
 use super::verdict::CREATING;
-use super::{assess, delete, live, reach, trouble, update};
+use super::{assess, delete, live, reach, trouble, update_answer};
 use crate::api::Reason;
 
 const TAKEN: &str = "The cloud says that the name is taken; finding out from the list whether an earlier create request of this object took it.";
@@ -30,7 +30,7 @@ pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
             refresh,
             at,
             result,
-        } => update::answered(o, change, refresh.as_ref(), *at, result),
+        } => update_answer::answered(o, change, refresh.as_ref(), *at, result),
         Outcome::Deleted { id, at, result } => delete::answered(o, id, *at, result),
     }
 }
