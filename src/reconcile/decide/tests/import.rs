@@ -282,7 +282,7 @@ fn without_the_consent_of_its_provider_nothing_is_done_to_it() {
     let unasked = with(later(imported(), seconds(7200)), |o| lent(o, Grant::Unasked));
     assert_eq!(look(&unasked), Look::Grant);
     for refuse in [&forbidden as &dyn Fn(&mut Observation), &|o: &mut Observation| {
-        lent(o, Grant::Refused("it is not lent".to_owned()))
+        lent(o, Grant::Refused("it is not lent".to_owned()));
     }] {
         let o = with(later(imported(), seconds(7200)), |o| refuse(o));
         let edited = with(o.clone(), |o| o.object.spec.user_name = "another".to_owned());

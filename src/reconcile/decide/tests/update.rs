@@ -183,7 +183,7 @@ fn the_spec_asks_with_an_edit_and_not_with_drift() {
 #[test]
 fn an_edit_of_something_else_lends_its_restart_to_no_repair() {
     let o = with(later(ready(), seconds(3600)), |o| {
-        o.object.status.update_generation = Some(1)
+        o.object.status.update_generation = Some(1);
     });
     let drifted = published(listing(o, &[agency("somebodys")]));
     assert_eq!(reason(&drifted), Some(Reason::Drifted));
@@ -212,7 +212,7 @@ fn what_waits_for_its_turn_is_not_ready_and_gets_it() {
         assert_eq!(reason(&waiting), Some(Reason::Updating));
         // Its turn comes within moments of the last list.
         let turn = with(later(waiting, seconds(1)), |o| {
-            o.memory.synced = Some(o.uptime - seconds(1))
+            o.memory.synced = Some(o.uptime.saturating_sub(seconds(1)));
         });
         assert!(matches!(look(&turn), Look::List { .. }));
     }
