@@ -105,6 +105,8 @@ mod lanes;
 mod lease;
 #[path = "stories/metrics.rs"]
 mod metrics;
+#[path = "stories/names_of_node.rs"]
+mod names_of_node;
 #[path = "stories/namespace_end.rs"]
 mod namespace_end;
 #[path = "stories/namespaces.rs"]
