@@ -43,7 +43,7 @@ pub enum ConditionStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What the condition is about: Ready, Reconciling, Stalled or Paused.
+    /// What the condition is about: Ready, Reconciling or Stalled; on a data source also Paused.
     #[serde(rename = "type")]
     #[schemars(with = "String", length(min = 1, max = 64), regex(pattern = patterns::CONDITION_WORD))]
     pub type_: ConditionType,

@@ -8,7 +8,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
+use kube::CustomResourceExt;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::{ClusterDwsProvider, DwsDataSource, DwsProvider};
@@ -68,20 +70,49 @@ pub fn write_to(dir: &Path) -> io::Result<()> {
 }
 
 fn manifests() -> [Value; 3] {
-    [DwsDataSource::crd(), DwsProvider::crd(), ClusterDwsProvider::crd()].map(|crd| {
-        let mut manifest = serde_json::to_value(crd).expect("a CustomResourceDefinition is valid JSON");
-        tidy(&mut manifest);
-        // The API server adds these two when they are missing.
-        let kind = manifest["spec"]["names"]["kind"]
-            .as_str()
-            .map(|kind| format!("{kind}List"));
-        manifest["spec"]["names"]["listKind"] = json!(kind);
-        manifest["spec"]["conversion"] = json!({"strategy": "None"});
-        // kstatus takes an object without a status for healthy; with this default it never is before the operator saw it.
-        manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] =
-            json!({"observedGeneration": -1});
-        manifest
-    })
+    [
+        manifest::<DwsDataSource>(),
+        manifest::<DwsProvider>(),
+        manifest::<ClusterDwsProvider>(),
+    ]
+}
+
+fn manifest<K: CustomResourceExt + JsonSchema>() -> Value {
+    let mut manifest = serde_json::to_value(K::crd()).expect("a CustomResourceDefinition is valid JSON");
+    let schema = &mut manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    describe(schema, &documented::<K>());
+    // kstatus takes an object without a status for healthy; with this default it never is before the operator saw it.
+    schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
+    tidy(&mut manifest);
+    // The API server adds these two when they are missing.
+    let kind = manifest["spec"]["names"]["kind"]
+        .as_str()
+        .map(|kind| format!("{kind}List"));
+    manifest["spec"]["names"]["listKind"] = json!(kind);
+    manifest["spec"]["conversion"] = json!({"strategy": "None"});
+    manifest
+}
+
+/// The schema of a kind as the derive documents it, before kube makes it structural.
+fn documented<K: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<K>().to_value()
+}
+
+/// Gives each property the doc comment of its field. Where the field is an optional enum, kube lets that of the enum win, which does not say
+/// what the field means unset.
+fn describe(schema: &mut Value, documented: &Value) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        let field = &documented["properties"][name];
+        if let Some(text) = field["description"].as_str() {
+            property["description"] = json!(text);
+        }
+        describe(property, field);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        describe(items, &documented["items"]);
+    }
 }
 
 /// Removes what means nothing to the API server (`nullable`: no field takes null; empty lists), writes integers as
@@ -120,6 +151,8 @@ fn tidy(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// Calls `check` with the path and the schema of every field of a CRD, the root and the items of lists included.
@@ -218,6 +251,70 @@ mod tests {
                 "{path}"
             );
         });
+    }
+
+    /// The fields of a source file whose types have a schema, each as its name in JSON and its doc comment; those that are flattened have none.
+    fn documented_fields(source: &str) -> Vec<(String, String)> {
+        let camel_case = |field: &str| {
+            let mut words = field.trim_end_matches('_').split('_');
+            let first = words.next().unwrap().to_owned();
+            words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+        };
+        let mut fields = Vec::new();
+        let (mut doc, mut attributes, mut has_schema) = (String::new(), String::new(), false);
+        for line in source.lines().map(str::trim) {
+            if let Some(text) = line.strip_prefix("///") {
+                doc = format!("{doc}\n{}", text.trim());
+                continue;
+            }
+            if line.starts_with("#[derive(") {
+                has_schema = line.contains("Schema");
+            }
+            if line.starts_with("#[") {
+                attributes += line;
+                continue;
+            }
+            let field = line.strip_prefix("pub ").and_then(|field| field.split_once(": "));
+            let field = field.filter(|(name, _)| has_schema && !name.contains(['(', ' ']));
+            if let Some((field, _)) = field.filter(|_| !attributes.contains("serde(flatten)")) {
+                let renamed = attributes.split_once("rename = \"").map(|(_, rest)| rest);
+                let renamed = renamed
+                    .and_then(|rest| rest.split_once('"'))
+                    .map(|(name, _)| name.to_owned());
+                let paragraphs: Vec<String> = doc.trim().split("\n\n").map(|text| text.replace('\n', " ")).collect();
+                fields.push((renamed.unwrap_or_else(|| camel_case(field)), paragraphs.join("\n\n")));
+            }
+            // What stands over anything else is not about the next field; all other lines are the middle of an attribute.
+            if field.is_some() || line.starts_with("pub ") || line.ends_with(['{', '}']) {
+                (doc, attributes) = Default::default();
+            }
+            has_schema &= line != "}";
+        }
+        fields
+    }
+
+    #[test]
+    fn the_doc_comment_of_each_field_reaches_its_crd() {
+        let mut described = BTreeSet::new();
+        for_each_field(|path, schema| {
+            let name = path.rsplit('.').next().unwrap().to_owned();
+            described.insert((name, schema["description"].as_str().unwrap_or_default().to_owned()));
+        });
+        let mut count = 0;
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api")).unwrap() {
+            for field in documented_fields(&fs::read_to_string(entry.unwrap().path()).unwrap()) {
+                assert!(described.contains(&field), "{field:?} is described otherwise in crds/");
+                count += 1;
+            }
+        }
+        let mut properties = 0;
+        for_each_schema(&manifest::<DwsDataSource>(), &mut |_, schema| {
+            properties += schema["properties"].as_object().map_or(0, serde_json::Map::len);
+        });
+        assert!(
+            count >= properties,
+            "{count} fields were found in the source, {properties} in one CRD alone"
+        );
     }
 
     #[test]

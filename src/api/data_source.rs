@@ -289,7 +289,8 @@ pub struct DwsDataSourceSpec {
     #[schemars(length(max = 64), regex(pattern = patterns::USER_NAME))]
     pub user_name: String,
     /// MRS, required there: where the password of `userName` comes from (`user_pwd`). The cloud takes no password
-    /// of fewer than 8 characters.
+    /// of fewer than 8 characters. It cannot change a password either: another one in the Secret is noticed by a keyed hash (`status.secret.hmac`),
+    /// at the next comparison with the cloud, and told as Drifted or carried out as a replacement, as `replacementPolicy` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_pwd: Option<UserPwd>,
     /// OBS, required there: the name of the database, for example `gaussdb` (`connect_info`).
@@ -303,7 +304,8 @@ pub struct DwsDataSourceSpec {
     #[x_kube(validation = rules::no_forged_marker())]
     pub description: Option<String>,
     /// Whether the cloud restarts the DWS cluster; the restart interrupts all of its users. It is asked for with the first accepted create
-    /// and with an update in place that an edit of the spec causes, at most once for each generation of the spec. Unset means false.
+    /// and with the update that an edit of an OBS `userName` causes, at most once for each generation of the spec. To set it on a data source that
+    /// is Ready restarts nothing: use the annotation `dws.huaweicloud.com/reboot-requested-at` for that. Unset means false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<bool>,
     /// Which provider to use. Unset means `DwsProvider/default` in this namespace or, if there is none,
@@ -314,15 +316,18 @@ pub struct DwsDataSourceSpec {
     /// `dws.huaweicloud.com/deletion-policy` of the Namespace says or, if there is none, the operator's `--deletion-policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Whether the operator manages the data source or only reads it: Manage or Observe. Unset means Manage.
+    /// Whether the operator manages the data source (Manage) or only reads it (Observe), and then writes nothing to the cloud, whatever happens.
+    /// Unset means Manage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
     /// A data source that exists already and is to be taken over or observed. It needs an explicit deletionPolicy to be taken over, and a
     /// provider that allows imports. It is ignored once the data source is recorded as this object's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
-    /// What the operator may do about a change that only deleting and creating anew can make: Never, `OnApproval` or Always. Unset
-    /// means Never.
+    /// What the operator may do about a change that only deleting and creating anew can make: Never shows it in `status.plan` and does nothing,
+    /// `OnApproval` waits until the annotation `dws.huaweicloud.com/approve` holds the plan's id, Always replaces at once, once for each generation
+    /// of the spec and each new password. It also holds for drift that nobody asked for. A replacement interrupts: the foreign server in the
+    /// database goes with its grants and foreign tables, and they have to be set up again. Unset means Never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement_policy: Option<ReplacementPolicy>,
     /// How often the cloud is compared with the spec, for example 30m: 0s for never, else at least 10s. Unset means the operator's

@@ -21,9 +21,7 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// Whether the operator appends its ownership marker to the description of what it creates: Description or None. Unset
-/// means Description. It cannot change. With None, what an unanswered request created cannot be told from somebody else's and
-/// needs a human.
+/// Whether the operator appends its ownership marker to the description of what it creates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OwnershipMarker {
     /// Append a marker to the description (the default).
@@ -77,7 +75,8 @@ pub struct Access {
     pub ca_bundle_secret_ref: Option<SecretRef>,
     /// How the operator authenticates: exactly one of its sources, and an agency to assume with it.
     pub auth: Auth,
-    /// Whether the operator marks what it creates.
+    /// Whether the operator appends its ownership marker to the description of what it creates: Description or None. Unset means Description.
+    /// It cannot change. With None, what an unanswered request created cannot be told from somebody else's and needs a human.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_marker: Option<OwnershipMarker>,
     /// Whether data sources that exist already may be taken over or observed through this provider. Unset means true for a `DwsProvider` and
