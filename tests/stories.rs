@@ -97,6 +97,8 @@ mod kill;
 mod kill_changes;
 #[path = "stories/kill_repairs.rs"]
 mod kill_repairs;
+#[path = "stories/kill_takeovers.rs"]
+mod kill_takeovers;
 #[path = "stories/kubectl.rs"]
 mod kubectl;
 #[path = "stories/lanes.rs"]

@@ -85,7 +85,8 @@ pub struct DwsDataSourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub last_handled_refresh_at: Option<String>,
-    /// When the cloud was last compared with the spec. It is written along with other changes only.
+    /// When the cloud was last compared with the spec. It is written along with other changes only; it is absent while a comparison that was asked
+    /// for has not come to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Timestamp>,
     /// Which install of the operator works on the object, as the namespace and the name of its Lease. Another one leaves the object alone until
@@ -107,14 +108,15 @@ pub struct DwsDataSourceStatus {
 }
 
 impl DwsDataSourceStatus {
-    /// Whether it is worth a write, where `before` is written. When the cloud was last compared only rides along.
+    /// Whether it is worth a write, where `before` is written. When the cloud was last compared only rides along, but that it was does not.
     #[must_use]
     pub fn is_news(&self, before: &Self) -> bool {
+        let is_first = self.last_sync_time.is_some() != before.last_sync_time.is_some();
         let synced = Self {
             last_sync_time: before.last_sync_time,
             ..self.clone()
         };
-        synced != *before
+        is_first || synced != *before
     }
 }
 

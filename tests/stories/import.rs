@@ -1,13 +1,10 @@
 //! Data sources that exist already are taken over, if the spec and the provider say so, and never from another object that lives.
 
-use std::time::Duration;
-
 use dws_operator::api::data_source::{DeletionPolicy, DwsDataSource, Import, ImportPolicy, ReplacementPolicy};
 use dws_operator::api::names::FINALIZER;
 use dws_operator::api::{Reason, names};
 use dws_simulator::{Call as CloudCall, SourceSeed};
-use dws_testbed::{Action, Api, Call, Rule, Stage};
-use futures::future::join_all;
+use dws_testbed::{Action, Api, Rule, Stage};
 use serde_json::{Value, json};
 
 use crate::world::{
@@ -34,6 +31,12 @@ pub fn seed(name: &str) -> SourceSeed {
         name: name.replace('-', "_"),
         ..SourceSeed::default()
     }
+}
+
+fn is_taken_over(patch: &Value) -> bool {
+    let operations = patch.as_array().into_iter().flatten();
+    let mut written = operations.filter(|operation| operation["path"] == "/status");
+    written.any(|status| status["value"]["imported"].is_object())
 }
 
 fn imported(object: &DwsDataSource) -> Option<String> {
@@ -403,161 +406,6 @@ async fn what_was_taken_over_and_is_gone_is_not_created_again() {
         (world.calls(CloudCall::Create), world.calls(CloudCall::Delete)),
         (vec![], vec![])
     );
-}
-
-/// A write of the operator on the way from an import to its end.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    /// The finalizer onto the object.
-    Finalizer,
-    /// The take-over into the status.
-    Taken,
-    /// The update of the agency.
-    Put,
-    /// Its job into the status.
-    Updating,
-    /// The verdict into the status.
-    Ready,
-    /// The request that deletes it.
-    Delete,
-    /// The delete job into the status.
-    Deleting,
-    /// The finalizer off the object.
-    Free,
-}
-
-const TAKE_OVER: [Step; 5] = [Step::Finalizer, Step::Taken, Step::Put, Step::Updating, Step::Ready];
-const END: [Step; 3] = [Step::Delete, Step::Deleting, Step::Free];
-
-/// The status in a JSON patch.
-fn written_status(patch: &Value) -> Option<&Value> {
-    let operations = patch.as_array()?;
-    let status = operations.iter().find(|operation| operation["path"] == "/status")?;
-    Some(&status["value"])
-}
-
-fn is_taken_over(patch: &Value) -> bool {
-    written_status(patch).is_some_and(|status| status["imported"].is_object())
-}
-
-impl Step {
-    fn is(self, call: &Call) -> bool {
-        let object = call.is(Api::Kube, "PATCH", "/dwsdatasources/");
-        let status = || written_status(&call.request).filter(|_| object);
-        let keeps = || {
-            let finalizers = call.request["metadata"]["finalizers"].as_array();
-            finalizers.map(|all| all.iter().any(|finalizer| finalizer == FINALIZER))
-        };
-        let operation = |type_: &str| status().is_some_and(|status| status["operation"]["type"] == type_);
-        match self {
-            Self::Finalizer => object && keeps() == Some(true),
-            Self::Taken => object && is_taken_over(&call.request),
-            Self::Put => call.is(Api::Cloud, "PUT", "/ext-data-sources/"),
-            Self::Updating => operation("Update"),
-            Self::Ready => status().is_some_and(|status| {
-                let conditions = status["conditions"].as_array();
-                conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True"))
-            }),
-            Self::Delete => call.is(Api::Cloud, "DELETE", "/ext-data-sources/"),
-            Self::Deleting => operation("Delete"),
-            Self::Free => {
-                object && keeps() == Some(false)
-                    || object
-                        && call.request["metadata"]["finalizers"].is_null()
-                        && call.request["metadata"].get("finalizers").is_some()
-            }
-        }
-    }
-}
-
-/// An import, an update of the agency and the end, with the operator killed at one moment of them.
-async fn killed(step: Step, stage: Stage) {
-    let gap = format!("killed at {step:?}, {stage:?}");
-    let world = World::new(&format!("import-{stage:?}-{step:?}").to_lowercase()).await;
-    world.with_provider().await;
-    world
-        .cloud
-        .update_settings(|settings| settings.job_duration = Duration::from_secs(2));
-    let agency = SourceSeed {
-        user_name: "another_agency".to_owned(),
-        ..seed("lake")
-    };
-    let source = world.cloud.put_source(CLUSTER, agency);
-    let mut operator = world.operator().start().await;
-    let is_end = matches!(step, Step::Delete | Step::Deleting | Step::Free);
-    let kill = || {
-        let rule = Rule::new(stage, Action::Hold, move |call| step.is(call));
-        world.namespace.proxy().on(rule)
-    };
-    let mut hit = (!is_end).then(kill);
-    world
-        .create(&importing(obs("lake"), None, DeletionPolicy::Delete))
-        .await;
-    if let Some(mut hit) = hit.take() {
-        hit.reached(SOON).await;
-        operator.kill().await;
-        drop(hit);
-        operator.restart().await;
-    }
-    let object = world.ready("lake").await;
-    assert_eq!(
-        (id(&object).as_ref(), imported(&object).as_ref()),
-        (Some(&source), Some(&source)),
-        "{gap}"
-    );
-    assert!(has_finalizer(&object), "{gap}");
-    let sources = world.cloud.sources(CLUSTER);
-    assert_eq!(
-        (sources.len(), sources[0].user_name.as_str()),
-        (1, "DWSAccessOBS"),
-        "{gap}"
-    );
-    let mut hit = is_end.then(kill);
-    world.delete("lake").await;
-    if let Some(mut hit) = hit.take() {
-        hit.reached(SOON).await;
-        operator.kill().await;
-        drop(hit);
-        operator.restart().await;
-    }
-    world.gone("lake").await;
-    assert_eq!(world.cloud.sources(CLUSTER), [], "{gap}");
-    assert_eq!(
-        (world.calls(CloudCall::Create).len(), world.effective(CloudCall::Delete)),
-        (0, 1),
-        "{gap}"
-    );
-    assert_eq!(world.cloud.restarts(CLUSTER), 0, "{gap}");
-}
-
-/// The write never arrives.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_survives_a_kill_before_each_write() {
-    join_all(TAKE_OVER.into_iter().chain(END).map(|step| killed(step, Stage::Before))).await;
-}
-
-/// The write has its effect, and the operator does not learn of it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_survives_a_kill_after_each_write_took_effect() {
-    join_all(
-        TAKE_OVER
-            .into_iter()
-            .chain(END)
-            .map(|step| killed(step, Stage::Applied)),
-    )
-    .await;
-}
-
-/// The operator knows of the write, and nothing follows it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_survives_a_kill_after_each_answer() {
-    join_all(
-        TAKE_OVER
-            .into_iter()
-            .chain(END)
-            .map(|step| killed(step, Stage::Answered)),
-    )
-    .await;
 }
 
 /// A password that is needed later is not needed for the take-over, and the take-over does not read it as a change.

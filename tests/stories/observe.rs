@@ -5,21 +5,20 @@ use std::time::Duration;
 use dws_operator::api::data_source::{DeletionPolicy, DwsDataSource, ManagementPolicy, ReplacementPolicy};
 use dws_operator::api::{ConditionType, Reason};
 use dws_simulator::{Call as CloudCall, SourceSeed};
-use dws_testbed::{Action, Api, Call, Rule, Stage};
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::import::{importing, seed};
 use crate::world::{CLUSTER, SOON, World, cluster, id, message, mrs, obs, on_cluster, verdict};
 
 /// The object, told to observe.
-fn observing(mut object: DwsDataSource) -> DwsDataSource {
+pub fn observing(mut object: DwsDataSource) -> DwsDataSource {
     object.spec.management_policy = Some(ManagementPolicy::Observe);
     object
 }
 
 /// How many requests asked the cloud to change something.
-fn changes(world: &World<'_>) -> [usize; 3] {
+pub fn changes(world: &World<'_>) -> [usize; 3] {
     [CloudCall::Create, CloudCall::Update, CloudCall::Delete].map(|call| world.calls(call).len())
 }
 
@@ -354,158 +353,4 @@ async fn the_end_of_what_observes_leaves_the_cloud_alone() {
     let told = world.event("deleting", "Retained").await;
     assert!(told.contains("may have reached the cloud"), "{told}");
     assert_eq!(changes(&world), [2, 0, 1]);
-}
-
-/// A write of the operator from observing to a take-over.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    /// What was found, into the status.
-    Seen,
-    /// That it is gone.
-    Lost,
-    /// That it is back.
-    Found,
-    /// Its end as something that was only seen.
-    Forgotten,
-    /// That it is somebody else's.
-    Refused,
-    /// The finalizer.
-    Finalizer,
-    /// The take-over.
-    Taken,
-}
-
-const STEPS: [Step; 7] = [
-    Step::Seen,
-    Step::Lost,
-    Step::Found,
-    Step::Forgotten,
-    Step::Refused,
-    Step::Finalizer,
-    Step::Taken,
-];
-
-impl Step {
-    fn is(self, call: &Call) -> bool {
-        if !call.is(Api::Kube, "PATCH", "/dwsdatasources/") {
-            return false;
-        }
-        let status = call.request.as_array().and_then(|operations| {
-            let status = operations.iter().find(|operation| operation["path"] == "/status")?;
-            Some(&status["value"])
-        });
-        let reason = |status: &Value| {
-            status["conditions"][0]["reason"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        match self {
-            Self::Seen | Self::Found => status.is_some_and(|status| reason(status) == "Available"),
-            Self::Lost => status.is_some_and(|status| reason(status) == "ExternallyDeleted"),
-            Self::Forgotten => status.is_some_and(|status| reason(status) == "Recovering"),
-            Self::Refused => status.is_some_and(|status| reason(status) == "AlreadyExists"),
-            Self::Finalizer => call.request["metadata"]["finalizers"].is_array(),
-            Self::Taken => status.is_some_and(|status| status["imported"].is_object()),
-        }
-    }
-}
-
-/// What happens to the object and to what it observes.
-#[derive(Clone, Copy)]
-enum Event {
-    Observe,
-    Remove,
-    PutBack,
-    Manage,
-    Import,
-}
-
-const EVENTS: [Event; 5] = [
-    Event::Observe,
-    Event::Remove,
-    Event::PutBack,
-    Event::Manage,
-    Event::Import,
-];
-
-impl Event {
-    fn causes(self, step: Step) -> bool {
-        matches!(
-            (self, step),
-            (Self::Observe, Step::Seen)
-                | (Self::Remove, Step::Lost)
-                | (Self::PutBack, Step::Found)
-                | (Self::Manage, Step::Forgotten | Step::Refused)
-                | (Self::Import, Step::Finalizer | Step::Taken)
-        )
-    }
-}
-
-/// Seen, lost, found, refused, taken over, with the operator killed at one of the writes.
-async fn killed(step: Step, stage: Stage) {
-    let gap = format!("killed at {step:?}, {stage:?}");
-    let world = World::new(&format!("observe-{stage:?}-{step:?}").to_lowercase()).await;
-    world.with_provider().await;
-    let source = world.cloud.put_source(CLUSTER, seed("lake"));
-    let mut operator = world.operator().args(["--resync-period=1s"]).start().await;
-    for event in EVENTS {
-        let rule = Rule::new(stage, Action::Hold, move |call| step.is(call));
-        let hit = event.causes(step).then(|| world.namespace.proxy().on(rule));
-        match event {
-            Event::Observe => drop(world.create(&observing(obs("lake"))).await),
-            Event::Remove => assert!(world.cloud.remove_source(CLUSTER, &source)),
-            Event::PutBack => {
-                let again = SourceSeed {
-                    id: Some(source.clone()),
-                    ..seed("lake")
-                };
-                world.cloud.put_source(CLUSTER, again);
-            }
-            Event::Manage => drop(world.edit("lake", json!({"spec": {"managementPolicy": null}})).await),
-            Event::Import => {
-                let import = json!({"spec": {"import": {"id": source}, "deletionPolicy": "Delete"}});
-                world.edit("lake", import).await;
-            }
-        }
-        if let Some(mut hit) = hit {
-            hit.reached(SOON).await;
-            operator.kill().await;
-            drop(hit);
-            operator.restart().await;
-        }
-        match event {
-            Event::Observe | Event::PutBack | Event::Import => {
-                assert_eq!(id(&world.ready("lake").await).as_ref(), Some(&source), "{gap}");
-            }
-            Event::Remove => drop(world.stalled("lake", Reason::ExternallyDeleted).await),
-            Event::Manage => drop(world.stalled("lake", Reason::AlreadyExists).await),
-        }
-        assert_eq!(changes(&world), [0; 3], "{gap}");
-    }
-    world.delete("lake").await;
-    world.gone("lake").await;
-    assert_eq!(
-        (world.cloud.sources(CLUSTER), changes(&world)),
-        (vec![], [0, 0, 1]),
-        "{gap}"
-    );
-}
-
-/// The write never arrives.
-#[tokio::test(flavor = "multi_thread")]
-async fn observing_survives_a_kill_before_each_write() {
-    join_all(STEPS.map(|step| killed(step, Stage::Before))).await;
-}
-
-/// The write has its effect, and the operator does not learn of it.
-#[tokio::test(flavor = "multi_thread")]
-async fn observing_survives_a_kill_after_each_write_took_effect() {
-    join_all(STEPS.map(|step| killed(step, Stage::Applied))).await;
-}
-
-/// The operator knows of the write, and nothing follows it.
-#[tokio::test(flavor = "multi_thread")]
-async fn observing_survives_a_kill_after_each_answer() {
-    join_all(STEPS.map(|step| killed(step, Stage::Answered))).await;
 }

@@ -35,7 +35,7 @@ async fn by_default_the_plan_is_shown_and_nothing_done() {
     let world = World::new("plan").await;
     world.with_provider().await;
     world.create(&obs("lake")).await;
-    let _operator = world.operator().args([RESYNC]).start().await;
+    let mut operator = world.operator().args([RESYNC]).start().await;
     let known = id(&world.ready("lake").await).unwrap();
     let set = |database: &str| {
         let database = Some(database.to_owned());
@@ -47,7 +47,13 @@ async fn by_default_the_plan_is_shown_and_nothing_done() {
     let drifted = world.stalled("lake", Reason::Drifted).await;
     let shown = plan(&drifted);
     assert_eq!(shown.because, ["connectInfo"]);
-    assert!(shown.interrupts.contains("foreign server lake"), "{}", shown.interrupts);
+    for interrupted in ["foreign server lake", "grants", "foreign tables"] {
+        assert!(shown.interrupts.contains(interrupted), "{}", shown.interrupts);
+    }
+    operator.restart().await;
+    world.lists_later(3).await;
+    let again = plan(&world.stalled("lake", Reason::Drifted).await);
+    assert_eq!(again, shown, "its id is the same for as long as it is about the same");
     let told = message(&drifted);
     assert!(
         told.contains(r#"connectInfo ("postgres" in the cloud, "gaussdb" in the spec)"#)

@@ -8,7 +8,6 @@ use super::super::plan::{
     Step, View,
 };
 use super::draft::Draft;
-use super::facts::{after, until};
 use super::verdict::LEAVING;
 use super::{assess, create, import, lane, live, proposal, reach, replace, trouble, update};
 use crate::api::Reason;
@@ -90,7 +89,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
         } else if o.late() {
             Duration::ZERO
         } else {
-            at(first(o)).max(rest(o))
+            at(first(o))
         };
         return Some(wait).filter(|wait| !wait.is_zero());
     };
@@ -109,7 +108,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
 
 /// Whether what is as it should be is never compared again.
 fn never(o: &Observation) -> bool {
-    o.resync_period.is_zero() && o.stands_ready() && !o.late() && is_its_own(o)
+    o.resync_period.is_zero() && o.stands_ready() && !o.late() && is_compared(o)
 }
 
 /// How long a verdict stands before the cloud is compared again.
@@ -141,21 +140,19 @@ fn is_its_own(o: &Observation) -> bool {
     o.observes() || o.has_imported() || o.attempt().is_some()
 }
 
+/// Whether the status tells of a comparison that came to its end. One that a request caused may have been broken off.
+fn is_compared(o: &Observation) -> bool {
+    is_its_own(o) && o.object.status.last_sync_time.is_some()
+}
+
 /// The first comparison of this process, as an uptime: spread, so that a restart is no herd, and over no longer time than that an operator which
 /// is restarted more often than the period is long compares too.
 fn first(o: &Observation) -> Duration {
-    if o.stands_ready() && is_its_own(o) {
+    if o.stands_ready() && is_compared(o) {
         backoff::spread(&o.object.uid, o.resync_period.min(SPREAD))
     } else {
         Duration::ZERO
     }
-}
-
-/// How long the last comparison of an earlier process stands.
-fn rest(o: &Observation) -> Duration {
-    let last = o.object.status.last_sync_time;
-    let last = last.filter(|last| *last <= o.now && o.stands_ready() && is_its_own(o));
-    last.map_or(Duration::ZERO, |last| until(o.now, after(last, o.resync_period)))
 }
 
 pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {

@@ -72,7 +72,7 @@ fn work(o: &Observation) -> Plan {
     if let Some(step) = restore(o) {
         return Plan::Act(step);
     }
-    if let Some(plan) = requests::acknowledge(o) {
+    if let Some(plan) = requests::acknowledge(o, work) {
         return plan;
     }
     if o.object.deleting {

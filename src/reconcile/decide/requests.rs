@@ -1,11 +1,12 @@
 //! What annotations ask for: each holds a token, and a token that the status does not repeat is a new request. Requests are acted on once;
 //! they are no desired state.
 
-use super::super::plan::{Observation, Password, Plan, Provider, Remote, ReplacementPolicy, Report, Then};
+use super::super::plan::{Observation, Password, Plan, Provider, Remote, ReplacementPolicy, Report, Step, Then};
 use super::draft::Draft;
 use super::replace;
-use crate::api::Reason;
+use super::update::UPDATING;
 use crate::api::data_source::DwsDataSourceStatus;
+use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
 
 /// What the user reads if no verdict stands.
 const LOOKING: &str = "Comparing the cloud with the spec.";
@@ -89,8 +90,9 @@ fn refuse(o: &Observation) -> Plan {
         .again()
 }
 
-/// Answers the request for a look once the look was taken, or nobody can look: what was given up is tried anew.
-pub fn acknowledge(o: &Observation) -> Option<Plan> {
+/// Answers the request for a look once the look was taken, or nobody can look: what was given up is tried anew. The answer comes along with what
+/// comes of the look, so that nobody who waits for the answer reads an earlier verdict with it. `work` decides what comes of it.
+pub fn acknowledge(o: &Observation, work: impl Fn(&Observation) -> Plan) -> Option<Plan> {
     let has_looked = o.remote != Remote::Unknown
         || !matches!(o.provider, Provider::Ready { .. } | Provider::Unreached { .. })
         || (o.object.status.id.is_none()
@@ -104,22 +106,42 @@ pub fn acknowledge(o: &Observation) -> Option<Plan> {
     if !o.reconcile_requested() || !has_looked {
         return None;
     }
-    let draft = Draft::new(o).edit(|status| {
-        status
-            .last_handled_reconcile_at
-            .clone_from(&o.object.requests.reconcile);
-        status.retry = None;
-        status.update_generation = None;
-    });
+    let mut answered = o.clone();
+    let status = &mut answered.object.status;
+    status
+        .last_handled_reconcile_at
+        .clone_from(&o.object.requests.reconcile);
+    status.retry = None;
+    status.update_generation = None;
+    // Who dies before the end of the comparison compares anew.
+    status.last_sync_time = None;
     if !o.object.deleting && o.failed() && replace::may_be_removed(o) {
-        return Some(replace::begin(draft));
+        return Some(replace::begin(Draft::new(&answered)));
     }
-    let reason = if o.object.deleting {
-        Reason::Deleting
-    } else {
-        Reason::Recovering
-    };
-    Some(draft.standing_or(reason, LOOKING).again())
+    Some(match work(&answered) {
+        Plan::Report(mut report) if is_unsettled(&report) => {
+            let before = &o.object.status;
+            report
+                .status
+                .last_handled_reconcile_at
+                .clone_from(&before.last_handled_reconcile_at);
+            report.status.last_sync_time = before.last_sync_time;
+            Plan::Report(report)
+        }
+        Plan::Act(step) if o.object.deleting => Plan::Act(step),
+        Plan::Act(Step::Update { .. }) => Draft::new(&answered).reconciling(Reason::Updating, UPDATING).again(),
+        Plan::Act(_) => Draft::new(&answered).standing_or(Reason::Recovering, LOOKING).again(),
+        plan => plan,
+    })
+}
+
+/// Whether an earlier Ready stands although the comparison has not come to its end: one list that lacks the data source, or one that failed, proves
+/// nothing.
+fn is_unsettled(report: &Report) -> bool {
+    let mut conditions = report.status.conditions.iter();
+    let is_ready =
+        |condition: &Condition| condition.type_ == ConditionType::Ready && condition.status == ConditionStatus::True;
+    report.status.last_sync_time.is_none() && conditions.any(is_ready)
 }
 
 /// A request for a look that no look could answer otherwise, or that the look at a running job answers, is answered where the pass comes to rest.

@@ -248,6 +248,7 @@ pub fn ready() -> Observation {
     o.object.status.operation = None;
     o.object.status.conditions = conditions::conditions(&[], &verdict, 1, o.now);
     o.object.status.observed_generation = Some(1);
+    o.object.status.last_sync_time = Some(o.now);
     o.memory.synced = Some(o.uptime);
     o.memory.clear = Some(o.uptime);
     o

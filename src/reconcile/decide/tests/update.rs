@@ -121,6 +121,55 @@ fn a_request_for_a_look_is_another_try() {
 }
 
 #[test]
+fn who_dies_between_the_answer_to_a_request_and_what_comes_of_it_looks_again() {
+    let never = |o| {
+        with(o, |o: &mut Observation| {
+            o.resync_period = seconds(0);
+            o.object.status.last_sync_time = Some(o.now);
+        })
+    };
+    let reborn = |o| {
+        with(later(o, seconds(1)), |o: &mut Observation| {
+            o.memory = crate::reconcile::plan::Memory::default();
+        })
+    };
+    let idle = reborn(never(ready()));
+    assert!(told(&idle).wait > Some(seconds(3600)), "nothing is compared unasked");
+    let asked = with(never(later(ready(), seconds(3600))), |o| {
+        o.object.requests.reconcile = Some("1".to_owned());
+    });
+    let answered = published(listing(in_lane(asked.clone(), Rank::Create), &[agency("somebodys")]));
+    assert_eq!(answered.object.status.last_handled_reconcile_at.as_deref(), Some("1"));
+    assert_eq!(
+        reason(&answered),
+        Some(Reason::Updating),
+        "no earlier Ready stands beside the answer"
+    );
+    assert!(matches!(look(&reborn(answered)), Look::List { .. }));
+    // Where there is nothing to do the answer comes with the verdict.
+    let settled = told(&listing(asked.clone(), &[ours("id")]));
+    assert_eq!(
+        (settled.reason, settled.wait.is_some()),
+        (Some(Reason::Available), true)
+    );
+    assert_eq!(settled.status.last_handled_reconcile_at.as_deref(), Some("1"));
+    assert!(settled.status.last_sync_time.is_some());
+    // One list that lacks it, or that failed, is no answer.
+    let unknown = FailureKind::RetryAfter {
+        wait: RetryWait::Transient,
+        delay: None,
+    };
+    for o in [listing(asked.clone(), &[]), unlisted(asked, unknown)] {
+        let told = told(&o);
+        assert_eq!(
+            (told.reason, told.status.last_handled_reconcile_at),
+            (Some(Reason::Available), None)
+        );
+        assert!(told.wait <= Some(seconds(120)), "it goes on looking");
+    }
+}
+
+#[test]
 fn a_restart_is_written_down_before_it_is_sent() {
     let o = requested(listed(later(ready(), seconds(3600))));
     let o = published(o);
