@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Parser;
 use dws_operator::api::crds;
 use dws_operator::check;
-use dws_operator::reconcile::decide;
 use dws_operator::reconcile::setup::{self, Process};
+use dws_operator::reconcile::{decide, installs};
 use dws_operator::runtime::clock::Clock;
 use dws_operator::runtime::connection::Connection;
 use dws_operator::runtime::election::{Election, Setting};
@@ -93,6 +93,7 @@ async fn serve(
         let setting = Setting {
             identity: identity.clone(),
             namespace: namespace.clone(),
+            annotations: installs::annotations(&setup::scopes(&args.cluster)),
             clock,
             timings: args.timings,
             health: health.clone(),

@@ -37,6 +37,8 @@ mod ca_bundle;
 mod canary;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/check_installs.rs"]
+mod check_installs;
 #[path = "stories/check_namespace.rs"]
 mod check_namespace;
 #[path = "stories/claims.rs"]
@@ -93,6 +95,8 @@ mod jobs;
 mod kill;
 #[path = "stories/kill_changes.rs"]
 mod kill_changes;
+#[path = "stories/kill_repairs.rs"]
+mod kill_repairs;
 #[path = "stories/kubectl.rs"]
 mod kubectl;
 #[path = "stories/lanes.rs"]
@@ -101,6 +105,8 @@ mod lanes;
 mod lease;
 #[path = "stories/metrics.rs"]
 mod metrics;
+#[path = "stories/names_of_node.rs"]
+mod names_of_node;
 #[path = "stories/namespace_end.rs"]
 mod namespace_end;
 #[path = "stories/namespaces.rs"]
@@ -139,6 +145,8 @@ mod reboot;
 mod replace;
 #[path = "stories/replacement.rs"]
 mod replacement;
+#[path = "stories/replacement_bars.rs"]
+mod replacement_bars;
 #[path = "stories/requests.rs"]
 mod requests;
 #[path = "stories/restore.rs"]
@@ -175,5 +183,7 @@ mod urgency;
 mod verdicts;
 #[path = "stories/walks.rs"]
 mod walks;
+#[path = "stories/watch_rotation.rs"]
+mod watch_rotation;
 #[path = "stories/watch_secrets.rs"]
 mod watch_secrets;

@@ -11,6 +11,7 @@ pub use super::data_source_status::{
     AttemptOutcome, Coordinates, DwsDataSourceStatus, ImportRecord, LastAttempt, Observed, Operation, OperationType,
     PlanAction, PlannedChange, Retry, RetryClass, SecretVersion,
 };
+pub use super::requested::Requested;
 use super::{patterns, rules};
 
 /// The kinds of external data source; the words are the cloud's.

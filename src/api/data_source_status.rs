@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, Condition};
 use super::data_source::DataSourceType;
+use super::requested::Requested;
 use super::text::{KEY_MAX, SENTENCE_MAX, WORD_MAX};
 
 /// What the operator knows of the data source.
@@ -55,10 +56,9 @@ pub struct DwsDataSourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub update_generation: Option<i64>,
-    /// The `userName` that the cloud was asked for last, or had as the spec wants it. What differs from the spec while this does not is drift.
+    /// What the cloud was asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = WORD_MAX))]
-    pub requested_user_name: Option<String>,
+    pub requested: Option<Requested>,
     /// The import that was carried out. It stays when what was imported is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportRecord>,
@@ -167,6 +167,9 @@ pub struct Operation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
     pub progress: Option<String>,
+    /// Delete and Replace: when a DELETE was first sent that is not known to have failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
     /// Replace: the id of what goes first.
     #[serde(rename = "oldID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = WORD_MAX))]
@@ -205,6 +208,7 @@ impl Operation {
             started_at,
             generation,
             progress: None,
+            requested_at: None,
             old_id: None,
             plan_id: None,
             user_name: None,
@@ -240,6 +244,13 @@ pub struct LastAttempt {
     pub id: String,
     /// How it ended.
     pub outcome: AttemptOutcome,
+    /// The name that it asked for, or that was found: the recorded data source has it, whatever the spec says later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = WORD_MAX))]
+    pub name: Option<String>,
+    /// The type of the same.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<DataSourceType>,
     /// Until when an attempt whose answer was lost may still show an effect. The object cannot go before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_until: Option<Timestamp>,

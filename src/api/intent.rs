@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::data_source::{DataSourceType, DwsDataSource, SecretVersion};
+use super::data_source::{DataSourceType, DwsDataSource, Requested, SecretVersion};
 pub use super::names::INTENT_ANNOTATION;
 use super::text::WORD_MAX;
 
@@ -45,9 +45,9 @@ pub struct Intent {
     pub type_: DataSourceType,
     /// The name of the data source.
     pub name: String,
-    /// The agency or user that the request names.
+    /// What the request asks for besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_name: Option<String>,
+    pub requested: Option<Requested>,
     /// Whether the request asks for a restart of the DWS cluster.
     #[serde(default)]
     pub reboot: bool,
@@ -128,12 +128,21 @@ mod tests {
             cluster_id: "4ca46bf1-5c61-48ff-b4f3-0ad4e5e3ba90".into(),
             type_: DataSourceType::LakeFormation,
             name: "sales_lake".into(),
-            user_name: Some("agency".into()),
+            requested: Some(requested("agency", "sales")),
             reboot: true,
             generation: 2,
             earliest_generation: 1,
             secret: Some(secret(0)),
             earlier_secrets: vec![secret(1)],
+        }
+    }
+
+    fn requested(user_name: &str, description: &str) -> Requested {
+        Requested {
+            user_name: user_name.into(),
+            data_source_id: Some("0f3b7c52-9d1e-4a86-b1c4-2e5f60718293".into()),
+            connect_info: Some("c".repeat(128)),
+            description: Some(description.into()),
         }
     }
 
@@ -160,7 +169,7 @@ mod tests {
             endpoint: format!("https://{}", "e".repeat(247)),
             project_id: "i".repeat(64),
             name: "n".repeat(64),
-            user_name: Some("u".repeat(64)),
+            requested: Some(requested(&"u".repeat(64), &"\u{1F4A7}".repeat(224))),
             earlier_secrets: (0..EARLIER_SECRETS_MAX).map(secret).collect(),
             ..intent()
         };

@@ -13,6 +13,7 @@ pub mod provider;
 pub mod provider_auth;
 pub mod rate_limit;
 pub mod reasons;
+mod requested;
 mod rules;
 mod selector;
 pub mod text;

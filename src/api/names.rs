@@ -28,6 +28,9 @@ pub const DEFINITION: &str = "dwsdatasources.dws.huaweicloud.com";
 /// The annotation that holds the intent of a create, as JSON: what was asked for, where, and by whom. The operator's; leave it alone.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 
+/// The annotation of an install's Lease that tells which namespaces it watches, separated by commas, or `*` for all.
+pub const WATCHED_ANNOTATION: &str = "dws.huaweicloud.com/watched-namespaces";
+
 /// Whether a name of an annotation is one of the operator's group.
 #[must_use]
 pub fn is_own(annotation: &str) -> bool {

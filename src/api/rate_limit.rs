@@ -2,15 +2,19 @@
 
 use std::borrow::Cow;
 
+use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::rules;
+
 /// A bound on the requests to the cloud, kept by a token bucket for each credential and endpoint. Where several providers share a credential
 /// and an endpoint, the strictest of their bounds holds for all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// The requests a second over time, from 0.01 to 1000; 0.5 is one in two seconds.
+    #[x_kube(validation = rules::rate_is_positive())]
     pub requests_per_second: Rate,
     /// How many requests may be made at once after a quiet time; unset means 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -186,6 +186,15 @@ pub fn resync_is_off_or_slow() -> Rule {
     )
 }
 
+/// On a rate. The API server compares an integer with the integer part of a minimum, so that 0 passes that of 0.01.
+pub fn rate_is_positive() -> Rule {
+    refuse(
+        "self >= 0.01",
+        "requestsPerSecond must be from 0.01 to 1000; 0.5 is one in two seconds, and leaving out rateLimit is no bound",
+        Reason::FieldValueInvalid,
+    )
+}
+
 /// On a description: nobody can write another object's ownership marker.
 pub fn no_forged_marker() -> Rule {
     refuse(

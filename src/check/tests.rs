@@ -54,6 +54,15 @@ impl Stage {
             .with_priority(u8::MAX)
             .mount(&stage.server)
             .await;
+        Mock::given(method("GET"))
+            .and(path("/api/v1/namespaces"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({
+                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [
+                    {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "ops"}},
+                ],
+            })))
+            .mount(&stage.server)
+            .await;
         Mock::given(method("POST"))
             .and(path("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"))
             .respond_with(Reviews(allowed))

@@ -3,7 +3,12 @@
 //! An object with an id, or with a create that was begun, holds its name; among the others, the first in the lane does. An object
 //! that cannot proceed is in no lane and claims nothing.
 
+mod claim;
+mod holders;
 mod uses;
+
+use claim::Claim;
+pub use claim::Leftover;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,57 +17,15 @@ use futures::Stream;
 use futures::channel::mpsc::{self, UnboundedSender};
 use kube::api::ObjectMeta;
 
-use super::context::{LaneKey, Member};
-use super::plan::Rival;
+use super::context::Member;
 use super::providers::ProviderId;
 use super::secrets::SecretName;
 use super::wakes::Scope;
-use crate::api::data_source::{Coordinates, DeletionPolicy, ManagementPolicy, ProviderRef};
-use crate::api::intent::{self, Intent};
-use crate::api::{DwsDataSource, names};
-use crate::cloud::Item;
+use crate::api::DwsDataSource;
+use crate::api::data_source::ProviderRef;
 
 /// A DWS cluster and a name in it; names clash case-insensitively.
 type Name = (String, String);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Claim {
-    member: Member,
-    name: Name,
-    created: Option<jiff::Timestamp>,
-    deleting: bool,
-    /// Whether its data source was taken over.
-    imported: bool,
-    /// The ownership marker of what it creates.
-    marker: String,
-    /// The id of its data source, made or taken over.
-    id: Option<String>,
-    /// Where it holds the name, if it has an id or began a create.
-    held_at: Option<Coordinates>,
-    provider: Option<ProviderRef>,
-    /// What it would leave behind in the cloud if it vanished.
-    leaves: Option<Leftover>,
-    resource_version: Option<u64>,
-    /// The Secret with its password.
-    password: Option<SecretName>,
-    /// The providers without which what it has, or may have, in the cloud could not be found: one, or both defaults if nothing tells which.
-    used: Vec<ProviderId>,
-}
-
-/// What an object would leave behind in the cloud.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leftover {
-    /// The id of its data source; none if a create request may have made one.
-    pub id: Option<String>,
-    /// Its name in the DWS cluster.
-    pub name: String,
-    /// Where it is.
-    pub at: Coordinates,
-    /// Until when a lost request may still take effect, if nothing else may be there.
-    pub until: Option<jiff::Timestamp>,
-    /// The install that works on the object.
-    pub controller: Option<String>,
-}
 
 /// What follows from an object being gone.
 #[derive(Debug, Default)]
@@ -198,131 +161,8 @@ impl Claims {
             .collect()
     }
 
-    /// Who holds the object's name at `at` before the object `uid`, which has neither an id nor an open intent. `lane` is the lane of the DWS
-    /// cluster, in order.
-    pub fn rival(&self, uid: &str, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
-        let index = self.lock();
-        let own = index.by_uid.get(uid)?;
-        index.rival(own, &own.name, at, lane)
-    }
-
-    /// Who holds this name at `at` before the object `uid`, which would like to be there.
-    pub fn rival_for(&self, uid: &str, at: &Coordinates, name: &str, lane: &[Member]) -> Option<Rival> {
-        let index = self.lock();
-        let own = index.by_uid.get(uid)?;
-        let name = (at.cluster_id.to_ascii_lowercase(), name.to_ascii_lowercase());
-        index.rival(own, &name, at, lane)
-    }
-
-    /// Which other living object a listed data source belongs to, wherever its provider leads and whatever its spec says today: the one
-    /// whose marker it carries, else the one that recorded its id. None if it carries the marker of the object `uid` itself.
-    pub fn owner(&self, uid: &str, item: &Item) -> Option<Rival> {
-        let index = self.lock();
-        let own = index.by_uid.get(uid)?;
-        let (_, marker) = names::strip(item.description.as_deref().unwrap_or_default());
-        if marker == Some(own.marker.as_str()) {
-            return None;
-        }
-        let author = marker.and_then(|marker| index.by_marker.get(marker));
-        let keepers = index.by_id.get(&item.id).into_iter().flatten();
-        let others = author.into_iter().chain(keepers).filter(|other| *other != uid);
-        let mut claims = others.filter_map(|other| index.by_uid.get(other));
-        claims.find(|claim| claim.precedes(own)).map(Claim::rival)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Claim {
-    /// Whether it comes before another claim to the same data source: of two that were taken over the older one does.
-    fn precedes(&self, other: &Claim) -> bool {
-        !(self.imported && other.imported) || (self.created, &self.member.uid) < (other.created, &other.member.uid)
-    }
-
-    fn rival(&self) -> Rival {
-        Rival {
-            name: format!("{}/{}", self.member.namespace, self.member.name),
-            deleting: self.deleting,
-        }
-    }
-
-    fn of(object: &DwsDataSource) -> Option<Claim> {
-        let member = member(&object.metadata)?;
-        let status = object.status.clone().unwrap_or_default();
-        let intent = intent::of(object);
-        let last = status.last_attempt.as_ref();
-        let is_open = |intent: &&Intent| last.is_none_or(|last| last.id != intent.attempt);
-        // Somebody may have taken the id away of what an attempt created.
-        let is_robbed = last.is_some_and(super::plan::LastAttempt::has_created);
-        let observes = object.spec.management_policy == Some(ManagementPolicy::Observe);
-        let imported = status.imported.as_ref().filter(|imported| imported.uid == member.uid);
-        let imported = imported.is_some_and(|imported| Some(&imported.id) == status.id.as_ref());
-        // An id alone may only have been seen.
-        let id = status.id.clone().filter(|_| !observes && (is_robbed || imported));
-        let held_at = if observes {
-            None
-        } else if id.is_some() {
-            status.cloud.clone()
-        } else {
-            let may_exist = |intent: &&Intent| is_robbed || is_open(intent);
-            intent.as_ref().filter(may_exist).map(super::decide::coordinates)
-        };
-        let retained = observes || object.spec.deletion_policy == Some(DeletionPolicy::Retain);
-        // A request that was given up may still take effect for a while.
-        let until = last.and_then(|last| last.late_until).filter(|_| held_at.is_none());
-        let late_at = || until.and(intent.as_ref()).map(super::decide::coordinates);
-        let leaves = held_at
-            .clone()
-            .or_else(late_at)
-            .filter(|_| !retained)
-            .map(|at| Leftover {
-                id: id.clone(),
-                name: intent
-                    .as_ref()
-                    .map_or(&object.spec.data_source_name, |intent| &intent.name)
-                    .clone(),
-                at,
-                until,
-                controller: status
-                    .controller
-                    .clone()
-                    .or_else(|| Some(intent.as_ref()?.controller.clone())),
-            });
-        let password = object.spec.user_pwd.as_ref();
-        // Who holds a name goes on holding that one, whatever its spec would like to be called.
-        let taken = status
-            .imported
-            .as_ref()
-            .filter(|_| imported)
-            .map(|imported| &imported.name);
-        let made = || intent.as_ref().map(|intent| &intent.name);
-        let held_name = taken.or_else(made).filter(|_| held_at.is_some());
-        let name = held_name.unwrap_or(&object.spec.data_source_name).to_ascii_lowercase();
-        let cluster = held_at
-            .as_ref()
-            .map_or(&object.spec.cluster_id, |held| &held.cluster_id);
-        let cluster = cluster.to_ascii_lowercase();
-        Some(Claim {
-            used: uses::used(object, &member, intent.as_ref()),
-            password: password.map(|user_pwd| SecretName::new(&member.namespace, &user_pwd.secret_key_ref.name)),
-            leaves,
-            name: (cluster, name),
-            created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            deleting: object.metadata.deletion_timestamp.is_some(),
-            imported,
-            marker: names::marker(&member.uid),
-            id,
-            held_at,
-            provider: object.spec.provider_ref.clone(),
-            resource_version: object
-                .metadata
-                .resource_version
-                .as_deref()
-                .and_then(|version| version.parse().ok()),
-            member,
-        })
     }
 }
 
@@ -373,28 +213,6 @@ impl Index {
             }
         }
         Some(claim)
-    }
-
-    fn rival(&self, own: &Claim, name: &Name, at: &Coordinates, lane: &[Member]) -> Option<Rival> {
-        let uid = &own.member.uid;
-        let others = || {
-            let uids = self.by_name.get(name).into_iter().flat_map(BTreeSet::iter);
-            uids.filter(|other| *other != uid)
-                .filter_map(|other| self.by_uid.get(other))
-        };
-        let holds = |claim: &&Claim| {
-            let held = claim.held_at.as_ref();
-            claim.precedes(own) && held.is_some_and(|held| LaneKey::from(held) == LaneKey::from(at))
-        };
-        let place = |uid: &str| lane.iter().position(|member| member.uid == uid).unwrap_or(lane.len());
-        let ahead = |claim: &&Claim| place(&claim.member.uid) < place(uid);
-        let first = |claims: Vec<&Claim>| {
-            let first = claims
-                .into_iter()
-                .min_by_key(|claim| (claim.created, claim.member.uid.clone()));
-            first.map(Claim::rival)
-        };
-        first(others().filter(holds).collect()).or_else(|| first(others().filter(ahead).collect()))
     }
 
     fn namesakes(&self, claim: &Claim) -> Vec<Member> {

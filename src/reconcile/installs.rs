@@ -6,14 +6,19 @@
 //!
 //! RBAC: `get` on the Leases of that name in the whole cluster. Without it another install is taken to live.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::coordination::v1::Lease;
 
 use super::context::{Context, Member};
 use super::plan::ClaimerView;
+use super::wakes::Scope;
+use crate::api::names::WATCHED_ANNOTATION;
 use crate::runtime::lease::{self, LastChange, LeaseView, Step};
+
+/// All namespaces, in [`WATCHED_ANNOTATION`].
+const ALL: &str = "*";
 
 /// The name of the install whose Lease is in this namespace.
 #[must_use]
@@ -29,6 +34,28 @@ pub fn namespace(install: &str) -> Option<&str> {
     let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_namespace = (1..=63).contains(&namespace.len()) && namespace.chars().all(is_label);
     (name == lease::NAME && is_namespace).then_some(namespace)
+}
+
+/// What the Lease of an install that watches this tells about it.
+#[must_use]
+pub fn annotations(scopes: &[Scope]) -> BTreeMap<String, String> {
+    let name = |scope: &Scope| match scope {
+        Scope::All => ALL.to_owned(),
+        Scope::Namespace(namespace) => namespace.clone(),
+    };
+    let watched: Vec<_> = scopes.iter().map(name).collect();
+    BTreeMap::from([(WATCHED_ANNOTATION.to_owned(), watched.join(","))])
+}
+
+/// What the holder of a Lease watches, if it tells.
+#[must_use]
+pub fn watched(lease: &Lease) -> Option<Vec<Scope>> {
+    let told = lease.metadata.annotations.as_ref()?.get(WATCHED_ANNOTATION)?;
+    let scope = |name: &str| match name {
+        ALL => Scope::All,
+        name => Scope::Namespace(name.to_owned()),
+    };
+    Some(told.split(',').map(scope).collect())
 }
 
 /// What is known of the other installs.
@@ -170,6 +197,18 @@ async fn look(ctx: &Context, install: &str, namespace: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_tells_what_its_holder_watches() {
+        let single =
+            |names: &[&str]| -> Vec<Scope> { names.iter().map(|name| Scope::Namespace((*name).to_owned())).collect() };
+        for scopes in [vec![Scope::All], single(&["a"]), single(&["a", "b"])] {
+            let mut lease = Lease::default();
+            assert_eq!(watched(&lease), None, "an older install does not tell");
+            lease.metadata.annotations = Some(annotations(&scopes));
+            assert_eq!(watched(&lease), Some(scopes));
+        }
+    }
 
     #[test]
     fn an_install_is_named_after_its_lease() {

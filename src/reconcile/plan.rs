@@ -17,8 +17,8 @@ pub use observation::{
 pub use super::remote::{Health, View, health, observed};
 pub use crate::api::data_source::{
     AttemptOutcome, Coordinates, DataSourceType, DeletionPolicy, Import, ImportPolicy, ImportRecord, LastAttempt,
-    ManagementPolicy, Observed, Operation, OperationType, PlanAction, PlannedChange, ReplacementPolicy, Retry,
-    RetryClass, SecretVersion,
+    ManagementPolicy, Observed, Operation, OperationType, PlanAction, PlannedChange, ReplacementPolicy, Requested,
+    Retry, RetryClass, SecretVersion,
 };
 pub use crate::api::{DwsDataSourceSpec, DwsDataSourceStatus, Intent};
 pub use crate::cloud::{

@@ -166,12 +166,14 @@ impl Candidate {
 
     /// Writes the Lease as this replica's own. It is counted from before the request, so that no other replica can see it end sooner.
     async fn claim(&mut self, read: Option<&Lease>, limit: Duration) -> Result<Lease, LeaseError> {
-        let lease = lease::claimed(
+        let mut lease = lease::claimed(
             read,
             self.leadership.identity(),
             self.setting.clock.now(),
             &self.setting.timings,
         );
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        annotations.extend(self.setting.annotations.clone());
         let asked_at = self.setting.clock.uptime();
         let written = self.leases.write(&lease, limit).await?;
         self.leadership.hold_until(asked_at + self.setting.timings.lease);

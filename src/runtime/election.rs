@@ -2,6 +2,7 @@
 //!
 //! It gets, creates and updates one Lease and needs no other permission.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::Client;
@@ -53,6 +54,8 @@ pub struct Setting {
     pub identity: String,
     /// The namespace of the Lease.
     pub namespace: String,
+    /// What the annotations of the Lease tell about its holder.
+    pub annotations: BTreeMap<String, String>,
     /// The clocks of the process.
     pub clock: Clock,
     /// How long the Lease lasts, and when it is renewed.

@@ -7,6 +7,7 @@ mod crds;
 mod data_source_rows;
 mod limits;
 mod manifests;
+mod numbers;
 mod provider_rows;
 mod rows;
 mod rules;

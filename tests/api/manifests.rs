@@ -70,10 +70,11 @@ pub fn full_data_source_status() -> Value {
             "clusterID": CLUSTER_ID,
         },
         "operation": {
-            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "oldID": "old", "planID": "p1", "userName": "agency", "rebootToken": "1",
+            "type": "Create", "startedAt": time, "generation": 1, "progress": "40%", "requestedAt": time, "oldID": "old", "planID": "p1", "userName": "agency", "rebootToken": "1",
             "reboot": true, "failedCode": "CreateTask-fail:DWS.0114", "failedDetail": "no",
         },
-        "lastAttempt": {"id": "a1", "outcome": "Created", "lateUntil": time},
+        "lastAttempt": {"id": "a1", "outcome": "Created", "name": "lake", "type": "OBS", "lateUntil": time},
+        "requested": {"userName": "agency", "dataSourceID": "d", "connectInfo": "gaussdb", "description": "sales"},
         "observed": {
             "status": "Available", "configureStatus": "Active", "userName": "dws_user",
             "created": "2026-11-24T08:00:00", "updated": "2026-11-24T08:00:00", "failReason": "none",

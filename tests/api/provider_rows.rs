@@ -104,6 +104,14 @@ pub fn provider_rows(kind: &str) -> Vec<Row> {
             ["it works", "Available\n"],
         ),
     ];
+    let rate = |rate: Value| json!({"spec": {"rateLimit": {"requestsPerSecond": rate}}});
+    rows.push(rule(
+        &base,
+        "spec.rateLimit.requestsPerSecond",
+        "requestsPerSecond must be from 0.01 to 1000; 0.5 is one in two seconds, and leaving out rateLimit is no bound",
+        [rate(json!(0.01)), rate(json!(1)), rate(json!(1000))],
+        [rate(json!(0))],
+    ));
     rows.extend(auth_rows(&base));
     if kind == "ClusterDwsProvider" {
         rows.extend(selector_rows(&base));

@@ -31,6 +31,8 @@ async fn the_second_waits_and_takes_over_when_the_first_has_crashed() {
         ),
         (Some("b"), Some(1), Some(6))
     );
+    let annotations = stage.lease().await.metadata.annotations.unwrap_or_default();
+    assert_eq!(annotations["example.com/holder"], "b", "it tells about its holder");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What each test of the election starts with: a namespace of its own, candidates, and what shows of them.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -83,6 +84,7 @@ impl Stage {
         Setting {
             identity: identity.to_owned(),
             namespace: self.namespace.name().to_owned(),
+            annotations: BTreeMap::from([("example.com/holder".to_owned(), identity.to_owned())]),
             clock: Clock::start(),
             timings: *timings,
             health: Health::new(),

@@ -121,7 +121,7 @@ async fn a_refused_source_says_what_to_check_and_recovers() {
     }
     world.cloud.set_pod_token(Some(&identities.pod_token));
     world.cloud.set_node_agency(true);
-    let mut other = identities.issuer.clone();
+    let mut other = identities.provider.clone();
     other.id = "other".to_owned();
     world.cloud.put_identity_provider(other);
     world.cloud.put_agency(agency(&["service-account/cce"]));

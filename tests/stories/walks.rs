@@ -3,20 +3,22 @@
 
 use std::collections::BTreeSet;
 
-use dws_operator::api::data_source::DwsDataSource;
+use dws_operator::api::data_source::{DwsDataSource, Observed, ReplacementPolicy};
 use dws_operator::api::{ConditionType, Reason, names};
 use dws_simulator::Source;
 use dws_testbed::wait;
 use futures::future::join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::update::request;
 use crate::world::{PROJECT, SOON, World, cluster, obs, on_cluster, secret, verdict};
 
 /// How many walks, and how many steps each has.
-const WALKS: usize = 6;
-const STEPS: usize = 14;
+const WALKS: usize = 12;
+const STEPS: usize = 16;
 /// Where the fresh objects are.
 const FRESH: usize = 500;
 
@@ -27,6 +29,7 @@ fn values(field: &str, walk: usize) -> Vec<Value> {
         "userPwd": {"secretKeyRef": {"name": "mrs-account", "key": "password"}},
     });
     let obs = json!({"type": "OBS", "userPwd": null, "connectInfo": "gaussdb"});
+    let formation = json!({"type": "LAKE_FORMATION", "userPwd": null, "dataSourceID": null});
     let one = |values: &[Value]| values.iter().map(|value| json!({ field: value })).collect();
     match field {
         "clusterID" => one(&[
@@ -34,7 +37,7 @@ fn values(field: &str, walk: usize) -> Vec<Value> {
             json!(cluster(10 * walk + 1)),
             json!("nowhere"),
         ]),
-        "type" => vec![mrs, obs, json!({"type": "S3"}), json!({"type": "MRS"})],
+        "type" => vec![mrs, obs, formation, json!({"type": "S3"}), json!({"type": "MRS"})],
         "dataSourceName" => one(&[
             json!(format!("walk_{walk}")),
             json!(format!("other_{walk}")),
@@ -128,24 +131,42 @@ fn sources(world: &World<'_>, walk: usize) -> Vec<Source> {
         .collect()
 }
 
-async fn walk(world: &World<'_>, fields: &BTreeSet<String>, walk: usize) {
+/// Every value of every field, in the order of the dice.
+fn deck(fields: &BTreeSet<String>, walk: usize, dice: &mut Dice) -> Vec<(String, Value)> {
+    let of = |field: &String| {
+        values(field, walk)
+            .into_iter()
+            .map(|value| (field.clone(), value))
+            .collect::<Vec<_>>()
+    };
+    let mut deck: Vec<_> = fields.iter().flat_map(of).collect();
+    for n in (1..deck.len()).rev() {
+        deck.swap(n, dice.roll(n + 1));
+    }
+    deck
+}
+
+/// What became of a step: which field, and whether the API server took it.
+type Step = (String, bool);
+
+async fn walk(world: &World<'_>, fields: &BTreeSet<String>, walk: usize) -> Vec<Step> {
     let name = format!("walk-{walk}");
     let mut dice = Dice(u64::try_from(walk).unwrap() + 1);
-    let fields: Vec<_> = fields.iter().collect();
     let mut object = on_cluster(10 * walk, obs(&name));
-    object.spec.replacement_policy = Some(dws_operator::api::data_source::ReplacementPolicy::Always);
+    object.spec.replacement_policy = Some(ReplacementPolicy::Always);
     world.create(&object).await;
-    let (mut taken, mut refused) = (0, 0);
-    for _ in 0..STEPS {
-        let all = values(fields[dice.roll(fields.len())], walk);
-        let change = Patch::Merge(json!({"spec": all[dice.roll(all.len())]}));
+    let mut steps = Vec::new();
+    // All walks together go through all values: each begins where the one before ends.
+    let deck = deck(fields, walk, &mut Dice(1));
+    for (field, value) in deck.into_iter().cycle().skip(walk * STEPS).take(STEPS) {
+        let change = Patch::Merge(json!({"spec": value}));
         match world
             .api::<DwsDataSource>()
             .patch(&name, &PatchParams::default(), &change)
             .await
         {
-            Ok(_) => taken += 1,
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => refused += 1,
+            Ok(_) => steps.push((field, true)),
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => steps.push((field, false)),
             Err(error) => panic!("{error}"),
         }
         match dice.roll(6) {
@@ -180,29 +201,61 @@ async fn walk(world: &World<'_>, fields: &BTreeSet<String>, walk: usize) {
             _ => {}
         }
     }
-    assert!(
-        taken > 2 && refused > 2,
-        "walk {walk} took {taken} steps and was refused {refused}"
-    );
-    world
-        .edit(
-            &name,
-            json!({"spec": {"managementPolicy": null, "replacementPolicy": "Always"}}),
-        )
-        .await;
-    let end = settled(world, &name).await;
+    let end = arrived(world, &name, walk).await;
     let left = sources(world, walk);
     assert_eq!(left.len(), 1, "walk {walk}: {left:#?}");
     assert_eq!(held(&left[0]), wanted(world, &end), "walk {walk}");
-    assert_eq!(Some(left[0].id.clone()), end.status.and_then(|status| status.id));
+    let status = end.status.expect("a status");
+    assert_eq!((Some(&left[0].id), &status.plan), (status.id.as_ref(), &None));
 
     let mut fresh = DwsDataSource::new(&format!("fresh-{walk}"), end.spec);
     fresh.spec.cluster_id = cluster(FRESH + walk);
     fresh.spec.import = None;
     world.create(&fresh).await;
-    settled(world, &format!("fresh-{walk}")).await;
+    let fresh = settled(world, &format!("fresh-{walk}")).await;
     let beside = world.cloud.sources(&cluster(FRESH + walk));
     assert_eq!(held(&beside[0]), held(&left[0]), "walk {walk}: a fresh one is the same");
+    let fresh = fresh.status.expect("a status");
+    let seen = |observed: Option<Observed>| observed.map(|seen| (seen.status, seen.configure_status, seen.user_name));
+    assert_eq!(
+        (seen(fresh.observed), fresh.plan, fresh.retry),
+        (seen(status.observed), status.plan, status.retry),
+        "walk {walk}: and so is what is told of it"
+    );
+    steps
+}
+
+/// The end of a walk: every other one comes to it by approvals.
+async fn arrived(world: &World<'_>, name: &str, walk: usize) -> DwsDataSource {
+    let policy = if walk.is_multiple_of(2) { "Always" } else { "OnApproval" };
+    world
+        .edit(
+            name,
+            json!({"spec": {"managementPolicy": null, "replacementPolicy": policy}}),
+        )
+        .await;
+    loop {
+        let shown = world
+            .until(name, "Ready, or a plan to approve", |object| {
+                let observed = object.status.as_ref().and_then(|status| status.observed_generation);
+                let reason = verdict(object).map(|(_, reason)| reason);
+                observed == object.metadata.generation
+                    && (reason == Some(Reason::Available)
+                        || (reason == Some(Reason::ApprovalRequired) && unapproved(object).is_some()))
+            })
+            .await;
+        match unapproved(&shown) {
+            Some(plan) => request(world, name, "approve", &plan).await,
+            None => return settled(world, name).await,
+        }
+    }
+}
+
+/// The plan that waits for an approval and has none.
+fn unapproved(object: &DwsDataSource) -> Option<String> {
+    let plan = object.status.as_ref()?.plan.as_ref()?;
+    let approved = object.annotations().get(names::APPROVE_ANNOTATION);
+    (approved != Some(&plan.id)).then(|| plan.id.clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +272,16 @@ async fn whatever_way_a_spec_came_the_cloud_holds_what_it_asks_for() {
     let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
     let fields: BTreeSet<String> = spec.as_object().unwrap().keys().cloned().collect();
     let _operator = world.operator_with(&["--lease=1m"]).start().await;
-    join_all((0..WALKS).map(|n| walk(&world, &fields, n))).await;
+    let steps = join_all((0..WALKS).map(|n| walk(&world, &fields, n))).await.concat();
+    for field in &fields {
+        for taken in [true, false] {
+            assert!(
+                steps.contains(&(field.clone(), taken)),
+                "no walk has {field} {}",
+                if taken { "accepted" } else { "refused" }
+            );
+        }
+    }
     wait::until(SOON, "no more was made than is held", async || {
         let strays: Vec<_> = (0..WALKS)
             .map(|n| sources(&world, n).len())

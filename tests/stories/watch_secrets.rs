@@ -14,14 +14,16 @@ use crate::world::{
 };
 
 /// Waits that nobody lives to see the end of: what happens in these stories is not by looking now and then.
-const NEVER: [&str; 2] = ["--secret-recheck=30m", "--stalled-recheck=30m"];
+pub const NEVER: [&str; 2] = ["--secret-recheck=30m", "--stalled-recheck=30m"];
 
-async fn watching(world: &World<'_>) -> Operator {
+/// An operator that may watch Secrets and does.
+pub async fn watching(world: &World<'_>) -> Operator {
     world.namespace.grant("watch-secrets", "watch").await;
     world.operator_with(&NEVER).args(["--watch-secrets"]).start().await
 }
 
-async fn patch_secret(world: &World<'_>, name: &str, patch: Value) {
+/// Changes a Secret by a merge patch.
+pub async fn patch_secret(world: &World<'_>, name: &str, patch: Value) {
     let secrets: Api<Secret> = world.api();
     let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
     secrets

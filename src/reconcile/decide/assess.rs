@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::plan::{
-    self, DwsDataSourceStatus, Health, Item, Observation, Operation, OperationType, Password, SecretVersion,
+    self, DwsDataSourceStatus, Health, Item, Observation, Operation, OperationType, Password, Requested, SecretVersion,
 };
 use super::draft::Draft;
-use super::{compare, drift, proposal, trouble, update, verdict};
+use super::{compare, drift, proposal, trouble, update, update_job, verdict};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -31,7 +31,8 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     if health == Health::Failed && is_of_create(draft.status().operation.as_ref()) {
         return failed_create(o, draft);
     }
-    let standing_failure = update::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
+    let standing_failure =
+        update_job::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
     let draft = draft.edit(|status| {
         // A replacement rests while the object only observes.
         let rests = |operation: &Operation| o.observes() && operation.type_ == OperationType::Replace;
@@ -51,7 +52,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
             operation.failed_code = None;
             operation.failed_detail = None;
         }
-        status.plan = proposal::of(o, item);
+        status.plan = proposal::of(o, item, status.requested.as_ref());
         remember_password(o, status);
     });
     if let Some(verdict) = standing_failure.as_ref().filter(|_| health == Health::Failed) {
@@ -64,12 +65,12 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     let spec = &o.object.spec;
     let wait = o.timings.stalled_recheck;
     let is_drifted = if o.observes() {
-        !drift::differences(spec, item).is_empty()
+        !drift::differences(spec, item, None).is_empty()
     } else {
         draft.status().plan.is_some()
     };
     if is_drifted {
-        let verdict = proposal::verdict(o, item);
+        let verdict = proposal::verdict(o, item, draft.status().requested.as_ref());
         let is_begun_soon = matches!(verdict, Verdict::Reconciling(..));
         let wait = if is_begun_soon { o.timings.job_poll_min } else { wait };
         return (draft.verdict(&verdict), wait);
@@ -85,7 +86,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         if spec.reboot == Some(true) {
             status.reboot_generation = Some(o.object.generation);
         }
-        status.requested_user_name = Some(spec.user_name.clone());
+        status.requested = Some(Requested::of(spec));
     });
     (draft.ready("The data source is available."), compare::resync(o))
 }
@@ -127,8 +128,8 @@ pub fn is_of_create(operation: Option<&Operation>) -> bool {
 }
 
 /// Whether a listed data source is all that the spec asks for.
-pub fn finished(o: &Observation, item: &Item) -> bool {
-    plan::health(item) == Health::Healthy && drift::differences(&o.object.spec, item).is_empty()
+pub fn finished(o: &Observation, item: &Item, requested: Option<&Requested>) -> bool {
+    plan::health(item) == Health::Healthy && drift::differences(&o.object.spec, item, requested).is_empty()
 }
 
 /// The create failed: its record stays, and so does the object, until the spec or the Secret changes.

@@ -93,10 +93,21 @@ impl Observation {
         if let Some(imported) = self.import_record() {
             return (&imported.name, imported.type_);
         }
+        if let Some(made) = self.made() {
+            return made;
+        }
         match self.requested() {
             Some(intent) => (&intent.name, intent.type_),
             None => (&self.object.spec.data_source_name, self.object.spec.type_),
         }
+    }
+
+    /// The name and type of the recorded data source, if the object created it: annotations come and go.
+    fn made(&self) -> Option<(&str, DataSourceType)> {
+        let status = &self.object.status;
+        let last = status.last_attempt.as_ref().filter(|last| last.has_created());
+        let last = last.filter(|_| status.id.is_some() && !self.only_observes())?;
+        Some((last.name.as_deref()?, last.type_?))
     }
 
     /// Where the object's data source is recorded to be, or an earlier request may have created one.
@@ -109,7 +120,11 @@ impl Observation {
 
     /// Which type late effects would show in.
     pub(super) fn late_type(&self) -> DataSourceType {
-        self.last_intent().map_or(self.object.spec.type_, |intent| intent.type_)
+        let last = self.object.status.last_attempt.as_ref();
+        let asked = self.last_intent().map(|intent| intent.type_);
+        asked
+            .or(last.and_then(|last| last.type_))
+            .unwrap_or(self.object.spec.type_)
     }
 
     /// Where the object's data source is, or would be created.
@@ -155,10 +170,12 @@ impl Observation {
     }
 
     /// The end of an attempt; late effects of earlier ones are not forgotten.
-    pub(super) fn ended(&self, attempt: &str, outcome: AttemptOutcome, late_until: Option<Timestamp>) -> LastAttempt {
+    pub(super) fn ended(&self, intent: &Intent, outcome: AttemptOutcome, late_until: Option<Timestamp>) -> LastAttempt {
         LastAttempt {
-            id: attempt.to_owned(),
+            id: intent.attempt.clone(),
             outcome,
+            name: Some(intent.name.clone()),
+            type_: Some(intent.type_),
             late_until: late_until.max(self.late_until().filter(|_| self.late())),
         }
     }

@@ -8,6 +8,7 @@ use super::super::plan::{
     Step, View,
 };
 use super::draft::Draft;
+use super::facts::{after, until};
 use super::verdict::LEAVING;
 use super::{assess, create, import, lane, live, proposal, reach, replace, trouble, update};
 use crate::api::Reason;
@@ -15,6 +16,8 @@ use crate::runtime::backoff;
 
 /// How long an object waits that nothing but a change can wake.
 const LONG: Duration = Duration::from_hours(24);
+/// Over how long the first comparisons after a start are spread at most.
+const SPREAD: Duration = Duration::from_mins(30);
 /// What the user reads while the surplus is being removed and nothing better is known.
 pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
 const UNSEEN: &str = "The data source is gone from the cloud's list; it is shown again when it is back.";
@@ -50,6 +53,12 @@ fn was_rivalled(o: &Observation) -> bool {
     conditions.any(|condition| matches!(condition.reason, Reason::DuplicateOwner | Reason::WaitingForOwner))
 }
 
+/// Whether an update waits for its turn, which comes with this pass, or is lost.
+fn owes_update(o: &Observation) -> bool {
+    let mut conditions = o.object.status.conditions.iter();
+    o.object.status.operation.is_none() && conditions.any(|condition| condition.reason == Reason::Updating)
+}
+
 /// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
 pub fn since(o: &Observation) -> Duration {
     if !o.generation_observed() || o.anything_requested() || proposal::is_password_news(o) {
@@ -71,7 +80,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
     if o.object.status.retry.is_some() {
         return trouble::closed(o);
     }
-    if o.anything_requested() || proposal::is_password_news(o) {
+    if o.anything_requested() || proposal::is_password_news(o) || owes_update(o) {
         return None;
     }
     let at = |uptime: Duration| uptime.saturating_sub(o.uptime);
@@ -81,7 +90,7 @@ pub fn due(o: &Observation) -> Option<Duration> {
         } else if o.late() {
             Duration::ZERO
         } else {
-            at(first(o))
+            at(first(o)).max(rest(o))
         };
         return Some(wait).filter(|wait| !wait.is_zero());
     };
@@ -132,13 +141,21 @@ fn is_its_own(o: &Observation) -> bool {
     o.observes() || o.has_imported() || o.attempt().is_some()
 }
 
-/// The first comparison of this process, as an uptime: spread over the period, so that a restart is no herd.
+/// The first comparison of this process, as an uptime: spread, so that a restart is no herd, and over no longer time than that an operator which
+/// is restarted more often than the period is long compares too.
 fn first(o: &Observation) -> Duration {
     if o.stands_ready() && is_its_own(o) {
-        backoff::spread(&o.object.uid, o.resync_period)
+        backoff::spread(&o.object.uid, o.resync_period.min(SPREAD))
     } else {
         Duration::ZERO
     }
+}
+
+/// How long the last comparison of an earlier process stands.
+fn rest(o: &Observation) -> Duration {
+    let last = o.object.status.last_sync_time;
+    let last = last.filter(|last| *last <= o.now && o.stands_ready() && is_its_own(o));
+    last.map_or(Duration::ZERO, |last| until(o.now, after(last, o.resync_period)))
 }
 
 pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
@@ -220,7 +237,9 @@ fn change(o: &Observation, item: &Item) -> Result<(), Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    if let Some(plan) = proposal::of(o, item).filter(|plan| proposal::may_begin(o, plan)) {
+    if let Some(plan) =
+        proposal::of(o, item, o.object.status.requested.as_ref()).filter(|plan| proposal::may_begin(o, plan))
+    {
         return Err(replace::begin_planned(o, &plan)?);
     }
     if let Some(wanted) = update::wanted(o, item) {
@@ -233,10 +252,13 @@ fn change(o: &Observation, item: &Item) -> Result<(), Plan> {
 }
 
 fn foreign(o: &Observation, item: &Item) -> Plan {
-    if o.object.status.id.as_ref() == Some(&item.id)
-        && let Some(plan) = import::recorded(o, item)
-    {
-        return plan;
+    if o.object.status.id.as_ref() == Some(&item.id) {
+        if let Err(plan) = import::consent(o) {
+            return plan;
+        }
+        if let Some(plan) = import::recorded(o, item) {
+            return plan;
+        }
     }
     let draft = Draft::new(o).edit(|status| status.retry = None);
     if o.object.status.id.as_ref() == Some(&item.id)

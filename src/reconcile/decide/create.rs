@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::plan::{
     AttemptMemory, AttemptState, Coordinates, CreateRequest, Intent, Item, Look, Observation, Password, Plan, Rank,
-    Remote, Rival, SecretVersion, Step, View,
+    Remote, Requested, Rival, SecretVersion, Step, View,
 };
 use super::draft::Draft;
 use super::{import, lane, live, reach, settle, trouble};
@@ -67,7 +67,7 @@ fn prepare(o: &Observation, unsent: Option<Intent>) -> Result<Plan, Plan> {
         cluster_id: at.cluster_id.clone(),
         type_: o.object.spec.type_,
         name: o.object.spec.data_source_name.clone(),
-        user_name: Some(o.object.spec.user_name.clone()),
+        requested: Some(Requested::of(&o.object.spec)),
         reboot,
         generation: o.object.generation,
         earliest_generation: o.earliest_generation(),

@@ -227,7 +227,7 @@ fn recorded(o: &Observation, id: &str, asked: &Policy) -> Result<Plan, Plan> {
         only: None,
         verdict: Verdict::Reconciling(Reason::Deleting, deleting(asked)),
     };
-    removal.decide(o)?;
+    removal.decide(o, |_| Ok(()))?;
     if o.late() {
         return Ok(Draft::new(o)
             .reconciling(Reason::Deleting, WATCHING)
@@ -271,12 +271,15 @@ pub fn answered(o: &Observation, id: &str, at: Timestamp, result: &Result<Option
             let same = before
                 .as_ref()
                 .filter(|before| before.type_ == type_ && before.failed_code.is_none());
-            let at = same.map_or(at, |before| before.started_at);
+            let (begun, sent) = same.map_or((at, at), |before| {
+                (before.started_at, before.requested_at.unwrap_or(at))
+            });
             let (old_id, plan_id) = before.map_or((None, None), |before| (before.old_id, before.plan_id));
             status.operation = Some(Operation {
                 old_id,
                 plan_id,
-                ..Operation::begun(type_, at, o.object.generation)
+                requested_at: Some(sent),
+                ..Operation::begun(type_, begun, o.object.generation)
             });
             status.job_id = job;
             status.retry = None;

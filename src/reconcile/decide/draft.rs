@@ -56,6 +56,7 @@ impl<'a> Draft<'a> {
             status.observed = None;
             status.retry = None;
             status.plan = None;
+            status.requested = None;
             if let Some(last) = status.last_attempt.as_mut().filter(|last| last.has_created()) {
                 last.outcome = AttemptOutcome::Gone;
             }
@@ -203,6 +204,19 @@ fn bound(status: &mut DwsDataSourceStatus) {
             *part = text::one_line(part, text::WORD_MAX);
         }
         secret.key = text::one_line(&secret.key, text::KEY_MAX);
+    }
+    if let Some(requested) = &mut status.requested {
+        let words = [
+            Some(&mut requested.user_name),
+            requested.data_source_id.as_mut(),
+            requested.connect_info.as_mut(),
+        ];
+        let bounds = words.into_iter().map(|word| (word, text::WORD_MAX));
+        for (said, max) in bounds.chain([(requested.description.as_mut(), text::SENTENCE_MAX)]) {
+            if let Some(said) = said.filter(|said| said.chars().count() > max as usize) {
+                *said = text::one_line(said, max);
+            }
+        }
     }
     for said in words.into_iter().flatten() {
         *said = text::one_line(said, text::WORD_MAX);

@@ -1,13 +1,14 @@
-//! In which fields a listed data source differs from the spec. A field that the cloud leaves out is never drift.
+//! In which fields a listed data source differs from the spec. A field that the cloud leaves out is never drift, but an edit since it was asked for
+//! is none the less.
 
-use super::super::plan::{DataSourceType, DwsDataSourceSpec, Item};
+use super::super::plan::{DataSourceType, DwsDataSourceSpec, Item, Requested};
 use crate::api::names;
 
 /// A field of the spec that differs, and both values for the user.
 pub type Difference = (&'static str, String);
 
-/// The fields that differ.
-pub fn differences(spec: &DwsDataSourceSpec, item: &Item) -> Vec<Difference> {
+/// The fields that differ. Of a data source that the operator asked for, `requested` tells what the list is silent about.
+pub fn differences(spec: &DwsDataSourceSpec, item: &Item, requested: Option<&Requested>) -> Vec<Difference> {
     let described = item
         .description
         .as_deref()
@@ -23,22 +24,27 @@ pub fn differences(spec: &DwsDataSourceSpec, item: &Item) -> Vec<Difference> {
     check("dataSourceName", Some(&spec.data_source_name), name);
     let type_ = item.type_.map(DataSourceType::as_str);
     check("type", Some(spec.type_.as_str()), type_);
-    check("userName", Some(&spec.user_name), item.user_name.as_deref());
-    // The cloud may fill these two for types that do not ask for them.
-    let data_source_id = spec.data_source_id.as_deref();
+    let asked = |of: fn(&Requested) -> Option<&str>| requested.map(|requested| of(requested).unwrap_or_default());
+    let user_name = item.user_name.as_deref();
     check(
-        "dataSourceID",
-        data_source_id,
-        data_source_id.and(item.data_source_id.as_deref()),
+        "userName",
+        Some(&spec.user_name),
+        user_name.or(asked(|asked| Some(&asked.user_name))),
     );
-    let connect_info = spec.connect_info.as_deref();
-    check(
-        "connectInfo",
-        connect_info,
-        connect_info.and(item.connect_info.as_deref()),
-    );
-    check("description", spec.description.as_deref(), described);
+    let data_source_id = asked(|asked| asked.data_source_id.as_deref());
+    let fields = (spec.data_source_id.as_deref(), item.data_source_id.as_deref());
+    check("dataSourceID", fields.0, filled(fields, data_source_id));
+    let connect_info = asked(|asked| asked.connect_info.as_deref());
+    let fields = (spec.connect_info.as_deref(), item.connect_info.as_deref());
+    check("connectInfo", fields.0, filled(fields, connect_info));
+    let description = described.or(asked(|asked| asked.description.as_deref()));
+    check("description", spec.description.as_deref(), description);
     all
+}
+
+/// What counts of a field that the cloud may fill for a type that does not ask for it, as the spec has it and as the list does.
+fn filled<'a>((wanted, listed): (Option<&str>, Option<&'a str>), asked: Option<&'a str>) -> Option<&'a str> {
+    if wanted.is_some() { listed.or(asked) } else { asked }
 }
 
 /// One difference, for the user.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::plan::{
-    AttemptMemory, AttemptState, ImportRecord, Item, Lacks, LastAttempt, Observation, OperationType, Password,
+    AttemptMemory, AttemptState, Grant, ImportRecord, Item, Lacks, LastAttempt, Observation, OperationType, Password,
     Provider, Remote, Rival, SecretVersion, View,
 };
 use crate::api::data_source::ManagementPolicy;
@@ -56,7 +56,7 @@ impl Observation {
     /// Whether the provider allows to take over what exists already. Whoever may write a status can write an import into it: without that consent
     /// it counts for nothing.
     pub(in super::super) fn admits_imports(&self) -> bool {
-        matches!(self.provider, Provider::Ready { imports: true, .. })
+        matches!(&self.provider, Provider::Ready { imports: true, grant, .. } if !matches!(grant, Grant::Refused(_)))
     }
 
     /// Whether an import was carried out for this very object.

@@ -1,7 +1,8 @@
 //! Taking over, or observing, a data source that exists in the cloud already. It takes an explicit yes: of the spec, and of the provider.
 
 use super::super::plan::{
-    self, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Password, Plan, Provider, Remote, Step, View,
+    self, Grant, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Password, Plan, Provider, Remote, Step,
+    View,
 };
 use super::draft::Draft;
 use super::{assess, compare, create, drift, reach, trouble};
@@ -109,9 +110,14 @@ fn was_denied(o: &Observation) -> bool {
 
 /// The object only observed so far, and is to manage now. What it saw is not its own: it begins as if nothing were recorded.
 pub fn forget_observed(o: &Observation) -> Plan {
+    let reason = if o.object.deleting {
+        Reason::Deleting
+    } else {
+        Reason::Recovering
+    };
     Draft::new(o)
         .forget()
-        .reconciling(Reason::Recovering, "It was only observed so far; comparing anew.")
+        .reconciling(reason, "It was only observed so far; comparing anew.")
         .again()
 }
 
@@ -119,13 +125,34 @@ fn allowed(o: &Observation, provider: &str) -> Result<(), Plan> {
     if matches!(o.provider, Provider::Ready { imports: true, .. }) {
         return Ok(());
     }
+    let way_out = if o.object.deleting {
+        "set deletionPolicy to Retain to leave it"
+    } else {
+        "remove import"
+    };
     let message = format!(
-        "{provider} does not allow to take over or observe what exists already; ask its owner to set allowImport, or remove import."
+        "{provider} does not allow to take over or observe what exists already; ask its owner to set allowImport, or {way_out}."
     );
     let draft = Draft::new(o).edit(|status| status.retry = None);
     Err(draft
         .stalled(Reason::AccessDenied, message)
         .wait(o.timings.stalled_recheck))
+}
+
+/// Whether the provider's consent to what was taken over still stands. Without it nothing is done to it.
+pub fn consent(o: &Observation) -> Result<(), Plan> {
+    match &o.provider {
+        Provider::Ready { grant, coordinates, .. } if o.is_imported() => {
+            if let Grant::Refused(why) = grant {
+                return Err(Draft::new(o)
+                    .edit(|status| status.retry = None)
+                    .stalled(Reason::AccessDenied, why.clone())
+                    .wait(o.timings.stalled_recheck));
+            }
+            allowed(o, &coordinates.provider)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn absent(o: &Observation, how: &str) -> Plan {
@@ -157,7 +184,7 @@ fn take(o: &Observation, item: &Item) -> Plan {
     if let Some(holder) = o.holder().filter(|_| !o.observes()) {
         return create::rivalled(o, holder);
     }
-    let differences = drift::differences(&o.object.spec, item).into_iter();
+    let differences = drift::differences(&o.object.spec, item, None).into_iter();
     // The agency is updated in place once it is taken over; what is observed may differ in all but name and type.
     let differences: Vec<_> = differences
         .filter(|(field, _)| match *field {
@@ -198,6 +225,7 @@ fn take(o: &Observation, item: &Item) -> Plan {
         status.cloud = Some(at);
         status.operation = None;
         status.plan = None;
+        status.requested = None;
         if !o.observes() {
             status.imported = Some(ImportRecord {
                 uid: o.object.uid.clone(),

@@ -138,6 +138,7 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
     // It may be the effect of an earlier request; then that of this one is still to come.
     let window = o.timings.write_deadline + o.timings.late_effects.max(o.timings.list_lag);
     let late = o.late().then(|| after(o.now, window));
+    let (_, sought) = o.sought();
     let draft = Draft::new(o)
         .edit(|status| {
             status.id = Some(item.id.clone());
@@ -150,16 +151,20 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
             if let Some(attempt) = attempt {
                 status.secret.clone_from(&attempt.secret);
-                status.requested_user_name.clone_from(&attempt.user_name);
-                status.last_attempt = Some(o.ended(&attempt.attempt, AttemptOutcome::Recovered, late));
+                status.requested.clone_from(&attempt.requested);
+                status.last_attempt = Some(o.ended(attempt, AttemptOutcome::Recovered, late));
             } else {
                 // Without a trace of the attempt that made it, this one stands for it: what is recorded is the object's own.
                 let last = status.last_attempt.get_or_insert_with(|| LastAttempt {
                     id: o.fresh_attempt.clone(),
                     outcome: AttemptOutcome::Recovered,
+                    name: None,
+                    type_: None,
                     late_until: None,
                 });
                 last.outcome = AttemptOutcome::Recovered;
+                last.name = Some(item.name.clone());
+                last.type_ = item.type_.or(Some(sought));
             }
         })
         .note(

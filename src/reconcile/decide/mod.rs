@@ -28,15 +28,18 @@ mod remains;
 mod removal;
 mod replace;
 mod requests;
+mod restart;
 mod settle;
 mod site;
 mod trouble;
 mod update;
+mod update_answer;
+mod update_job;
 mod verdict;
 
 pub use attempts::coordinates;
 
-use super::plan::{Observation, Plan, Step};
+use super::plan::{Grant, Look, Observation, Plan, Provider, Step};
 
 /// Decides what to do next.
 #[must_use]
@@ -52,8 +55,19 @@ pub fn decide(o: &Observation) -> Plan {
 
 /// What the object itself asks for.
 fn work(o: &Observation) -> Plan {
-    if o.object.status.id.is_some() && !o.object.deleting && !o.observes() && !o.has_stake() {
+    if o.object.status.id.is_some() && !o.observes() && !o.has_stake() {
         return import::forget_observed(o);
+    }
+    if o.is_imported()
+        && matches!(
+            o.provider,
+            Provider::Ready {
+                grant: Grant::Unasked,
+                ..
+            }
+        )
+    {
+        return Plan::Look(Look::Grant);
     }
     if let Some(step) = restore(o) {
         return Plan::Act(step);

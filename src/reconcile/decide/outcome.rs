@@ -7,7 +7,7 @@ use super::super::plan::{
 use super::attempts::coordinates;
 use super::draft::Draft;
 use super::verdict::CREATING;
-use super::{assess, delete, live, reach, trouble, update};
+use super::{assess, delete, live, reach, trouble, update_answer};
 use crate::api::Reason;
 
 const TAKEN: &str = "The cloud says that the name is taken; finding out from the list whether an earlier create request of this object took it.";
@@ -30,7 +30,7 @@ pub fn decide(o: &Observation, outcome: &Outcome) -> Plan {
             refresh,
             at,
             result,
-        } => update::answered(o, change, refresh.as_ref(), *at, result),
+        } => update_answer::answered(o, change, refresh.as_ref(), *at, result),
         Outcome::Deleted { id, at, result } => delete::answered(o, id, *at, result),
     }
 }
@@ -61,12 +61,12 @@ impl Acceptance<'_> {
                 progress: self.progress(o),
                 ..Operation::begun(OperationType::Create, self.at, self.intent.generation)
             });
-            status.last_attempt = Some(o.ended(&self.intent.attempt, AttemptOutcome::Created, None));
+            status.last_attempt = Some(o.ended(self.intent, AttemptOutcome::Created, None));
             status.secret.clone_from(&self.intent.secret);
             status.observed = None;
             status.retry = None;
             status.reboot_generation = Some(self.intent.generation);
-            status.requested_user_name.clone_from(&self.intent.user_name);
+            status.requested.clone_from(&self.intent.requested);
         });
         let draft = draft.note(
             false,
@@ -80,7 +80,7 @@ impl Acceptance<'_> {
             } = &o.remote
             && item.id == self.accepted.id
             && surplus.is_empty()
-            && assess::finished(o, item)
+            && assess::finished(o, item, self.intent.requested.as_ref())
         {
             let (draft, wait) = assess::listed(o, draft, item, surplus);
             return draft.wait(wait);
@@ -178,7 +178,7 @@ fn rejected(o: &Observation, intent: &Intent, failure: &Failure) -> Plan {
 
 fn closed<'a>(o: &'a Observation, intent: &Intent) -> Draft<'a> {
     Draft::new(o).edit(|status| {
-        status.last_attempt = Some(o.ended(&intent.attempt, AttemptOutcome::Rejected, None));
+        status.last_attempt = Some(o.ended(intent, AttemptOutcome::Rejected, None));
         status.secret.clone_from(&intent.secret);
     })
 }

@@ -1,7 +1,8 @@
 //! What only a new data source could bring about: the plan to replace the old one, and who has to agree to it.
 
 use super::super::plan::{
-    DataSourceType, Item, Observation, Operation, OperationType, Password, PlanAction, PlannedChange, ReplacementPolicy,
+    DataSourceType, Item, Observation, Operation, OperationType, Password, PlanAction, PlannedChange,
+    ReplacementPolicy, Requested,
 };
 use super::drift;
 use crate::api::conditions::Verdict;
@@ -21,11 +22,11 @@ struct Difference {
     text: String,
 }
 
-fn differences(o: &Observation, item: &Item) -> Vec<Difference> {
+fn differences(o: &Observation, item: &Item, requested: Option<&Requested>) -> Vec<Difference> {
     let spec = &o.object.spec;
     let mut all = Vec::new();
     all.extend(other_cluster(o));
-    let listed = drift::differences(spec, item).into_iter();
+    let listed = drift::differences(spec, item, requested).into_iter();
     // The one field that the cloud updates.
     let fixed = listed.filter(|(field, _)| *field != "userName" || spec.type_ != DataSourceType::Obs);
     all.extend(fixed.map(|(field, text)| Difference { field, text }));
@@ -56,9 +57,9 @@ fn is_rotation_standing(o: &Observation) -> bool {
     is_told && !is_comparable && o.object.spec.user_pwd.is_some()
 }
 
-/// The plan to replace a listed data source, if it takes one.
-pub fn of(o: &Observation, item: &Item) -> Option<PlannedChange> {
-    let because: Vec<String> = differences(o, item)
+/// The plan to replace a listed data source, which was requested like this, if it takes one.
+pub fn of(o: &Observation, item: &Item, requested: Option<&Requested>) -> Option<PlannedChange> {
+    let because: Vec<String> = differences(o, item, requested)
         .iter()
         .map(|difference| difference.field.to_owned())
         .collect();
@@ -146,18 +147,18 @@ pub fn policy(o: &Observation) -> ReplacementPolicy {
 }
 
 /// What the user reads of a data source that differs from the spec.
-pub fn verdict(o: &Observation, item: &Item) -> Verdict {
+pub fn verdict(o: &Observation, item: &Item, requested: Option<&Requested>) -> Verdict {
     let texts: Vec<String> = if o.observes() {
-        drift::texts(drift::differences(&o.object.spec, item))
+        drift::texts(drift::differences(&o.object.spec, item, None))
     } else {
-        differences(o, item)
+        differences(o, item, requested)
             .into_iter()
             .map(|difference| difference.text)
             .collect()
     };
     let texts = texts.join(", ");
     let differs = format!("The cloud's data source differs from the spec in {texts}");
-    let planned = of(o, item);
+    let planned = of(o, item, requested);
     if let Some(plan) = &planned
         && may_begin(o, plan)
     {

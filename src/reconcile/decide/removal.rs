@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::super::plan::{
     Coordinates, Failure, FailureKind, Item, Lacks, Look, Missing, Observation, Operation, OperationType, Plan, Rank,
     Rejection, Remote, Step, View,
@@ -9,7 +11,7 @@ use super::super::plan::{
 use super::draft::Draft;
 use super::facts::{after, until};
 use super::job::{self, End, Running};
-use super::{lane, proposal, trouble};
+use super::{import, lane, proposal, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
 
@@ -23,8 +25,8 @@ pub struct Removal {
 }
 
 impl Removal {
-    /// `Ok` when the cloud holds nothing of it any more; else the next plan towards that.
-    pub fn decide(&self, o: &Observation) -> Result<(), Plan> {
+    /// `Ok` when the cloud holds nothing of it any more; else the next plan towards that. `consent` is asked before a DELETE is sent, each time.
+    pub fn decide(&self, o: &Observation, consent: impl Fn(&Item) -> Result<(), Plan>) -> Result<(), Plan> {
         let proof = self.job(o)?;
         if let Some(rest) = trouble::closed(o) {
             return Err(Draft::new(o).wait(rest));
@@ -49,6 +51,7 @@ impl Removal {
                     None => self.absent(o, proof.is_some()),
                     Some(item) if lagging(o, item) => Err(self.wait(o)),
                     Some(item) => {
+                        consent(item)?;
                         lane::held(o, Rank::Delete, |draft| draft.verdict(&self.verdict))?;
                         Err(Plan::Act(Step::Delete {
                             id: item.id.clone(),
@@ -71,7 +74,7 @@ impl Removal {
         };
         let running = Running {
             id: Some(id),
-            started_at: operation.started_at,
+            started_at: sent_at(operation),
             verdict: self.verdict.clone(),
         };
         if running.late(o) {
@@ -98,7 +101,9 @@ impl Removal {
                 );
                 let (draft, wait) = trouble::report(o, Draft::new(o), &failure);
                 let draft = draft.stalled(Reason::DeleteFailed, message).edit(|status| {
+                    status.job_id = None;
                     if let Some(operation) = &mut status.operation {
+                        operation.requested_at = None;
                         operation.failed_code = Some(code);
                         operation.failed_detail = detail;
                     }
@@ -164,19 +169,29 @@ impl Removal {
 }
 
 fn interval(o: &Observation) -> Duration {
-    under_way(o).map_or(o.timings.job_poll_max, |operation| {
-        job::interval(o, operation.started_at)
-    })
+    under_way(o).map_or(o.timings.job_poll_max, |operation| job::interval(o, sent_at(operation)))
 }
 
 /// Whether the delete that is under way has not come to its end in the time that a job may take.
 fn is_late(o: &Observation) -> bool {
-    under_way(o).is_some_and(|operation| until(operation.started_at, o.now) >= o.timings.job_deadline)
+    under_way(o).is_some_and(|operation| until(sent_at(operation), o.now) >= o.timings.job_deadline)
 }
 
 /// A cluster that was never recorded to hold anything proves nothing by being absent, and its absence is no reason to create again there.
 fn cluster_counts(o: &Observation) -> bool {
     (o.object.deleting || proposal::is_move(o)) && o.object.status.cloud.is_some()
+}
+
+/// Since when a delete is asked for; a replacement may have waited long before that.
+fn sent_at(operation: &Operation) -> Timestamp {
+    operation.requested_at.unwrap_or(operation.started_at)
+}
+
+/// Whether a DELETE that was sent may still take effect, whatever became of its answer.
+pub fn may_take_effect(o: &Observation) -> bool {
+    let operation = o.object.status.operation.as_ref();
+    let sent = operation.and_then(|operation| operation.requested_at);
+    sent.is_some_and(|sent| until(sent, o.now) < o.timings.job_deadline)
 }
 
 /// The delete that was accepted and has not failed.
@@ -190,13 +205,16 @@ fn under_way(o: &Observation) -> Option<&Operation> {
 /// often.
 fn lagging(o: &Observation, item: &Item) -> bool {
     let recorded = o.object.status.id.as_ref() == Some(&item.id);
-    let patience = under_way(o).map_or(Duration::ZERO, |operation| until(operation.started_at, o.now) / 8);
+    let patience = under_way(o).map_or(Duration::ZERO, |operation| until(sent_at(operation), o.now) / 8);
     let patience = patience.clamp(o.timings.list_lag, o.timings.stalled_recheck.max(o.timings.list_lag));
     (!recorded || under_way(o).is_some()) && o.removed_within(item, patience)
 }
 
 /// The recorded data source carries no marker, so that it cannot be told from somebody else's: it is neither deleted nor forgotten.
 fn unmarked(o: &Observation, id: &str) -> Plan {
+    if let Err(plan) = import::consent(o) {
+        return plan;
+    }
     Draft::new(o)
         .edit(|status| status.retry = None)
         .stalled(

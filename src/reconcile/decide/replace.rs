@@ -6,7 +6,7 @@ use super::super::plan::{
     View,
 };
 use super::draft::Draft;
-use super::removal::Removal;
+use super::removal::{self, Removal};
 use super::{compare, proposal, reach, site, trouble};
 use crate::api::Reason;
 use crate::api::conditions::Verdict;
@@ -14,7 +14,8 @@ use crate::api::conditions::Verdict;
 /// What the user reads meanwhile.
 const MESSAGE: &str = "Removing the record of the failed create before the next try.";
 const PLANNED: &str = "Deleting the data source; it is created anew afterwards.";
-const CANCELLED: &str = "The spec has changed before the replacement began; comparing anew.";
+const CANCELLED: &str = "Nobody asks for the replacement any more, and nothing was deleted for it; comparing anew.";
+const TOO_LATE: &str = "Nobody asks for the replacement any more, but a delete was sent for it; waiting until that can have no effect any more.";
 
 /// Starts the replacement if what failed has changed since.
 pub fn trigger(o: &Observation) -> Option<Plan> {
@@ -87,7 +88,7 @@ fn stands(o: &Observation, item: &Item, begun: &str) -> Result<bool, Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    let Some(now) = proposal::of(o, item) else {
+    let Some(now) = proposal::of(o, item, o.object.status.requested.as_ref()) else {
         return Ok(false);
     };
     Ok(match proposal::policy(o) {
@@ -129,41 +130,46 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         // Somebody else's by now, or of another object's status: it may be taken over, and is not removed.
         return compare::evaluate(o, view);
     }
-    if let Remote::Listed {
-        view: view @ View::Ours { item, .. },
-        ..
-    } = &o.remote
-        && o.object.status.id.as_ref() == Some(&item.id)
-        && o.object.status.job_id.is_none()
-        && !o.removed_lately(item)
-        && (operation.plan_id.is_some() || plan::health(item).exists())
-    {
-        match &operation.plan_id {
-            // What has come about after all is kept.
-            None => return compare::evaluate(o, view),
-            // What has come to stand in the way of the new one since keeps the old one too.
-            Some(begun) if stands(o, item, begun)? => site::is_free(o)?,
-            // The spec has changed since: what nobody agreed to is not done.
-            Some(_) => {
-                let draft = Draft::new(o).edit(|status| {
-                    status.operation = None;
-                    status.approved_plan = None;
-                });
-                return Ok(draft.reconciling(Reason::Recovering, CANCELLED).again());
-            }
-        }
-    }
     let removal = Removal {
         at: reach::place(o)?,
         only: operation.old_id.clone(),
         verdict: Verdict::Reconciling(Reason::Replacing, message(operation).to_owned()),
     };
-    removal.decide(o)?;
+    removal.decide(o, |item| consent(o, operation, item))?;
     Ok(Draft::new(o)
         .forget()
         .reconciling(
             Reason::Creating,
             "What was to be replaced is gone; creating the data source anew.",
         )
+        .again())
+}
+
+/// Whether the listed data source may be deleted now. Who agreed to that may have thought better of it, before a DELETE is sent or after one
+/// has failed.
+fn consent(o: &Observation, operation: &Operation, item: &Item) -> Result<(), Plan> {
+    let Some(begun) = &operation.plan_id else {
+        // What has come about after all is kept.
+        return match &o.remote {
+            Remote::Listed { view, .. } if plan::health(item).exists() => Err(compare::evaluate(o, view)?),
+            _ => Ok(()),
+        };
+    };
+    if stands(o, item, begun)? {
+        // What has come to stand in the way of the new one since keeps the old one too.
+        return site::is_free(o);
+    }
+    if removal::may_take_effect(o) {
+        return Err(Draft::new(o)
+            .reconciling(Reason::Replacing, TOO_LATE)
+            .wait(o.timings.job_poll_max));
+    }
+    Err(Draft::new(o)
+        .edit(|status| {
+            status.operation = None;
+            status.job_id = None;
+            status.approved_plan = None;
+        })
+        .reconciling(Reason::Recovering, CANCELLED)
         .again())
 }

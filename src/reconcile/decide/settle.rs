@@ -67,9 +67,10 @@ fn absent(o: &Observation, intent: &Intent, settled_from: Duration, answered: bo
     };
     // An effect shows as late as the list lags behind it.
     let late = (settled_from + window.max(t.list_lag)).saturating_sub(o.uptime);
-    let last = o.ended(&intent.attempt, AttemptOutcome::Absent, Some(after(o.now, late)));
+    let last = o.ended(intent, AttemptOutcome::Absent, Some(after(o.now, late)));
     let draft = unsettled(o).edit(|status| {
         status.last_attempt = Some(last);
+        status.secret.clone_from(&intent.secret);
         if intent.reboot {
             status.reboot_generation = status.reboot_generation.or(Some(o.object.generation));
         }

@@ -39,6 +39,7 @@ mod faults;
 mod gate;
 mod iam;
 mod job;
+mod jwt;
 mod log;
 mod perform;
 mod reply;
@@ -68,6 +69,7 @@ pub use call::Call;
 pub use error_body::{Refusal, Shape};
 pub use fault::{Fault, FaultId};
 pub use job::JobOutcome;
+pub use jwt::{Issuer, Jwk};
 pub use log::{LogEntry, Timeout};
 pub use settings::{
     Busy, Count, DuplicateNames, JobStates, NameSettings, Settings, StateNotation, UnknownClusters, UpdateEffect,

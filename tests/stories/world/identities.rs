@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dws_operator::api::provider::{DwsProvider, DwsProviderSpec, ProviderStatus};
 use dws_operator::api::{ConditionType, Reason};
-use dws_simulator::{Agency, Call, IdentityProvider};
+use dws_simulator::{Agency, Call, IdentityProvider, Issuer};
 use dws_testbed::{OperatorBuilder, wait};
 use jiff::Timestamp;
 use kube::Api;
@@ -22,7 +22,9 @@ pub const AGENCY: &str = "iam::example:agency:dws";
 /// The files and tokens of an operator's pod.
 pub struct Identities {
     /// The identity provider that stands for the operator's Kubernetes cluster.
-    pub issuer: IdentityProvider,
+    pub provider: IdentityProvider,
+    /// Who signs that cluster's tokens.
+    issuer: Issuer,
     /// The token for the pod identity agent.
     pub pod_token: String,
     folder: TempDir,
@@ -31,20 +33,23 @@ pub struct Identities {
 impl Identities {
     /// An operator that the cloud knows by its pod, its `ServiceAccount` and its node, and an agency that trusts each of them.
     pub fn of(world: &World<'_>) -> Self {
-        let issuer = IdentityProvider {
+        let issuer = Issuer::rs256("of-this-cluster");
+        let provider = IdentityProvider {
             id: "cce".to_owned(),
             urn: "iam::example:oidcProvider:cce".to_owned(),
-            key: Uuid::new_v4().simple().to_string(),
+            // A cluster that has just rotated its keys publishes the old one, too.
+            keys: vec![Issuer::rs256("of-yesterday").jwk(), issuer.jwk()],
             audience: "huawei".to_owned(),
             subject: "system:serviceaccount:dws-operator:dws-operator".to_owned(),
         };
         let pod_token = format!("pod-{}", Uuid::new_v4().simple());
         let identities = Identities {
+            provider,
             issuer,
             pod_token,
             folder: tempfile::tempdir().expect("a folder"),
         };
-        world.cloud.put_identity_provider(identities.issuer.clone());
+        world.cloud.put_identity_provider(identities.provider.clone());
         world.cloud.set_pod_token(Some(&identities.pod_token));
         world.cloud.set_node_agency(true);
         let trusts = [ACCESS_KEY, "pod", "node", "service-account/cce", "example/operator"];
@@ -70,7 +75,7 @@ impl Identities {
     }
 
     fn write_token(&self, lifetime: Duration) -> String {
-        let token = self.issuer.token(Timestamp::now() + lifetime);
+        let token = self.provider.token(&self.issuer, Timestamp::now() + lifetime);
         let next = self.folder.path().join("next");
         std::fs::write(&next, format!("{token}\n")).expect("a file");
         std::fs::rename(next, self.token_file()).expect("a file");
@@ -103,7 +108,7 @@ impl Identities {
 
     /// The exchange of the `ServiceAccount` token in STS.
     pub fn oidc(&self) -> Value {
-        json!({"oidc": {"providerURN": self.issuer.urn, "agencyURN": AGENCY}})
+        json!({"oidc": {"providerURN": self.provider.urn, "agencyURN": AGENCY}})
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod identities;
+mod kills;
 mod objects;
 mod verdict;
 mod waits;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 pub use self::annotations::pause;
 pub use self::identities::{AGENCY, IN_NAMESPACES, Identities, provider_by};
+pub use self::kills::{Kill, survives};
 pub use self::objects::{
     ACCESS_KEY, CLUSTER, PASSWORD, PROJECT, SECRET_KEY, cluster, mrs, obs, on_cluster, password_provider, projectless,
     provider, secret, uses,

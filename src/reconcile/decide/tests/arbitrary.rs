@@ -131,6 +131,7 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
             status.job_id = has_job.then(|| JOB.to_owned());
         }
         status.operation = operation.filter(|_| has_id).map(|(type_, is_failed)| Operation {
+            requested_at: None,
             type_,
             started_at: now(),
             generation: 1,
@@ -144,6 +145,8 @@ fn statuses() -> impl Strategy<Value = DwsDataSourceStatus> {
             failed_detail: None,
         });
         status.last_attempt = last.map(|(is_this, is_late)| LastAttempt {
+            name: None,
+            type_: None,
             id: if is_this { "a1" } else { "a0" }.to_owned(),
             outcome: if has_id {
                 AttemptOutcome::Created

@@ -31,6 +31,8 @@ fn open() -> Observation {
 fn late() -> Observation {
     with(open(), |o| {
         o.object.status.last_attempt = Some(LastAttempt {
+            name: None,
+            type_: None,
             id: "a1".to_owned(),
             outcome: AttemptOutcome::Absent,
             late_until: Some(o.now + jiff::SignedDuration::from_mins(5)),
@@ -143,6 +145,8 @@ fn a_policy_that_cannot_be_read_is_never_guessed() {
 fn rejected() -> Observation {
     with(deleting(open()), |o| {
         o.object.status.last_attempt = Some(LastAttempt {
+            name: None,
+            type_: None,
             id: "a1".to_owned(),
             outcome: AttemptOutcome::Rejected,
             late_until: None,

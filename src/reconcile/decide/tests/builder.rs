@@ -12,7 +12,7 @@ use crate::reconcile::plan::{
     Annotations, Around, AttemptOutcome, Coordinates, DataSourceType, DefinitionView, DeletionPolicy,
     DwsDataSourceStatus, Failure, FailureKind, Grant, Intent, Item, Job, JobState, JobView, LanePlace, LastAttempt,
     Memory, NamespaceView, Object, Observation, Occupant, Operation, OperationType, OperatorPolicy, Password,
-    PolicyWord, Provider, Rank, Remote, Requests, Timings,
+    PolicyWord, Provider, Rank, Remote, Requested, Requests, Timings,
 };
 
 /// The object's uid.
@@ -73,7 +73,7 @@ pub fn intent(attempt: &str) -> Intent {
         cluster_id: at.cluster_id,
         type_: DataSourceType::Obs,
         name: "lake_0".to_owned(),
-        user_name: Some("agency".to_owned()),
+        requested: Some(Requested::of(&spec())),
         reboot: false,
         generation: 1,
         earliest_generation: 1,
@@ -226,12 +226,14 @@ pub fn creating() -> Observation {
             cloud: Some(coordinates()),
             operation: Some(Operation::begun(OperationType::Create, o.now, 1)),
             last_attempt: Some(LastAttempt {
+                name: Some("lake_0".to_owned()),
+                type_: Some(DataSourceType::Obs),
                 id: "a1".to_owned(),
                 outcome: AttemptOutcome::Created,
                 late_until: None,
             }),
             controller: Some(INSTALL.to_owned()),
-            requested_user_name: Some("agency".to_owned()),
+            requested: Some(Requested::of(&spec())),
             conditions: conditions::conditions(&[], &verdict, 1, o.now),
             ..o.object.status.clone()
         };

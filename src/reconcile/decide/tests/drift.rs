@@ -75,6 +75,45 @@ fn a_restart_spreads_the_first_looks() {
 }
 
 #[test]
+fn an_operator_that_is_restarted_more_often_than_the_period_is_long_compares_all_the_same() {
+    for n in 0..50 {
+        let reborn = |synced: u64| {
+            with(ready(), |o| {
+                o.object.uid = format!("uid-{n}");
+                o.resync_period = Duration::from_hours(24);
+                o.object.status.last_sync_time =
+                    Some(o.now - jiff::SignedDuration::from_secs(i64::try_from(synced).expect("short")));
+                o.uptime = seconds(1);
+                o.started = o.uptime;
+                o.memory = crate::reconcile::plan::Memory::default();
+            })
+        };
+        let long_ago = reborn(25 * 3600);
+        assert!(told(&long_ago).wait <= Some(seconds(1800)), "{n}");
+        let lately = told(&reborn(3600)).wait;
+        assert_eq!(
+            lately,
+            Some(seconds(23 * 3600)),
+            "what was compared lately is not compared again: {n}"
+        );
+    }
+}
+
+#[test]
+fn the_period_is_jittered_both_ways() {
+    let o = with(published(listing(ready(), &[ours("id")])), |o| {
+        o.resync_period = seconds(1000);
+    });
+    let waits: Vec<_> = (0..200)
+        .filter_map(|n| told(&with(o.clone(), |o| o.object.uid = format!("uid-{n}"))).wait)
+        .collect();
+    let within = |wait: &Duration| (seconds(900)..=seconds(1100)).contains(wait);
+    assert!(waits.len() == 200 && waits.iter().all(within), "{waits:?}");
+    let near = |low, high| waits.iter().any(|wait| (seconds(low)..=seconds(high)).contains(wait));
+    assert!(near(900, 920) && near(1080, 1100), "{waits:?}");
+}
+
+#[test]
 fn gone_takes_two_lists_a_minute_apart_and_well_after_the_last_write() {
     // Seconds after the last write at which the list lacks it; whether that is the proof.
     for (lists, proven) in [

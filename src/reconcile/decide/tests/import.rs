@@ -6,8 +6,8 @@ use crate::api::data_source::DeletionPolicy;
 use crate::api::{Reason, names};
 use crate::reconcile::decide::decide;
 use crate::reconcile::plan::{
-    DataSourceType, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Plan, Provider, Rank, Reconfigure,
-    Remote, Rival, Step,
+    DataSourceType, Grant, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Plan, Provider, Rank,
+    Reconfigure, Remote, Rival, Step,
 };
 
 const OTHER_UID: &str = "7b0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a";
@@ -263,6 +263,36 @@ fn an_import_that_was_carried_out_is_no_more_than_a_line() {
             (told.reason, told.status.id.as_deref()),
             (Some(Reason::Available), Some("theirs"))
         );
+    }
+}
+
+/// A status is no consent: the provider's own counts, each time, and with it whom it is lent to.
+#[test]
+fn without_the_consent_of_its_provider_nothing_is_done_to_it() {
+    let lent = |o: &mut Observation, found: Grant| {
+        if let Provider::Ready { grant, .. } = &mut o.provider {
+            *grant = found;
+        }
+    };
+    let forbidden = |o: &mut Observation| {
+        if let Provider::Ready { imports, .. } = &mut o.provider {
+            *imports = false;
+        }
+    };
+    let unasked = with(later(imported(), seconds(7200)), |o| lent(o, Grant::Unasked));
+    assert_eq!(look(&unasked), Look::Grant);
+    for refuse in [&forbidden as &dyn Fn(&mut Observation), &|o: &mut Observation| {
+        lent(o, Grant::Refused("it is not lent".to_owned()));
+    }] {
+        let o = with(later(imported(), seconds(7200)), |o| refuse(o));
+        let edited = with(o.clone(), |o| o.object.spec.user_name = "another".to_owned());
+        for o in [o.clone(), edited, deleting(o)] {
+            let told = told(&in_lane(listing(o, &[foreign("theirs")]), Rank::Delete));
+            assert_eq!(
+                (told.reason, told.status.id.as_deref()),
+                (Some(Reason::AccessDenied), Some("theirs"))
+            );
+        }
     }
 }
 

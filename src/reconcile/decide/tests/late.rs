@@ -18,8 +18,13 @@ fn late(o: Observation) -> Observation {
         o.object.finalizer = true;
         o.object.intent = Some(intent("a1"));
         o.object.status.last_attempt = Some(LastAttempt {
+            name: None,
+            type_: None,
             id: "a1".to_owned(),
-            outcome: AttemptOutcome::Absent,
+            outcome: match o.object.status.id {
+                Some(_) => AttemptOutcome::Recovered,
+                None => AttemptOutcome::Absent,
+            },
             late_until: Some(o.now + SignedDuration::from_mins(10)),
         });
         o.memory.attempt = None;

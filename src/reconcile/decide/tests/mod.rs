@@ -3,6 +3,7 @@
 mod arbitrary;
 mod around;
 mod builder;
+mod consent;
 mod create;
 mod delete;
 mod drift;

@@ -40,6 +40,30 @@ fn the_policy_decides() {
     }
 }
 
+/// A list that leaves a field out hides no edit of it, be it set, changed or removed; and what the cloud fills by itself is none.
+#[test]
+fn what_the_list_is_silent_about_is_told_by_what_was_asked_for() {
+    let silent = |spec: Option<&str>, asked: Option<&str>, listed: Option<&str>| {
+        let o = with(edited(ReplacementPolicy::Never), |o| {
+            o.object.spec.connect_info = Some("gaussdb".to_owned());
+            o.object.spec.data_source_id = spec.map(str::to_owned);
+            let requested = o.object.status.requested.as_mut().expect("it was created");
+            requested.data_source_id = asked.map(str::to_owned);
+        });
+        let item = Item {
+            data_source_id: listed.map(str::to_owned),
+            ..ours("id")
+        };
+        told(&listing(o, &[item])).status.plan.map(|plan| plan.because)
+    };
+    let changed = Some(vec!["dataSourceID".to_owned()]);
+    assert_eq!(silent(Some("new"), None, None), changed, "set");
+    assert_eq!(silent(Some("new"), Some("old"), None), changed, "changed");
+    assert_eq!(silent(None, Some("old"), Some("old")), changed, "removed");
+    assert_eq!(silent(Some("old"), Some("old"), None), None);
+    assert_eq!(silent(None, None, Some("filled")), None);
+}
+
 #[test]
 fn an_approval_is_of_this_plan_and_fires_once() {
     let shown = published(edited(ReplacementPolicy::OnApproval));

@@ -33,6 +33,8 @@ fn again() -> Observation {
             ..intent("a1")
         });
         o.object.status.last_attempt = Some(LastAttempt {
+            name: None,
+            type_: None,
             id: "a1".to_owned(),
             outcome: AttemptOutcome::Absent,
             late_until: Some(o.now + SignedDuration::from_mins(10)),

@@ -7,8 +7,8 @@ use super::tell::{look, step, told};
 use crate::api::Reason;
 use crate::reconcile::fold::Posted;
 use crate::reconcile::plan::{
-    DwsDataSourceStatus, FailureKind, Intent, Look, Memory, Object, Observation, Operation, OperationType, Provider,
-    RetryWait, Step,
+    DataSourceType, DwsDataSourceStatus, FailureKind, Intent, Look, Memory, Object, Observation, Operation,
+    OperationType, Provider, Rank, RetryWait, Step,
 };
 
 /// The intent `a1` was sent and nobody answered.
@@ -121,8 +121,33 @@ fn an_id_that_somebody_wrote_is_nobody_of_ours() {
     assert_eq!(told(&o).status.id.as_deref(), Some("forged"));
     o = listing(later(o, seconds(60)), &items);
     assert_eq!(told(&o).status.id.as_deref(), Some("id"));
-    let o = in_lane(listing(deleting(o), &items), crate::reconcile::plan::Rank::Delete);
+    let o = in_lane(listing(deleting(o), &items), Rank::Delete);
     assert!(matches!(step(&o), Step::Delete { id, .. } if id == "id"));
+}
+
+#[test]
+fn without_the_annotation_the_recorded_one_keeps_its_name_and_type() {
+    let o = renewed(later(ready(), seconds(3600)), |object| {
+        object.intent = None;
+        object.generation = 2;
+        object.spec.type_ = DataSourceType::Mrs;
+        object.spec.data_source_name = "other".to_owned();
+    });
+    let reborn = with(o, |o| o.memory = Memory::default());
+    assert!(matches!(
+        look(&reborn),
+        Look::List {
+            type_: DataSourceType::Obs,
+            ..
+        }
+    ));
+    let told_of = told(&listing(reborn.clone(), &[ours("id")]));
+    assert_eq!(
+        (told_of.reason, told_of.status.id.as_deref()),
+        (Some(Reason::Drifted), Some("id"))
+    );
+    let going = in_lane(listing(deleting(reborn), &[ours("id")]), Rank::Delete);
+    assert!(matches!(step(&going), Step::Delete { id, .. } if id == "id"));
 }
 
 #[test]
@@ -209,7 +234,7 @@ fn a_proof_that_takes_long_outlives_many_lists() {
 
 #[test]
 fn what_was_read_for_another_name_or_place_does_not_count() {
-    let o = listing(in_lane(observation(), crate::reconcile::plan::Rank::Create), &[]);
+    let o = listing(in_lane(observation(), Rank::Create), &[]);
     let moved = renewed(o, |object| object.spec.data_source_name = "other".to_owned());
     assert!(matches!(look(&moved), Look::List { .. }));
 }

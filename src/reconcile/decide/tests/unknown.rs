@@ -135,6 +135,8 @@ fn what_the_list_shows_of_ours_is_taken() {
 fn what_may_be_the_effect_of_an_earlier_request_leaves_this_one_late() {
     let o = with(posted(SILENCE), |o| {
         o.object.status.last_attempt = Some(LastAttempt {
+            name: None,
+            type_: None,
             id: "a0".to_owned(),
             outcome: AttemptOutcome::Absent,
             late_until: Some(now() + SignedDuration::from_secs(60)),
@@ -149,6 +151,8 @@ fn a_window_for_late_effects_is_never_shortened() {
     let far = now() + SignedDuration::from_hours(1);
     let o = with(later(unsettled(&SERVER_ERROR), seconds(1)), |o| {
         o.object.status.last_attempt = Some(LastAttempt {
+            name: None,
+            type_: None,
             id: "a0".to_owned(),
             outcome: AttemptOutcome::Absent,
             late_until: Some(far),
@@ -274,6 +278,8 @@ fn ones_own_name_is_not_somebody_elses() {
     let lost = |o| {
         with(o, |o: &mut Observation| {
             o.object.status.last_attempt = Some(LastAttempt {
+                name: None,
+                type_: None,
                 id: "a0".to_owned(),
                 outcome: AttemptOutcome::Absent,
                 late_until: Some(o.now + SignedDuration::from_mins(10)),

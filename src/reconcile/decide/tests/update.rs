@@ -183,7 +183,7 @@ fn the_spec_asks_with_an_edit_and_not_with_drift() {
 #[test]
 fn an_edit_of_something_else_lends_its_restart_to_no_repair() {
     let o = with(later(ready(), seconds(3600)), |o| {
-        o.object.status.update_generation = Some(1)
+        o.object.status.update_generation = Some(1);
     });
     let drifted = published(listing(o, &[agency("somebodys")]));
     assert_eq!(reason(&drifted), Some(Reason::Drifted));
@@ -196,6 +196,63 @@ fn an_edit_of_something_else_lends_its_restart_to_no_repair() {
     // With the agency edited too it is an update of that edit.
     let both = with(repair, |o| o.object.spec.user_name = "other".to_owned());
     assert_eq!(published(both).object.status.reboot_generation, Some(2));
+}
+
+#[test]
+fn what_waits_for_its_turn_is_not_ready_and_gets_it() {
+    for o in [
+        edited(),
+        with(later(ready(), seconds(3600)), |o| o.resync_period = seconds(0)),
+    ] {
+        let o = with(listing(o, &[agency("somebodys")]), |o| {
+            o.lane = Some(crate::reconcile::plan::LanePlace::Waiting);
+        });
+        assert!(told(&o).keeps_lane);
+        let waiting = published(o);
+        assert_eq!(reason(&waiting), Some(Reason::Updating));
+        // Its turn comes within moments of the last list.
+        let turn = with(later(waiting, seconds(1)), |o| {
+            o.memory.synced = Some(o.uptime.saturating_sub(seconds(1)));
+        });
+        assert!(matches!(look(&turn), Look::List { .. }));
+    }
+}
+
+#[test]
+fn one_restart_serves_the_spec_and_the_annotation() {
+    let both = with(listed(edited()), |o| {
+        o.object.spec.reboot = Some(true);
+        o.object.requests.reboot = Some("1".to_owned());
+    });
+    let recorded = published(both);
+    let lost = FailureKind::UnknownOutcome {
+        answered: false,
+        delay: None,
+    };
+    let lost = published(with(recorded.clone(), |o| {
+        o.note_updated(change(Some("other"), true), None, Err(failure(lost)));
+    }));
+    let settled = published(later(lost, seconds(3600)));
+    let again = listing(in_lane(later(settled, seconds(1)), Rank::Create), &[agency("agency")]);
+    assert_eq!(sent(&again), change(Some("other"), false));
+    let accepted = published(with(recorded, |o| {
+        o.note_updated(change(Some("other"), true), None, Ok("job".to_owned()));
+    }));
+    assert_eq!(accepted.object.status.reboot_generation, Some(2));
+}
+
+#[test]
+fn a_restart_that_fails_blames_no_later_edit() {
+    let o = requested(listed(later(ready(), seconds(3600))));
+    let o = published(with(published(o), |o| {
+        o.note_updated(change(None, true), None, Ok("job".to_owned()));
+    }));
+    let o = with(later(o, seconds(20)), |o| {
+        o.object.generation = 2;
+        o.object.spec.user_name = "other".to_owned();
+    });
+    let ended = listing(job(o, JobState::Failed), &[agency("agency")]);
+    assert_eq!(look(&ended), Look::Lane(Rank::Create), "the edit has its try");
 }
 
 #[test]
@@ -229,6 +286,7 @@ fn busy() -> FailureKind {
 fn what_is_no_obs_source_yet_is_not_updated_however_the_spec_reads() {
     let o = with(edited(), |o| {
         o.object.intent.as_mut().expect("it was created").type_ = DataSourceType::Mrs;
+        o.object.status.last_attempt.as_mut().expect("it was created").type_ = Some(DataSourceType::Mrs);
         o.object.spec.replacement_policy = Some(ReplacementPolicy::OnApproval);
         o.object.requests.refresh = Some("1".to_owned());
     });

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use dws_simulator::{Admin, Agency, Call, DEFAULT_ACCESS_KEY, DEFAULT_PROJECT, IdentityProvider};
+use dws_simulator::{Admin, Agency, Call, DEFAULT_ACCESS_KEY, DEFAULT_PROJECT, IdentityProvider, Issuer};
 use jiff::Timestamp;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{CLUSTER, Client, Credential, instant, obs, simulator, success, text, verdict};
 
-fn cluster_of_pods() -> IdentityProvider {
+fn cluster_of_pods(issuer: &Issuer) -> IdentityProvider {
     IdentityProvider {
         id: "cce".to_owned(),
         urn: "iam::d:oidcProvider:cce".to_owned(),
-        key: "cluster-key".to_owned(),
+        keys: vec![issuer.jwk()],
         audience: "huawei".to_owned(),
         subject: "system:serviceaccount:dws-operator:dws-operator".to_owned(),
     }
@@ -93,7 +93,8 @@ async fn a_pod_has_the_key_of_its_agency() {
 #[tokio::test]
 async fn a_service_account_assumes_an_agency_that_trusts_it() {
     let (_simulator, admin, client) = simulator(instant()).await;
-    let provider = cluster_of_pods();
+    let issuer = Issuer::rs256("cluster-key");
+    let provider = cluster_of_pods(&issuer);
     admin.put_identity_provider(provider.clone());
     let ask = async |token: &str| {
         let body = json!({
@@ -102,13 +103,13 @@ async fn a_service_account_assumes_an_agency_that_trusts_it() {
         });
         send(&client, Method::POST, "/v5/agencies/assume-with-oidc", None, &body).await
     };
-    let token = provider.token(soon());
+    let token = provider.token(&issuer, soon());
     assert_eq!(ask(&token).await.status(), StatusCode::FORBIDDEN);
     admin.put_agency(agency("service-account/other"));
     assert_eq!(ask(&token).await.status(), StatusCode::FORBIDDEN);
     admin.put_agency(agency("service-account/cce"));
     assert_eq!(
-        ask(&provider.token(Timestamp::now())).await.status(),
+        ask(&provider.token(&issuer, Timestamp::now())).await.status(),
         StatusCode::FORBIDDEN
     );
     let assumed = with_key(&client, ask(&token).await).await;
@@ -119,7 +120,8 @@ async fn a_service_account_assumes_an_agency_that_trusts_it() {
 #[tokio::test]
 async fn a_service_account_has_a_token_and_a_key_by_iam() {
     let (_simulator, admin, client) = simulator(instant()).await;
-    let provider = cluster_of_pods();
+    let issuer = Issuer::rs256("cluster-key");
+    let provider = cluster_of_pods(&issuer);
     admin.put_identity_provider(provider.clone());
     let ask = async |id: &str, token: &str| {
         let body = json!({"auth": {"id_token": {"id": token}, "scope": {"project": {"id": DEFAULT_PROJECT}}}});
@@ -127,11 +129,11 @@ async fn a_service_account_has_a_token_and_a_key_by_iam() {
         send(&client, Method::POST, "/v3.0/OS-AUTH/id-token/tokens", header, &body).await
     };
     assert_eq!(
-        ask("other", &provider.token(soon())).await.status(),
+        ask("other", &provider.token(&issuer, soon())).await.status(),
         StatusCode::NOT_FOUND
     );
     assert_eq!(ask("cce", "forged").await.status(), StatusCode::UNAUTHORIZED);
-    let answer = ask("cce", &provider.token(soon())).await;
+    let answer = ask("cce", &provider.token(&issuer, soon())).await;
     let token = answer.headers()["x-subject-token"].to_str().unwrap().to_owned();
     let by_token = with(&client, Credential::Token(token.clone()));
     assert_eq!(creator(&by_token, &admin, "a").await, "service-account/cce");
@@ -253,7 +255,7 @@ async fn trust_is_administered_over_http() {
     };
     put(Method::PUT, "pod-token", json!("pod-token")).await;
     put(Method::PUT, "node-agency", json!(true)).await;
-    let provider = json!({"id": "cce", "urn": "u", "key": "k", "audience": "a", "subject": "s"});
+    let provider = json!({"id": "cce", "urn": "u", "keys": [{"kty": "oct", "k": "aw"}, {"kty": "RSA", "n": "AQ", "e": "AQAB", "use": "sig"}], "audience": "a", "subject": "s"});
     put(Method::POST, "identity-providers", provider).await;
     let agency = json!({"urn": "u", "name": "n", "domain": "d", "trusts": ["pod"]});
     put(Method::POST, "agencies", agency).await;
