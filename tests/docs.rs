@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+#[path = "docs/reference.rs"]
+mod reference;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +12,8 @@ use clap::{Arg, Command, CommandFactory};
 use dws_operator::runtime::settings::Cli;
 
 const CONFIGURATION: &str = "docs/configuration.md";
+const REFERENCE: &str = "docs/reference.md";
+const SECURITY: &str = "docs/security.md";
 /// Set it to write the tables instead of comparing them.
 const UPDATE: &str = "UPDATE_DOCS";
 
@@ -68,19 +73,66 @@ fn with_table(text: &str, place: &str, table: &str) -> String {
 
 #[test]
 fn the_tables_of_flags_are_those_of_the_command_line() {
-    let file = root().join(CONFIGURATION);
-    let text = std::fs::read_to_string(&file).unwrap();
+    let text = std::fs::read_to_string(root().join(CONFIGURATION)).unwrap();
     let current = tables()
         .iter()
-        .fold(text.clone(), |text, (place, table)| with_table(&text, place, table));
+        .fold(text, |text, (place, table)| with_table(&text, place, table));
+    is_current(CONFIGURATION, &current);
+}
+
+/// Compares a page with what it should be, or writes it.
+fn is_current(page: &str, current: &str) {
+    let file = root().join(page);
     if std::env::var_os(UPDATE).is_some() {
-        std::fs::write(&file, &current).unwrap();
+        std::fs::write(&file, current).unwrap();
     } else {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
         assert!(
             text == current,
-            "{CONFIGURATION} is stale: run `{UPDATE}=1 cargo test --test docs`"
+            "{page} is stale: run `{UPDATE}=1 cargo test --test docs`"
         );
     }
+}
+
+#[test]
+fn the_reference_is_that_of_the_definitions() {
+    is_current(REFERENCE, &reference::page(root()));
+}
+
+/// What stands between backticks in a page.
+fn code_in(page: &str) -> impl Iterator<Item = &str> {
+    page.split('`').skip(1).step_by(2)
+}
+
+/// Whether a word is written like the name of a story.
+fn is_story(word: &str) -> bool {
+    word.matches('_').count() >= 2 && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+#[test]
+fn every_story_that_the_security_page_names_exists() {
+    let page = std::fs::read_to_string(root().join(SECURITY)).unwrap();
+    let mut stories = String::new();
+    let (mut files, mut count) = (0, 0);
+    for word in code_in(&page) {
+        if word.starts_with("tests/stories/") {
+            assert!(count >= files, "no story is named before {word}");
+            let file = root().join(word);
+            stories = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{word}: {error}"));
+            files += 1;
+        } else if is_story(word) {
+            let is_there = ["async fn", "fn"].map(|head| format!("]\n{head} {word}() {{"));
+            assert!(
+                is_there.iter().any(|head| stories.contains(head)),
+                "no test is named {word}"
+            );
+            count += 1;
+        }
+    }
+    assert!(
+        count >= files && files > 0,
+        "{count} stories in {files} files are named"
+    );
 }
 
 /// The Markdown files of the project.
@@ -102,9 +154,15 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
+/// A page without what stands between backticks.
+fn prose(page: &str) -> String {
+    page.split('`').step_by(2).collect()
+}
+
 /// The targets of the links in a page, without those that lead out of the project.
-fn links(page: &str) -> impl Iterator<Item = &str> {
-    page.split("](")
+fn links(prose: &str) -> impl Iterator<Item = &str> {
+    prose
+        .split("](")
         .skip(1)
         .filter_map(|rest| rest.split_once(')'))
         .map(|(target, _)| target.split('#').next().unwrap_or_default())
@@ -115,7 +173,7 @@ fn links(page: &str) -> impl Iterator<Item = &str> {
 fn every_link_leads_to_a_file_of_the_project() {
     let mut checked = 0;
     for page in pages() {
-        let text = std::fs::read_to_string(&page).unwrap();
+        let text = prose(&std::fs::read_to_string(&page).unwrap());
         for target in links(&text) {
             let file = page.parent().unwrap().join(target);
             assert!(

@@ -12,18 +12,20 @@ use super::text;
 /// The API group.
 pub const GROUP: &str = "dws.huaweicloud.com";
 
-/// The finalizer that keeps an object until the cloud is clean.
+/// The finalizer that keeps a data source's object until the cloud is clean, and a provider until its last user is gone. The operator's.
 pub const FINALIZER: &str = "dws.huaweicloud.com/finalizer";
 
-/// The finalizer that keeps a Secret while data sources use a provider that names it (`--guard-secrets`).
+/// The finalizer that keeps a Secret while data sources use a provider that names it (`--guard-secrets`). The operator's.
 pub const SECRET_FINALIZER: &str = "dws.huaweicloud.com/secret-in-use";
 
-/// The annotation of a provider that names the Secrets which may carry [`SECRET_FINALIZER`] because of it, separated by commas.
+/// The annotation of a provider that names the Secrets which may carry the finalizer of `--guard-secrets` because of it, separated by commas. The
+/// operator's.
 pub const GUARDED_ANNOTATION: &str = "dws.huaweicloud.com/guarded-secrets";
+
 /// The name of the definition of data sources.
 pub const DEFINITION: &str = "dwsdatasources.dws.huaweicloud.com";
 
-/// The annotation that holds the [`Intent`](super::Intent) of a create, as JSON.
+/// The annotation that holds the intent of a create, as JSON: what was asked for, where, and by whom. The operator's; leave it alone.
 pub const INTENT_ANNOTATION: &str = "dws.huaweicloud.com/create-intent";
 
 /// The annotation of an install's Lease that tells which namespaces it watches, separated by commas, or `*` for all.
@@ -35,7 +37,8 @@ pub fn is_own(annotation: &str) -> bool {
     annotation.split_once('/').is_some_and(|(group, _)| group == GROUP)
 }
 
-/// The annotation that asks for a look at the cloud at once. Like all requests it holds a token, any text; a new token is a new request.
+/// The annotation that asks for a look at the cloud at once, and ends a wait. Like all requests it holds a token, any text; a new token is a new
+/// request.
 pub const RECONCILE_ANNOTATION: &str = "dws.huaweicloud.com/reconcile-requested-at";
 
 /// The annotation that asks for one restart of the DWS cluster.
@@ -44,8 +47,9 @@ pub const REBOOT_ANNOTATION: &str = "dws.huaweicloud.com/reboot-requested-at";
 /// The annotation that asks to renew the credentials which the cloud took from the agency of an OBS source.
 pub const REFRESH_ANNOTATION: &str = "dws.huaweicloud.com/refresh-requested-at";
 
-/// The annotation that approves the plan whose id it holds.
+/// The annotation that approves the plan whose id (`status.plan.id`) it holds.
 pub const APPROVE_ANNOTATION: &str = "dws.huaweicloud.com/approve";
+
 /// The annotation that pauses an object, or all objects of a Namespace: any value but `false`.
 pub const PAUSED_ANNOTATION: &str = "dws.huaweicloud.com/paused";
 

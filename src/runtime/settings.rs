@@ -140,7 +140,7 @@ pub struct RunArgs {
     /// How often the cloud is compared with the spec (0s: never).
     #[arg(long, env = "DWS_OPERATOR_RESYNC_PERIOD", default_value = "30m", value_parser = duration::parse)]
     pub resync_period: Duration,
-    /// Pause everything: no object is looked at or changed in the cloud, and no deletion but with Retain goes on.
+    /// Pause everything: no data source is looked at or changed in the cloud, and no deletion but with Retain goes on. Providers are not paused: one without projectID still asks IAM for its project.
     #[arg(long, env = "DWS_OPERATOR_PAUSED", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub paused: bool,
     /// What becomes of the cloud's data source when its object is deleted and neither the object nor its Namespace says so.

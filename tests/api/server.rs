@@ -58,6 +58,7 @@ pub fn documents(folder: &str) -> Vec<Value> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(repository(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
     files
@@ -112,6 +113,8 @@ impl Server {
     fn collection(&self, object: &Value) -> String {
         let namespace = self.namespace.name();
         match object["kind"].as_str().unwrap() {
+            "Namespace" => "api/v1/namespaces".to_owned(),
+            "Deployment" => format!("apis/apps/v1/namespaces/{namespace}/deployments"),
             "Secret" => format!("api/v1/namespaces/{namespace}/secrets"),
             "DwsDataSource" => format!("{GROUP_VERSION}/namespaces/{namespace}/dwsdatasources"),
             "DwsProvider" => format!("{GROUP_VERSION}/namespaces/{namespace}/dwsproviders"),
