@@ -74,7 +74,8 @@ impl Observation {
         let (name, type_) = self.sought();
         Identity {
             uid: &self.object.uid,
-            marker: self.marks(),
+            // Where its provider does not consent any more, what was taken over is nobody's of ours.
+            marker: self.marks() || (self.is_imported() && !self.admits_imports() && !self.observes()),
             id: self.object.status.id.as_deref().filter(|_| !self.only_observes()),
             is_taken: (self.is_imported() && self.admits_imports()) || self.observes(),
             import: self.object.spec.import.as_ref(),

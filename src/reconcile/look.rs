@@ -83,8 +83,13 @@ impl Pass {
     async fn read_grant(&mut self, ctx: &Context) {
         let grant = match &self.grants {
             Some(grants) => {
-                let cluster = &self.observation.object.spec.cluster_id;
-                ctx.providers.grant(grants, &self.member.namespace, cluster).await
+                let mut granted = Grant::Given;
+                for cluster in self.observation.granted_clusters() {
+                    if granted == Grant::Given {
+                        granted = ctx.providers.grant(grants, &self.member.namespace, &cluster).await;
+                    }
+                }
+                granted
             }
             None => Grant::Given,
         };

@@ -114,7 +114,9 @@ impl Claim {
             .as_ref()
             .filter(|_| imported)
             .map(|imported| &imported.name);
-        let made = || intent.as_ref().map(|intent| &intent.name);
+        let recorded = last.filter(|last| last.has_created() && status.id.is_some());
+        let recorded = recorded.and_then(|last| last.name.as_ref());
+        let made = || recorded.or(intent.as_ref().map(|intent| &intent.name));
         let held_name = taken.or_else(made).filter(|_| held_at.is_some());
         let name = held_name.unwrap_or(&object.spec.data_source_name).to_ascii_lowercase();
         let cluster = held_at

@@ -31,8 +31,9 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     if health == Health::Failed && is_of_create(draft.status().operation.as_ref()) {
         return failed_create(o, draft);
     }
-    let standing_failure =
-        update_job::standing_failure(o).filter(|_| health == Health::Failed || update::differs(o, item));
+    let requested = draft.status().requested.clone();
+    let differs = update::differs(o, item, requested.as_ref());
+    let standing_failure = update_job::standing_failure(o).filter(|_| health == Health::Failed || differs);
     let draft = draft.edit(|status| {
         // A replacement rests while the object only observes.
         let rests = |operation: &Operation| o.observes() && operation.type_ == OperationType::Replace;
@@ -52,7 +53,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
             operation.failed_code = None;
             operation.failed_detail = None;
         }
-        status.plan = proposal::of(o, item, status.requested.as_ref());
+        status.plan = proposal::of(o, item, requested.as_ref());
         remember_password(o, status);
     });
     if let Some(verdict) = standing_failure.as_ref().filter(|_| health == Health::Failed) {
@@ -70,7 +71,7 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
         draft.status().plan.is_some()
     };
     if is_drifted {
-        let verdict = proposal::verdict(o, item, draft.status().requested.as_ref());
+        let verdict = proposal::verdict(o, item, requested.as_ref());
         let is_begun_soon = matches!(verdict, Verdict::Reconciling(..));
         let wait = if is_begun_soon { o.timings.job_poll_min } else { wait };
         return (draft.verdict(&verdict), wait);
@@ -78,7 +79,10 @@ pub fn listed<'a>(o: &Observation, draft: Draft<'a>, item: &Item, surplus: &[Ite
     if let Some(verdict) = standing_failure {
         return (draft.verdict(&verdict), wait);
     }
-    if update::differs(o, item) {
+    if o.observes() {
+        return (draft.ready("The data source is available."), compare::resync(o));
+    }
+    if differs {
         return differs_again(o, draft, item);
     }
     // What is carried out without a restart does not ask for one later, when something else has to be put right.

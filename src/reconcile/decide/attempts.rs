@@ -15,7 +15,7 @@ use crate::api::intent::EARLIER_SECRETS_MAX;
 impl Observation {
     /// The last intent that is known. The annotation tells of it, unless somebody took it away or put an older one back: then memory does, as
     /// long as the outcome is not in the status.
-    fn last_intent(&self) -> Option<&Intent> {
+    pub(super) fn last_intent(&self) -> Option<&Intent> {
         let known = self.memory.attempt.as_ref().map(|known| &known.intent);
         match (&self.object.intent, known) {
             (Some(intent), Some(known)) if !self.closed(known) && intent.time <= known.time => Some(known),
@@ -116,6 +116,17 @@ impl Observation {
         let intent = || self.requested().or_else(late).map(coordinates);
         let recorded = self.object.status.cloud.as_ref().filter(|_| !self.only_observes());
         recorded.cloned().or_else(intent)
+    }
+
+    /// The DWS clusters that the provider has to be lent for: that of the spec, and that of what was taken over. What goes needs no new one.
+    pub(in super::super) fn granted_clusters(&self) -> Vec<String> {
+        let wanted = self.object.spec.cluster_id.clone();
+        let recorded = self.recorded_place().filter(|_| self.is_imported());
+        match recorded.map(|at| at.cluster_id) {
+            Some(recorded) if self.object.deleting || recorded == wanted => vec![recorded],
+            Some(recorded) => vec![recorded, wanted],
+            None => vec![wanted],
+        }
     }
 
     /// Which type late effects would show in.

@@ -9,7 +9,7 @@ use super::super::plan::{
 };
 use super::draft::Draft;
 use super::verdict::LEAVING;
-use super::{assess, create, import, lane, live, proposal, reach, replace, trouble, update};
+use super::{assess, create, import, lane, live, proposal, reach, replace, site, trouble, update};
 use crate::api::Reason;
 use crate::runtime::backoff;
 
@@ -21,6 +21,7 @@ const SPREAD: Duration = Duration::from_mins(30);
 pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
 const UNSEEN: &str = "The data source is gone from the cloud's list; it is shown again when it is back.";
 const LOST: &str = "The data source is gone from the cloud. It was not created by this object, so it is not created again: delete the object, and create it without import to have a new one.";
+const ELSEWHERE: &str = "The DWS cluster of the data source is gone; creating it in the one that the spec names.";
 const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
@@ -33,7 +34,7 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
         Remote::Failed { failure, .. } => Err(moved(o, failure)?.unwrap_or_else(|| trouble::unreadable(o, failure))),
         // Whoever watches Secrets is woken by a new password, and looks at the cloud for it.
         Remote::Unknown if proposal::asks_for_password(o) => Err(Plan::Look(Look::Password)),
-        Remote::Unknown => match due(o).filter(|_| !was_rivalled(o)) {
+        Remote::Unknown => match due(o).filter(|_| !was_barred(o)) {
             Some(wait) if o.held().is_some() => Ok(Draft::new(o).hold(wait)),
             Some(wait) if o.failed() => Ok(Draft::new(o).wait(wait.min(assess::failed_recheck(o)))),
             Some(wait) => Ok(Draft::new(o).wait(wait)),
@@ -46,16 +47,22 @@ pub fn decide(o: &Observation) -> Result<Plan, Plan> {
     }
 }
 
-/// Whether the verdict names another holder, who is not known any more.
-fn was_rivalled(o: &Observation) -> bool {
+/// Whether the verdict names another holder, who is not known any more, or a consent that was missing.
+fn was_barred(o: &Observation) -> bool {
     let mut conditions = o.object.status.conditions.iter();
-    conditions.any(|condition| matches!(condition.reason, Reason::DuplicateOwner | Reason::WaitingForOwner))
+    conditions.any(|condition| match condition.reason {
+        Reason::DuplicateOwner | Reason::WaitingForOwner => true,
+        Reason::AccessDenied => o.is_imported(),
+        _ => false,
+    })
 }
 
 /// Whether an update waits for its turn, which comes with this pass, or is lost.
 fn owes_update(o: &Observation) -> bool {
     let mut conditions = o.object.status.conditions.iter();
-    o.object.status.operation.is_none() && conditions.any(|condition| condition.reason == Reason::Updating)
+    !o.observes()
+        && o.object.status.operation.is_none()
+        && conditions.any(|condition| condition.reason == Reason::Updating)
 }
 
 /// From when on a list is news. One that another object of the cluster had read since this one's last comparison serves both.
@@ -199,7 +206,7 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
 }
 
 /// The DWS cluster of the recorded data source is gone for certain, and the spec names another one.
-fn moved(o: &Observation, failure: &Failure) -> Result<Option<Plan>, Plan> {
+pub fn moved(o: &Observation, failure: &Failure) -> Result<Option<Plan>, Plan> {
     let is_missing = matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster });
     let is_gone = is_missing
         && o.absence(gone_from(o), o.timings.gone_gap, |lacks| lacks == Lacks::Cluster)
@@ -208,7 +215,12 @@ fn moved(o: &Observation, failure: &Failure) -> Result<Option<Plan>, Plan> {
         return Ok(None);
     };
     if proposal::may_begin(o, &plan) {
-        return replace::begin_planned(o, &plan).map(Some);
+        site::is_free(o)?;
+        let draft = Draft::new(o).forget().edit(|status| {
+            status.approved_plan = Some(plan.id.clone());
+            status.replacement_generation = Some(o.object.generation);
+        });
+        return Ok(Some(draft.reconciling(Reason::Creating, ELSEWHERE).again()));
     }
     let verdict = proposal::verdict_moved(o, &plan);
     let draft = Draft::new(o).edit(|status| {
@@ -348,7 +360,7 @@ fn gone_from(o: &Observation) -> Duration {
 }
 
 /// Whether two lists lacked the recorded one, well after our last write; else how long until the next one counts.
-fn missing(o: &Observation) -> Result<(), Duration> {
+pub fn missing(o: &Observation) -> Result<(), Duration> {
     o.absence(gone_from(o), o.timings.gone_gap, |lacks| lacks != Lacks::Cluster)
 }
 

@@ -144,9 +144,14 @@ pub fn consent(o: &Observation) -> Result<(), Plan> {
     match &o.provider {
         Provider::Ready { grant, coordinates, .. } if o.is_imported() => {
             if let Grant::Refused(why) = grant {
+                let why = if o.object.deleting {
+                    format!("{why} Set deletionPolicy to Retain to leave the data source in the cloud.")
+                } else {
+                    why.clone()
+                };
                 return Err(Draft::new(o)
                     .edit(|status| status.retry = None)
-                    .stalled(Reason::AccessDenied, why.clone())
+                    .stalled(Reason::AccessDenied, why)
                     .wait(o.timings.stalled_recheck));
             }
             allowed(o, &coordinates.provider)

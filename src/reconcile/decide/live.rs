@@ -42,7 +42,9 @@ fn create_job(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     | End::Unknown { read: since }) = end;
     let view = match &o.remote {
         Remote::Listed { began, view } if *began >= since => view,
-        Remote::Failed { began, failure } if *began >= since => return Err(trouble::unreadable(o, failure)),
+        Remote::Failed { began, failure } if *began >= since => {
+            return Err(compare::moved(o, failure)?.unwrap_or_else(|| trouble::unreadable(o, failure)));
+        }
         _ => {
             return Err(Plan::Look(Look::List {
                 since,
@@ -165,6 +167,7 @@ pub fn adopt(o: &Observation, item: &Item, surplus: &[Item], at: Coordinates, at
                 last.outcome = AttemptOutcome::Recovered;
                 last.name = Some(item.name.clone());
                 last.type_ = item.type_.or(Some(sought));
+                status.requested = o.last_intent().and_then(|intent| intent.requested.clone());
             }
         })
         .note(

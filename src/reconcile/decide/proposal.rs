@@ -115,6 +115,13 @@ fn interrupts(o: &Observation) -> String {
     )
 }
 
+/// The id that a plan to replace the recorded data source has now.
+pub fn id(o: &Observation) -> Option<String> {
+    let password = o.password_version().or(o.object.status.secret.as_ref());
+    let id = o.object.status.id.as_ref()?;
+    Some(names::plan_id(id, &o.object.spec, password, false))
+}
+
 fn plan(o: &Observation, id: &str, because: Vec<String>, interrupts: String) -> PlannedChange {
     let password = o.password_version().or(o.object.status.secret.as_ref());
     PlannedChange {

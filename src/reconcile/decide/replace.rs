@@ -2,8 +2,8 @@
 //! Secret changes or somebody asks for it, or what the spec no longer describes, by a plan that somebody agreed to.
 
 use super::super::plan::{
-    self, Item, Look, Observation, Operation, OperationType, Password, Plan, PlannedChange, Remote, ReplacementPolicy,
-    View,
+    self, FailureKind, Item, Look, Missing, Observation, Operation, OperationType, Password, Plan, PlannedChange,
+    Remote, ReplacementPolicy, View,
 };
 use super::draft::Draft;
 use super::removal::{self, Removal};
@@ -130,10 +130,21 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         // Somebody else's by now, or of another object's status: it may be taken over, and is not removed.
         return compare::evaluate(o, view);
     }
+    let verdict = Verdict::Reconciling(Reason::Replacing, message(operation).to_owned());
+    let unsent = operation.plan_id.as_ref().filter(|_| is_unsent(o, operation));
+    if let Some(begun) = unsent.filter(|_| lacks_recorded(o)) {
+        // Not by this replacement: it goes on only if somebody still asks for it, and what is gone has to be proven as ever.
+        if !is_asked_for(o, begun)? {
+            return Ok(cancelled(o));
+        }
+        if let Err(due) = compare::missing(o) {
+            return Ok(Draft::new(o).verdict(&verdict).wait(due.min(o.timings.job_poll_max)));
+        }
+    }
     let removal = Removal {
         at: reach::place(o)?,
         only: operation.old_id.clone(),
-        verdict: Verdict::Reconciling(Reason::Replacing, message(operation).to_owned()),
+        verdict,
     };
     removal.decide(o, |item| consent(o, operation, item))?;
     Ok(Draft::new(o)
@@ -143,6 +154,38 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
             "What was to be replaced is gone; creating the data source anew.",
         )
         .again())
+}
+
+/// Whether no DELETE is known to have been sent.
+fn is_unsent(o: &Observation, operation: &Operation) -> bool {
+    operation.requested_at.is_none() && operation.failed_code.is_none() && o.object.status.job_id.is_none()
+}
+
+/// Whether the cloud, as this pass saw it, lacks the recorded data source, or the DWS cluster that held it.
+fn lacks_recorded(o: &Observation) -> bool {
+    match &o.remote {
+        Remote::Listed { view, .. } => match view {
+            View::Ours { item, .. } | View::Foreign { item } => o.object.status.id.as_ref() != Some(&item.id),
+            View::Absent | View::Leaving { ours: false, .. } => true,
+            View::Leaving { ours: true, .. } => false,
+        },
+        Remote::Failed { failure, .. } => matches!(failure.kind, FailureKind::Gone { what: Missing::Cluster }),
+        Remote::Unknown => false,
+    }
+}
+
+/// Whether the plan that was begun is still the one that is asked for. A cluster that is gone calls for another one.
+fn is_asked_for(o: &Observation, begun: &str) -> Result<bool, Plan> {
+    if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
+        return Err(Plan::Look(Look::Password));
+    }
+    let is_listed = matches!(o.remote, Remote::Listed { .. });
+    let is_agreed = match proposal::policy(o) {
+        ReplacementPolicy::Never => false,
+        ReplacementPolicy::OnApproval => o.object.requests.approve.as_deref() == Some(begun),
+        ReplacementPolicy::Always => true,
+    };
+    Ok(is_listed && is_agreed && proposal::id(o).as_deref() == Some(begun))
 }
 
 /// Whether the listed data source may be deleted now. Who agreed to that may have thought better of it, before a DELETE is sent or after one
@@ -159,17 +202,23 @@ fn consent(o: &Observation, operation: &Operation, item: &Item) -> Result<(), Pl
         // What has come to stand in the way of the new one since keeps the old one too.
         return site::is_free(o);
     }
-    if removal::may_take_effect(o) {
+    // One that an earlier process sent may show as late as the list lags.
+    let is_fresh = o.uptime < o.timings.write_deadline + o.timings.list_lag;
+    if removal::may_take_effect(o) || (is_unsent(o, operation) && is_fresh) {
         return Err(Draft::new(o)
             .reconciling(Reason::Replacing, TOO_LATE)
             .wait(o.timings.job_poll_max));
     }
-    Err(Draft::new(o)
+    Err(cancelled(o))
+}
+
+fn cancelled(o: &Observation) -> Plan {
+    Draft::new(o)
         .edit(|status| {
             status.operation = None;
             status.job_id = None;
             status.approved_plan = None;
         })
         .reconciling(Reason::Recovering, CANCELLED)
-        .again())
+        .again()
 }

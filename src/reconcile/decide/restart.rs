@@ -45,7 +45,14 @@ pub fn send(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
                 .again());
         }
     };
-    let agency = (update::differs(o, item) && update::is_due(o)).then(|| o.object.spec.user_name.clone());
+    let agency = (update::differs(o, item, o.object.status.requested.as_ref()) && update::is_due(o))
+        .then(|| o.object.spec.user_name.clone());
+    if operation.reboot_token.is_none() && agency.is_none() {
+        // There is no update any more that the restart could go along with.
+        return Ok(given_back(Draft::new(o))
+            .standing_or(Reason::Updating, UPDATING)
+            .again());
+    }
     let change = Reconfigure { agency, reboot: true };
     let id = item.id.clone();
     let refresh = None;

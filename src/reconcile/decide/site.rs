@@ -17,7 +17,10 @@ pub fn is_free(o: &Observation) -> Result<(), Plan> {
         Some(Ok(Occupant::Nobody)) => Ok(()),
         Some(Ok(Occupant::Object(rival))) => Err(create::rivalled(o, rival)),
         Some(Ok(Occupant::Item { id })) => Err(taken(o, id)),
-        Some(Err(failure)) => Err(trouble::unreadable(o, failure)),
+        Some(Err(failure)) => {
+            let (draft, wait) = trouble::report(o, Draft::new(o), failure);
+            Err(draft.wait(wait))
+        }
     }
 }
 

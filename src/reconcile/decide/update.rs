@@ -4,7 +4,7 @@
 //! is not asked for again.
 
 use super::super::plan::{
-    DataSourceType, Item, Look, Observation, Operation, OperationType, Plan, Rank, Reconfigure, Step,
+    DataSourceType, Item, Look, Observation, Operation, OperationType, Plan, Rank, Reconfigure, Requested, Step,
 };
 use super::draft::Draft;
 use super::{lane, reach, restart, update_job};
@@ -29,9 +29,8 @@ fn is_obs(o: &Observation) -> bool {
 }
 
 /// Whether the agency is not the one of the spec: the listed one or, where the list is silent, the one that was asked for.
-pub fn differs(o: &Observation, item: &Item) -> bool {
+pub fn differs(o: &Observation, item: &Item, requested: Option<&Requested>) -> bool {
     let spec = &o.object.spec;
-    let requested = o.object.status.requested.as_ref();
     let listed = item
         .user_name
         .as_ref()
@@ -56,7 +55,7 @@ fn is_edited(o: &Observation) -> bool {
 pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
     let spec = &o.object.spec;
     let status = &o.object.status;
-    let updates = differs(o, item) && is_due(o);
+    let updates = differs(o, item, status.requested.as_ref()) && is_due(o);
     // An update comes first; the renewal is a request of its own.
     let refresh = o.refresh_requested().filter(|_| is_obs(o) && !updates);
     let is_reboot_requested = o.reboot_requested();
@@ -80,7 +79,8 @@ pub fn wanted(o: &Observation, item: &Item) -> Option<Wanted> {
 /// Starts an update; a restart is written down first.
 pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
     let at = reach::place(o)?;
-    let since = lane::held(o, Rank::Create, |draft| waiting(draft, &wanted.change, TURN))?;
+    let is_update = wanted.change.agency.is_some() && wanted.refresh.is_none();
+    let since = lane::held(o, Rank::Create, |draft| waiting(draft, is_update, TURN))?;
     if o.listed_since(since).is_none() {
         return Ok(Plan::Look(Look::List {
             since,
@@ -122,14 +122,8 @@ pub fn begin(o: &Observation, wanted: Wanted) -> Result<Plan, Plan> {
 
 /// What is not as the spec wants it is not ready until that has been sent; who asks for a restart or a renewal waits for it with the verdict that
 /// stands.
-pub fn waiting<'a>(draft: Draft<'a>, change: &Reconfigure, message: &str) -> Draft<'a> {
-    let wants = &draft.observation().object.spec.user_name;
-    let listed = draft
-        .status()
-        .observed
-        .as_ref()
-        .and_then(|observed| observed.user_name.as_ref());
-    if change.agency.as_ref() == Some(wants) && listed != Some(wants) {
+pub fn waiting<'a>(draft: Draft<'a>, is_update: bool, message: &str) -> Draft<'a> {
+    if is_update {
         draft.reconciling(Reason::Updating, message)
     } else {
         draft.standing_or(Reason::Updating, message)

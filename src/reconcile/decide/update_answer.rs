@@ -31,7 +31,8 @@ pub fn answered(
         Err(failure) => failure,
     };
     match failure.kind {
-        FailureKind::Fenced => waiting(Draft::new(o), change, UPDATING).wait_in_lane(o.timings.lease_renew),
+        FailureKind::Fenced => waiting(Draft::new(o), change.agency.is_some() && refresh.is_none(), UPDATING)
+            .wait_in_lane(o.timings.lease_renew),
         FailureKind::UnknownOutcome { .. } if change.reboot => {
             let (draft, wait) = trouble::report(o, Draft::new(o), failure);
             draft.wait(wait)
@@ -56,11 +57,19 @@ pub fn answered(
 fn accepted(o: &Observation, change: &Reconfigure, refresh: Option<&String>, at: Timestamp, job: &str) -> Plan {
     // What was asked for before an edit is not the update of its generation.
     let updates = change.agency.as_ref() == Some(&o.object.spec.user_name) && refresh.is_none();
+    // A restart is that of the generation which recorded it, however the spec reads by now.
+    let recorded = o
+        .object
+        .status
+        .operation
+        .as_ref()
+        .filter(|recorded| change.reboot && recorded.reboot);
+    let generation = recorded.map_or(o.object.generation, |recorded| recorded.generation);
     let draft = Draft::new(o).edit(|status| {
         status.operation = Some(Operation {
             reboot: change.reboot,
             user_name: change.agency.clone().filter(|_| refresh.is_none()),
-            ..Operation::begun(OperationType::Update, at, o.object.generation)
+            ..Operation::begun(OperationType::Update, at, generation)
         });
         status.job_id = Some(job.to_owned());
         status.retry = None;
@@ -68,10 +77,7 @@ fn accepted(o: &Observation, change: &Reconfigure, refresh: Option<&String>, at:
             status.update_generation = Some(o.object.generation);
         }
         if change.reboot {
-            spend(status, o.object.generation);
-        }
-        if let (Some(agency), Some(requested), None) = (&change.agency, &mut status.requested, refresh) {
-            requested.user_name.clone_from(agency);
+            spend(status, generation);
         }
         if let Some(token) = refresh {
             status.last_handled_refresh_at = Some(token.clone());

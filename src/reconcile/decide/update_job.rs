@@ -24,7 +24,9 @@ pub fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
     let (End::Succeeded { read } | End::Failed { read, .. } | End::Overdue { read, .. } | End::Unknown { read }) = end;
     let view = match &o.remote {
         Remote::Listed { began, view } if *began >= read => view,
-        Remote::Failed { began, failure } if *began >= read => return Err(trouble::unreadable(o, failure)),
+        Remote::Failed { began, failure } if *began >= read => {
+            return Err(compare::moved(o, failure)?.unwrap_or_else(|| trouble::unreadable(o, failure)));
+        }
         _ => {
             return Err(Plan::Look(Look::List {
                 since: read,
@@ -45,6 +47,12 @@ pub fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         status.retry = None;
     });
     let interval = job::interval(o, operation.started_at);
+    // Where the list is silent, the job's word counts.
+    let requested = operation
+        .user_name
+        .is_none()
+        .then_some(o.object.status.requested.as_ref())
+        .flatten();
     let changes = matches!(plan::health(item), Health::Creating | Health::Updating);
     Ok(match end {
         End::Overdue { message, .. } => draft
@@ -62,18 +70,27 @@ pub fn follow(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
             draft.reconciling(Reason::Updating, UPDATING).wait_in_lane(interval)
         }
         End::Succeeded { .. } | End::Unknown { .. }
-            if differs(o, item) && is_about(o, operation) && is_lagging(o, operation) =>
+            if differs(o, item, requested) && is_about(o, operation) && is_lagging(o, operation) =>
         {
             draft.reconciling(Reason::Updating, UPDATING).wait(interval)
         }
         // A restart that was asked for by itself changes no field.
-        End::Succeeded { .. } | End::Unknown { .. } if differs(o, item) && is_about(o, operation) => {
+        End::Succeeded { .. } | End::Unknown { .. } if differs(o, item, requested) && is_about(o, operation) => {
             let code = UNCHANGED.to_owned();
             let detail = "it accepted the update of userName and changed nothing".to_owned();
             failed(o, draft, code, Some(detail)).wait(o.timings.stalled_recheck)
         }
-        End::Succeeded { .. } | End::Unknown { .. } => compare::evaluate(o, view)?,
+        End::Succeeded { .. } | End::Unknown { .. } => compare::evaluate(&carried_out(o, operation), view)?,
     })
+}
+
+/// The object once the cloud has done what it was asked for.
+fn carried_out(o: &Observation, operation: &Operation) -> Observation {
+    let mut done = o.clone();
+    if let (Some(agency), Some(requested)) = (&operation.user_name, &mut done.object.status.requested) {
+        requested.user_name.clone_from(agency);
+    }
+    done
 }
 
 /// Whether an update asks for the agency of the spec as it is.

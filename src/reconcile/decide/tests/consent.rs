@@ -89,3 +89,27 @@ fn a_delete_is_not_late_because_its_replacement_waited_long() {
     let o = later(o, seconds(20));
     assert_eq!(look(&o), Look::Job { id: "job".to_owned() });
 }
+
+/// It is gone before anything was sent for that: somebody else's doing, of which the replacement makes use only while it is asked for.
+#[test]
+fn who_takes_it_back_has_nothing_created_in_its_place() {
+    let gone = |o: Observation| {
+        let mut o = o;
+        for _ in 0..2 {
+            o = listing(later(o, seconds(600)), &[]);
+        }
+        o
+    };
+    assert_eq!(told(&gone(begun())).reason, Some(Reason::Creating));
+    let once = told(&listing(later(begun(), seconds(600)), &[]));
+    assert_eq!(
+        (once.reason, once.status.id.as_deref()),
+        (Some(Reason::Replacing), Some("id"))
+    );
+    let withdrawn = with(gone(begun()), |o| o.object.requests.approve = None);
+    let cancelled = told(&withdrawn);
+    assert_eq!(
+        (cancelled.status.operation, cancelled.status.id.as_deref()),
+        (None, Some("id"))
+    );
+}

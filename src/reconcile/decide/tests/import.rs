@@ -293,7 +293,29 @@ fn without_the_consent_of_its_provider_nothing_is_done_to_it() {
                 (Some(Reason::AccessDenied), Some("theirs"))
             );
         }
+        // Nor where creates carry no marker, so that a name would do.
+        let unmarked = with(later(imported(), seconds(7200)), |o| {
+            if let Provider::Ready { marker, .. } = &mut o.provider {
+                *marker = false;
+            }
+            refuse(o);
+        });
+        let told = told(&in_lane(
+            listing(deleting(unmarked), &[foreign("theirs")]),
+            Rank::Delete,
+        ));
+        assert_eq!(told.reason, Some(Reason::AccessDenied));
     }
+}
+
+/// What was taken over in one DWS cluster needs the provider's leave for that one; to go on in another one takes that too.
+#[test]
+fn the_provider_is_asked_for_the_cluster_that_holds_it() {
+    let o = imported();
+    assert_eq!(o.granted_clusters(), ["cluster-0"]);
+    let edited = with(o, |o| o.object.spec.cluster_id = "cluster-1".to_owned());
+    assert_eq!(edited.granted_clusters(), ["cluster-0", "cluster-1"]);
+    assert_eq!(deleting(edited).granted_clusters(), ["cluster-0"]);
 }
 
 /// What a status says counts for the object that it was written for.

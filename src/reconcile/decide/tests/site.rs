@@ -3,8 +3,10 @@
 use super::builder::*;
 use super::tell::{look, published, step, told};
 use crate::api::Reason;
-use crate::cloud::{FailureKind, Missing};
-use crate::reconcile::plan::{Look, Observation, Occupant, Rank, ReplacementPolicy, Rival, Step};
+use crate::cloud::{FailureKind, JobState, Missing};
+use crate::reconcile::plan::{
+    Look, Observation, Occupant, Operation, OperationType, Rank, ReplacementPolicy, Rival, Step,
+};
 
 /// Ready, and to be replaced by one of another name in another DWS cluster.
 fn edited() -> Observation {
@@ -104,16 +106,57 @@ fn what_went_with_its_cluster_may_be_created_elsewhere() {
     for (policy, reason) in [
         (ReplacementPolicy::Never, Reason::Drifted),
         (ReplacementPolicy::OnApproval, Reason::ApprovalRequired),
-        (ReplacementPolicy::Always, Reason::Replacing),
     ] {
         let told = told(&free(without_its_cluster(policy)));
         assert_eq!(told.reason, Some(reason), "{policy:?}");
         assert_eq!(told.status.plan.expect("it is shown").because, ["clusterID"]);
     }
-    let begun = published(free(without_its_cluster(ReplacementPolicy::Always)));
-    let gone = missing(later(begun, seconds(600)));
-    let created = told(&missing(later(gone, seconds(60))));
-    assert_eq!((created.reason, created.status.id), (Some(Reason::Creating), None));
+    let always = without_its_cluster(ReplacementPolicy::Always);
+    assert!(matches!(look(&always), Look::Site { .. }));
+    let shown = published(free(without_its_cluster(ReplacementPolicy::OnApproval)));
+    let approved = with(shown, |o| {
+        o.object.requests.approve = o.object.status.plan.as_ref().map(|plan| plan.id.clone());
+    });
+    for agreed in [free(always), approved] {
+        let told = told(&agreed);
+        assert_eq!((told.reason, told.status.id), (Some(Reason::Creating), None));
+    }
+}
+
+/// Neither an operation that goes on, nor a replacement that nobody sent anything for, hides that.
+#[test]
+fn an_operation_in_the_cluster_that_is_gone_is_no_reason_to_wait_for_it() {
+    for type_ in [OperationType::Create, OperationType::Update, OperationType::Replace] {
+        let o = with(without_its_cluster(ReplacementPolicy::Always), |o| {
+            let mut operation = Operation::begun(type_, o.now, 1);
+            operation.plan_id = (type_ == OperationType::Replace).then(|| "earlier".to_owned());
+            o.object.status.operation = Some(operation);
+            o.object.status.job_id = None;
+        });
+        let o = with(o, |o| {
+            if type_ == OperationType::Update {
+                o.object.status.job_id = Some("job".to_owned());
+                o.memory.polled = None;
+            }
+        });
+        let o = if type_ == OperationType::Update {
+            job(o, JobState::Succeeded)
+        } else {
+            o
+        };
+        let told = if type_ == OperationType::Replace {
+            let cancelled = published(free(o));
+            assert_eq!(cancelled.object.status.operation, None);
+            told(&cancelled)
+        } else {
+            told(&free(o))
+        };
+        assert_eq!(
+            (told.reason, told.status.id),
+            (Some(Reason::Creating), None),
+            "{type_:?}"
+        );
+    }
 }
 
 #[test]

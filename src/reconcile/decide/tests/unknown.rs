@@ -323,3 +323,45 @@ fn what_somebody_deletes_already_is_not_available() {
         (Some("found"), Some(Reason::Recovering))
     );
 }
+
+/// An edit since the request is an edit, also where the list is silent about its field and whoever sent the request is dead.
+#[test]
+fn what_is_found_is_compared_with_what_was_asked_for() {
+    let silent = crate::reconcile::plan::Item {
+        user_name: None,
+        connect_info: None,
+        ..ours("found")
+    };
+    let found = with(observation(), |o| {
+        o.object.finalizer = true;
+        o.object.intent = Some(intent("a1"));
+        o.object.generation = 2;
+        o.object.spec.connect_info = Some("another".to_owned());
+    });
+    let adopted = told(&listing(
+        later(found.clone(), seconds(600)),
+        std::slice::from_ref(&silent),
+    ));
+    assert_eq!(adopted.status.id.as_deref(), Some("found"));
+    assert_eq!(
+        adopted.reason,
+        Some(Reason::Drifted),
+        "nobody asked for the edit to be carried out"
+    );
+    // So it is with one that was given up and shows late.
+    let late = with(found, |o| {
+        o.object.status.last_attempt = Some(LastAttempt {
+            id: "a1".to_owned(),
+            outcome: AttemptOutcome::Absent,
+            name: None,
+            type_: None,
+            late_until: Some(o.now + jiff::SignedDuration::from_mins(10)),
+        });
+        o.memory.attempt = None;
+    });
+    let adopted = told(&listing(late, &[silent]));
+    assert_eq!(
+        (adopted.status.id.as_deref(), adopted.reason),
+        (Some("found"), Some(Reason::Drifted))
+    );
+}

@@ -255,6 +255,8 @@ fn what_waits_for_its_turn_is_not_ready_and_gets_it() {
     ] {
         let o = with(listing(o, &[agency("somebodys")]), |o| {
             o.lane = Some(crate::reconcile::plan::LanePlace::Waiting);
+            // What the last comparison saw was as it should be.
+            o.object.status.observed = Some(crate::reconcile::plan::observed(&ours("id")));
         });
         assert!(told(&o).keeps_lane);
         let waiting = published(o);
@@ -288,6 +290,46 @@ fn one_restart_serves_the_spec_and_the_annotation() {
         o.note_updated(change(Some("other"), true), None, Ok("job".to_owned()));
     }));
     assert_eq!(accepted.object.status.reboot_generation, Some(2));
+}
+
+fn silent() -> Item {
+    Item {
+        user_name: None,
+        ..ours("id")
+    }
+}
+
+/// A list that leaves the agency out tells neither that an update is due nor that it took effect: what was asked for, and the job, do.
+#[test]
+fn what_the_list_is_silent_about_is_updated_once_and_fails_as_told() {
+    let o = listing(in_lane(edited(), Rank::Create), &[silent()]);
+    assert_eq!(sent(&o), change(Some("other"), false));
+    let running = later(accepted(o), seconds(20));
+    let done = published(listing(job(running.clone(), JobState::Succeeded), &[silent()]));
+    assert_eq!(reason(&done), Some(Reason::Available));
+    let failed = published(listing(job(running, JobState::Failed), &[silent()]));
+    assert_eq!(reason(&failed), Some(Reason::UpdateFailed));
+    let again = listing(in_lane(later(failed, seconds(700)), Rank::Create), &[silent()]);
+    assert_eq!(told(&again).reason, Some(Reason::UpdateFailed), "it stays told");
+    // Who only observes neither promises anything nor looks for it all the time.
+    let observing = with(edited(), |o| {
+        o.object.spec.management_policy = Some(crate::reconcile::plan::ManagementPolicy::Observe);
+    });
+    let told = told(&listing(observing, &[silent()]));
+    assert!(told.wait > Some(seconds(60)), "{told:#?}");
+    assert_eq!(
+        told.status.requested.map(|requested| requested.user_name).as_deref(),
+        Some("agency")
+    );
+}
+
+#[test]
+fn a_restart_of_the_spec_goes_along_with_its_update_or_not_at_all() {
+    let asks = with(listed(edited()), |o| o.object.spec.reboot = Some(true));
+    let recorded = published(asks);
+    let mended = listing(in_lane(later(recorded, seconds(1)), Rank::Create), &[agency("other")]);
+    let given_back = told(&mended).status;
+    assert_eq!((given_back.operation, given_back.reboot_generation), (None, Some(1)));
 }
 
 #[test]
