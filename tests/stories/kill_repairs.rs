@@ -27,6 +27,8 @@ const AGENCY: &str = "DWSAccessOBS";
 enum Way {
     /// A changed agency, on request only.
     RequestedRepair,
+    /// A data source that is gone, on request only.
+    RequestedCreate,
     /// A data source that is gone, at the next resync.
     Gone,
     /// A changed agency, at the next resync of an object that has its own period.
@@ -52,7 +54,7 @@ impl Way {
     fn object(self) -> DwsDataSource {
         let mut object = obs(NAME);
         object.spec.resync_period = match self {
-            Self::RequestedRepair => Some("0s".to_owned()),
+            Self::RequestedRepair | Self::RequestedCreate => Some("0s".to_owned()),
             Self::OwnPeriod => Some("10s".to_owned()),
             _ => None,
         };
@@ -90,16 +92,18 @@ impl Way {
                     .cloud
                     .edit_source(CLUSTER, before, |source| "Somebodys".clone_into(&mut source.user_name));
             }
-            Self::Gone => drop(world.cloud.remove_source(CLUSTER, before)),
+            Self::RequestedCreate | Self::Gone => drop(world.cloud.remove_source(CLUSTER, before)),
             Self::LostStatus => drop(world.patch(NAME, true, json!({"status": null})).await),
             Self::NewUid => take_over(world, before).await,
         }
         match self {
-            Self::RequestedRepair => {
+            Self::RequestedRepair | Self::RequestedCreate => {
                 request(world, NAME, "reconcile-requested-at", "1").await;
+                let is_new = matches!(self, Self::RequestedCreate);
                 let is_handled = |object: &DwsDataSource| {
                     let status = object.status.as_ref();
                     verdict(object) == Some((ConditionType::Ready, Reason::Available))
+                        && (id(object).as_deref() != Some(before)) == is_new
                         && status.is_some_and(|status| status.last_handled_reconcile_at.as_deref() == Some("1"))
                 };
                 return world.until(NAME, "the request is carried out", is_handled).await;
@@ -177,6 +181,11 @@ async fn survives_both(way: Way) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_on_request_survives_a_kill_at_every_write() {
     survives_both(Way::RequestedRepair).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_on_request_survives_a_kill_at_every_write() {
+    survives_both(Way::RequestedCreate).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

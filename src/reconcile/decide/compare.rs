@@ -198,7 +198,9 @@ pub fn evaluate(o: &Observation, view: &View) -> Result<Plan, Plan> {
         }
         View::Absent => gone(
             o,
-            Draft::new(o).edit(|status| status.retry = None),
+            Draft::new(o)
+                .edit(|status| status.retry = None)
+                .standing_or(Reason::Recovering, MISSING),
             o.timings.stalled_recheck,
         ),
         View::Foreign { item } => foreign(o, item),
@@ -277,7 +279,11 @@ fn foreign(o: &Observation, item: &Item) -> Plan {
     }
     // Whoever has the name of what was taken over or is observed now, that one is gone or not.
     if o.object.status.id.as_ref() != Some(&item.id) && (o.observes() || o.is_imported()) {
-        return gone(o, draft, o.timings.stalled_recheck);
+        return gone(
+            o,
+            draft.standing_or(Reason::Recovering, MISSING),
+            o.timings.stalled_recheck,
+        );
     }
     let draft = if o.object.status.id.as_ref() == Some(&item.id) {
         draft.stalled(

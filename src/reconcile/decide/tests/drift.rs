@@ -103,6 +103,19 @@ fn the_period_is_jittered_both_ways() {
 }
 
 #[test]
+fn an_earlier_ready_is_not_written_beside_a_later_generation() {
+    let o = with(ready(), |o| {
+        o.object.generation = 2;
+        o.object.spec.user_name = "other".to_owned();
+    });
+    let told = told(&listing(later(o, seconds(1)), &[]));
+    assert_eq!(
+        (told.reason, told.status.id.as_deref()),
+        (Some(Reason::Recovering), Some("id"))
+    );
+}
+
+#[test]
 fn gone_takes_two_lists_a_minute_apart_and_well_after_the_last_write() {
     // Seconds after the last write at which the list lacks it; whether that is the proof.
     for (lists, proven) in [
