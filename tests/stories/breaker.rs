@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dws_operator::api::Reason;
+use dws_operator::api::breaker::{Breaker, BreakerState};
 use dws_operator::api::provider::DwsProvider;
 use dws_simulator::{AccessKey, Call, DEFAULT_PASSWORD, LogEntry};
 use dws_testbed::{Api as Side, wait};
@@ -71,6 +72,23 @@ pub async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
     .await;
 }
 
+/// Waits until the status of the provider `default` says that its breaker is in this state.
+async fn breaker_is(world: &World<'_>, state: BreakerState) -> Breaker {
+    let is = |breaker: &Option<Breaker>| breaker.as_ref().is_some_and(|breaker| breaker.state == state);
+    let what = format!("its breaker is {state:?}");
+    let status = world
+        .provider_until("default", &what, |status| is(&status.breaker))
+        .await;
+    status.breaker.expect("it was seen")
+}
+
+/// How often the operator has written a provider's status.
+fn provider_writes(world: &World<'_>) -> usize {
+    let calls = world.namespace.proxy().calls();
+    let is_write = |call: &&dws_testbed::Call| call.is(Side::Kube, "PATCH", "/dwsproviders/");
+    calls.iter().filter(is_write).count()
+}
+
 /// Applies 30 objects that use these providers in turn, all with a wrong secret key.
 async fn with_wrong_keys(names: &[&str]) -> World<'static> {
     let world = World::new("breaker").await;
@@ -126,8 +144,17 @@ async fn a_corrected_secret_makes_all_ready_at_once() {
     let world = with_wrong_keys(&names).await;
     let _operator = world.operator_with(&["--breaker-window=5m"]).start().await;
     all_say_rejected(&world, &names).await;
+    let open = breaker_is(&world, BreakerState::Open).await;
+    let next = open.next_probe_time.expect("it is probed some time").as_second();
+    assert!(next - open.since.as_second() > 200, "a window later: {open:?}");
+    // One patch told it, and nothing is told again while nothing happens.
+    let told = provider_writes(&world);
+    world.secret_read_since("key-default", jiff::Timestamp::now(), 6).await;
+    assert_eq!(provider_writes(&world), told);
     correct(&world, "key-default").await;
     all_ready(&world, &names).await;
+    let closed = breaker_is(&world, BreakerState::Closed).await;
+    assert_eq!((closed.next_probe_time, closed.since >= open.since), (None, true));
     let rejected = rejections(&world);
     assert!((1..=3).contains(&rejected), "{rejected} calls with a wrong key");
 }
@@ -225,6 +252,7 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
         world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
     }
     provider_says(&world, "default", Reason::CredentialsRejected).await;
+    breaker_is(&world, BreakerState::Open).await;
     let rejected = rejections_after_the_first(&world);
     assert!(rejected <= 2, "{rejected} more calls with a key known to be revoked");
 
@@ -241,6 +269,11 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
         world.ready(&format!("lake-{n}")).await;
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
     }
+    breaker_is(&world, BreakerState::Closed).await;
+    // Objects that go on being compared write nothing about it.
+    let told = provider_writes(&world);
+    world.lists_later(2 * OBJECTS).await;
+    assert_eq!(provider_writes(&world), told);
     assert_eq!(world.calls(Call::Create).len(), OBJECTS);
     assert!(world.calls(Call::Delete).is_empty());
     assert!(rejections_after_the_first(&world) <= 2);

@@ -183,7 +183,7 @@ fn the_spec_asks_with_an_edit_and_not_with_drift() {
 #[test]
 fn an_edit_of_something_else_lends_its_restart_to_no_repair() {
     let o = with(later(ready(), seconds(3600)), |o| {
-        o.object.status.update_generation = Some(1)
+        o.object.status.update_generation = Some(1);
     });
     let drifted = published(listing(o, &[agency("somebodys")]));
     assert_eq!(reason(&drifted), Some(Reason::Drifted));
