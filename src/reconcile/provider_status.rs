@@ -1,6 +1,6 @@
 //! The providers' own status: whether they can be used, where they lead, and how many data sources use them.
 //!
-//! A pass reads the provider's Secrets, holds the provider while it is used and lets it go when it is not, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
+//! A pass reads the provider's Secrets, holds the provider while it is used and lets it go when it is not, writes the status if it differs, with an event on a transition, and wakes the provider's data sources when it stands otherwise than
 //! before. That a provider cannot be read is told like trouble with the cloud: after some failures in a row. It calls the cloud only to look a project up.
 
 use std::convert::Infallible;
@@ -280,7 +280,20 @@ async fn write_once<K: ProviderObject>(
             &Patch::Json::<Value>(patch),
         ))
         .await?;
+    tell(ctx, &current, &before, &after);
     Ok(())
+}
+
+/// Publishes an event if the verdict that was just written has another reason than the one before. Rejected credentials are told here alone: their data
+/// sources only carry the condition. An event about a provider of the cluster is kept in `default`, as of all objects without a namespace.
+fn tell<K: ProviderObject>(ctx: &Context, object: &K, before: &ProviderStatus, after: &ProviderStatus) {
+    let was = ready(before).map(|was| was.reason);
+    if let Some(is) = ready(after).filter(|is| was != Some(is.reason)) {
+        let is_stalled = |condition: &Condition| condition.type_ == ConditionType::Stalled;
+        let stalled = after.conditions.iter().any(is_stalled);
+        ctx.events
+            .publish(object.object_ref(&()), stalled, is.reason.as_str(), &is.message);
+    }
 }
 
 /// The verdict on a provider that cannot go as it should: one that is to be deleted and still used, or whose Secrets cannot be set free.
