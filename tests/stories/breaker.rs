@@ -288,6 +288,7 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
     world
         .cloud
         .add_access_key(AccessKey::permanent("AKEXAMPLE0000000NEXT", "SKnext"));
+    let refused = rejections(&world);
     let secrets: Api<Secret> = world.api();
     let next = json!({"stringData": {"accessKey": "AKEXAMPLE0000000NEXT", "secretKey": "SKnext"}});
     secrets
@@ -298,6 +299,11 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
         world.ready(&format!("lake-{n}")).await;
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
     }
+    assert_eq!(
+        rejections(&world),
+        refused,
+        "the first call with the new key was accepted"
+    );
     breaker_is(&world, BreakerState::Closed).await;
     assert_eq!(world.calls(Call::Create).len(), OBJECTS);
     assert!(world.calls(Call::Delete).is_empty());
