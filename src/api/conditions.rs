@@ -160,7 +160,9 @@ pub fn observed_generation(previous: Option<i64>, verdict: &Verdict, generation:
     }
 }
 
-fn whole_seconds(time: Timestamp) -> Timestamp {
+/// The time as `metav1.Time` has it.
+#[must_use]
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

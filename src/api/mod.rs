@@ -2,6 +2,7 @@
 //!
 //! Types, CEL rules and names only; nothing here reads a clock, a cluster or a cloud.
 
+pub mod breaker;
 pub mod conditions;
 pub mod crds;
 pub mod data_source;

@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::breaker::Breaker;
 use super::conditions::{self, Condition};
 use super::provider_auth::Auth;
 use super::rate_limit::RateLimit;
@@ -255,6 +256,10 @@ pub struct ProviderStatus {
     /// When the temporary credential or token in use expires; it is renewed well before. Absent for a credential that does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_expiry: Option<Timestamp>,
+    /// Whether the credentials are used, or kept back because the cloud refused them. It is written when that changes and when a try was refused
+    /// again. Absent as long as there are no credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
     /// Ready, and Reconciling or Stalled while they hold.
     #[serde(
         default,

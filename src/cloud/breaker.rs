@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -61,8 +62,27 @@ struct History {
     rejections: VecDeque<Instant>,
     /// How often a proven credential of the key was rejected; what was proven before is not any more.
     epoch: u64,
-    /// The last rejection or probe, and the session it was of.
-    last: Option<(Instant, u64)>,
+    /// The last rejection or probe.
+    last: Option<Try>,
+}
+
+/// A rejection, or a probe, of a session.
+#[derive(Clone, Copy)]
+struct Try {
+    at: Instant,
+    /// The same moment, for readers.
+    time: Timestamp,
+    session: u64,
+}
+
+impl Try {
+    fn now(session: u64) -> Self {
+        Try {
+            at: Instant::now(),
+            time: Timestamp::now(),
+            session,
+        }
+    }
 }
 
 impl History {
@@ -91,7 +111,7 @@ impl<K: Hash + Eq> Breakers<K> {
         // A key without sessions is remembered for as long as its rejections count.
         keys.retain(|_, key| {
             let history = locked(&key.history);
-            let counts = history.last.is_some_and(|(at, _)| now < at + self.timings.window);
+            let counts = history.last.is_some_and(|last| now < last.at + self.timings.window);
             counts || Arc::strong_count(key) > 1
         });
         let key = keys.entry(key).or_insert_with(|| {
@@ -176,6 +196,13 @@ impl Gate {
         }
     }
 
+    /// The earliest time of the next probe of the key, if one was rejected or probed.
+    #[must_use]
+    pub fn next_probe(&self) -> Option<Timestamp> {
+        let last = locked(&self.key.history).last?;
+        last.time.checked_add(self.timings.window).ok()
+    }
+
     fn epoch(&self) -> u64 {
         locked(&self.key.history).epoch
     }
@@ -188,7 +215,7 @@ impl Gate {
     }
 
     fn probe_is_due(&self) -> bool {
-        let Some((at, session)) = locked(&self.key.history).last else {
+        let Some(Try { at, session, .. }) = locked(&self.key.history).last else {
             return true;
         };
         let mut interval = self.timings.window;
@@ -218,7 +245,7 @@ impl Pass<'_> {
             return Err(HeldBack);
         }
         if self.is_probe {
-            locked(&self.gate.key.history).last = Some((Instant::now(), self.gate.session));
+            locked(&self.gate.key.history).last = Some(Try::now(self.gate.session));
         }
         Ok(())
     }
@@ -244,10 +271,10 @@ impl Pass<'_> {
     pub fn rejected(&self) {
         let was_proven = self.gate.state() == BreakerState::Proven;
         *locked(&self.gate.standing) = Standing::Rejected;
-        let now = Instant::now();
+        let rejection = Try::now(self.gate.session);
         let mut history = locked(&self.gate.key.history);
-        history.rejections.push_back(now);
-        history.last = Some((now, self.gate.session));
+        history.rejections.push_back(rejection.at);
+        history.last = Some(rejection);
         // A wrong Secret says nothing about the right one; a right one that fails does.
         history.epoch += u64::from(was_proven);
     }

@@ -235,6 +235,12 @@ impl Session {
     pub fn breaker(&self) -> BreakerState {
         self.gate.state()
     }
+
+    /// When rejected credentials may be tried again, at the earliest.
+    #[must_use]
+    pub fn next_probe(&self) -> Option<Timestamp> {
+        self.gate.next_probe()
+    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConnectError> {

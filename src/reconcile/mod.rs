@@ -36,6 +36,7 @@ pub mod password_key;
 pub mod plan;
 pub mod project_sessions;
 pub mod protection;
+mod provider_breaker;
 mod provider_status;
 pub mod providers;
 mod reading;

@@ -35,11 +35,11 @@ impl ProjectSessions {
         Ok(session)
     }
 
-    /// Whether the cloud refused the credentials the last time that one of them was used.
+    /// Whether this is what one of them knows of the credentials since it was used last.
     #[must_use]
-    pub fn any_refused(&self) -> bool {
+    pub fn any_is(&self, state: BreakerState) -> bool {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut in_use = sessions.values().filter(|(_, asked)| asked.elapsed() < KEPT);
-        in_use.any(|(session, _)| session.breaker() == BreakerState::Rejected)
+        in_use.any(|(session, _)| session.breaker() == state)
     }
 }

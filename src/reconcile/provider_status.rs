@@ -1,6 +1,6 @@
 //! The providers' own status: whether they can be used, where they lead, and how many data sources use them.
 //!
-//! A pass reads the provider's Secrets, holds the provider while it is used and lets it go when it is not, writes the status if it differs, and wakes the provider's data sources when it stands otherwise than
+//! A pass reads the provider's Secrets, holds the provider while it is used and lets it go when it is not, writes the status if it differs, with an event on a transition, and wakes the provider's data sources when it stands otherwise than
 //! before. That a provider cannot be read is told like trouble with the cloud: after some failures in a row. It calls the cloud only to look a project up.
 
 use std::convert::Infallible;
@@ -20,19 +20,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::context::{Context, Member};
 use super::kubernetes::{Kubernetes, KubernetesError};
 use super::protection::Unprotected;
+use super::provider_breaker::{self, Circumstances};
 use super::providers::{ProviderId, Refreshed};
 use super::report;
 use super::standing::Standing;
 use super::undecodable::Undecodable;
 use super::wakes::WokenProviders;
 use super::watch::{Noted, decoded, until_shutdown};
+use crate::api::breaker::{Breaker, BreakerState};
 use crate::api::conditions::{self, Verdict};
-use crate::api::data_source::ProviderKind;
+use crate::api::data_source::{ProviderKind, ProviderRef};
 use crate::api::provider::ProviderStatus;
-use crate::api::{ClusterDwsProvider, ConditionStatus, ConditionType, DwsProvider, Reason};
+use crate::api::{ClusterDwsProvider, Condition, ConditionStatus, ConditionType, DwsProvider, Reason};
 use crate::runtime::metrics::ReconcileResult;
 use crate::runtime::{backoff, panic_guard};
 
@@ -182,7 +184,7 @@ async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> 
         // The first list of the data sources is still to come.
         wait = wait.min(t.backoff_min);
     }
-    let result = match write(ctx, object, &refreshed).await {
+    let result = match write(ctx, object, id, &refreshed).await {
         Ok(()) if refreshed.unprotected.is_none() => ReconcileResult::RequeueAfter,
         Ok(()) => ReconcileResult::Error,
         // It went when it was let go.
@@ -197,11 +199,8 @@ async fn pass<K: ProviderObject>(ctx: &Context, object: &K, id: &ProviderId) -> 
 
 /// Whether its status says that it can be used, about the spec as it is.
 fn stands_ready<K: ProviderObject>(object: &K) -> bool {
-    let mut conditions = object.status().into_iter().flat_map(|status| &status.conditions);
-    conditions.any(|c| {
-        c.type_ == ConditionType::Ready
-            && c.status == ConditionStatus::True
-            && Some(c.observed_generation) == object.meta().generation
+    object.status().and_then(ready).is_some_and(|ready| {
+        ready.status == ConditionStatus::True && Some(ready.observed_generation) == object.meta().generation
     })
 }
 
@@ -212,20 +211,26 @@ fn wake_users(ctx: &Context, id: &ProviderId) {
 }
 
 /// Writes the status by a JSON patch that holds only for this very object as it was read, if it differs from the one that is stored.
-async fn write<K: ProviderObject>(ctx: &Context, object: &K, refreshed: &Refreshed) -> Result<(), KubernetesError> {
+async fn write<K: ProviderObject>(
+    ctx: &Context,
+    object: &K,
+    id: &ProviderId,
+    refreshed: &Refreshed,
+) -> Result<(), KubernetesError> {
     for _ in 1..TRIES {
-        match write_once(ctx, object, refreshed).await {
+        match write_once(ctx, object, id, refreshed).await {
             // A data source may have put the finalizer on it meanwhile.
             Err(error) if matches!(error.code(), Some(409 | 422)) => {}
             done => return done,
         }
     }
-    write_once(ctx, object, refreshed).await
+    write_once(ctx, object, id, refreshed).await
 }
 
 async fn write_once<K: ProviderObject>(
     ctx: &Context,
     object: &K,
+    id: &ProviderId,
     refreshed: &Refreshed,
 ) -> Result<(), KubernetesError> {
     let standing = &refreshed.standing;
@@ -240,7 +245,8 @@ async fn write_once<K: ProviderObject>(
     let before = current.status().cloned().unwrap_or_default();
     let generation = current.meta().generation.unwrap_or_default();
     let is_leaving = current.meta().deletion_timestamp.is_some();
-    let verdict = leaving(refreshed, is_leaving).unwrap_or_else(|| verdict(refreshed));
+    let breaker = breaker(ctx, id, refreshed, &before, generation);
+    let verdict = leaving(refreshed, is_leaving).unwrap_or_else(|| verdict(refreshed, breaker.as_ref(), &before));
     let (endpoint, project_id) = match standing {
         Standing::Connected(connected) => (Some(connected.endpoint.clone()), Some(connected.project_id.clone())),
         Standing::Absent | Standing::Broken { .. } | Standing::Unreached { .. } => {
@@ -256,6 +262,7 @@ async fn write_once<K: ProviderObject>(
         endpoint,
         project_id,
         credential_expiry,
+        breaker,
         conditions: conditions::conditions(&before.conditions, &verdict, generation, ctx.clock.now()),
         users: refreshed
             .users
@@ -273,7 +280,20 @@ async fn write_once<K: ProviderObject>(
             &Patch::Json::<Value>(patch),
         ))
         .await?;
+    tell(ctx, &current, &before, &after);
     Ok(())
+}
+
+/// Publishes an event if the verdict that was just written has another reason than the one before. Rejected credentials are told here alone: their data
+/// sources only carry the condition. An event about a provider of the cluster is kept in `default`, as of all objects without a namespace.
+fn tell<K: ProviderObject>(ctx: &Context, object: &K, before: &ProviderStatus, after: &ProviderStatus) {
+    let was = ready(before).map(|was| was.reason);
+    if let Some(is) = ready(after).filter(|is| was != Some(is.reason)) {
+        let is_stalled = |condition: &Condition| condition.type_ == ConditionType::Stalled;
+        let stalled = after.conditions.iter().any(is_stalled);
+        ctx.events
+            .publish(object.object_ref(&()), stalled, is.reason.as_str(), &is.message);
+    }
 }
 
 /// The verdict on a provider that cannot go as it should: one that is to be deleted and still used, or whose Secrets cannot be set free.
@@ -315,13 +335,45 @@ fn leaving(refreshed: &Refreshed, is_leaving: bool) -> Option<Verdict> {
     Some(Verdict::new(Reason::Deleting, message))
 }
 
-fn verdict(refreshed: &Refreshed) -> Verdict {
+/// What to tell of the breaker.
+fn breaker(
+    ctx: &Context,
+    id: &ProviderId,
+    refreshed: &Refreshed,
+    before: &ProviderStatus,
+    generation: i64,
+) -> Option<Breaker> {
+    let is_about_the_spec = ready(before).is_some_and(|ready| ready.observed_generation == generation);
+    let uses = |member: &Member, reference: Option<&ProviderRef>| id.serves(member, reference);
+    let is_used = refreshed.users.is_none() || !ctx.claims.users(uses).is_empty();
+    let circumstances = Circumstances {
+        before: before.breaker.as_ref(),
+        is_refused: matches!(refreshed.standing.trouble(), Some((Reason::CredentialsRejected, _))),
+        is_awaited: is_about_the_spec && is_used,
+        // A key over all its Secrets may have to wait for the window itself.
+        patience: ctx.timings.breaker_window * 2,
+        now: ctx.clock.now(),
+    };
+    provider_breaker::judge(refreshed.credentials, &circumstances)
+}
+
+/// The condition that carries the verdict.
+fn ready(status: &ProviderStatus) -> Option<&Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|condition| condition.type_ == ConditionType::Ready)
+}
+
+fn verdict(refreshed: &Refreshed, breaker: Option<&Breaker>, before: &ProviderStatus) -> Verdict {
     let standing = &refreshed.standing;
     match standing.trouble() {
         Some((Reason::CredentialsRejected, why)) => refused(why),
         Some((reason, message)) => Verdict::new(reason, message.to_owned()),
         None => match standing {
-            Standing::Connected(connected) if connected.refused() => refused(""),
+            Standing::Connected(_) if breaker.is_some_and(|breaker| breaker.state == BreakerState::Open) => {
+                // What was told when it opened stays, word by word.
+                let told = ready(before).filter(|ready| ready.reason == Reason::CredentialsRejected);
+                told.map_or_else(|| refused(""), |told| Verdict::new(told.reason, told.message.clone()))
+            }
             Standing::Absent => Verdict::new(Reason::WaitingForProvider, "The provider does not exist."),
             _ => Verdict::new(
                 Reason::Available,

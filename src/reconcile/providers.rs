@@ -18,6 +18,7 @@ use super::context::Member;
 use super::grants::{self, Grants};
 use super::plan::{Coordinates, Grant, Provider};
 use super::protection::{Found, Protection, Unprotected};
+use super::provider_breaker::Seen;
 use super::secrets::SecretName;
 use super::standing::{Connected, Opened, Standing};
 use crate::api::data_source::{ProviderKind, ProviderRef};
@@ -41,6 +42,8 @@ struct Known {
     /// How many refreshes in a row could not read it.
     unread: u32,
     opened: Option<Opened>,
+    /// When the session was opened.
+    opened_at: Duration,
     last_good: Option<Connected>,
     /// The object itself, as it was read or patched last.
     found: Option<Found>,
@@ -66,6 +69,8 @@ pub struct Refreshed {
     pub users: Option<Vec<Member>>,
     /// Why its finalizers, or those of its Secrets, are not as they should be.
     pub unprotected: Option<Unprotected>,
+    /// What is known of the credentials in use, if there are any.
+    pub credentials: Option<Seen>,
 }
 
 /// Where an object's provider leads, and how to go there.
@@ -165,7 +170,9 @@ impl Providers {
             }
             _ => None,
         };
+        let age = self.clock.uptime().saturating_sub(known.opened_at);
         Refreshed {
+            credentials: known.opened.as_ref().map(|opened| Seen::of(opened, age)),
             standing,
             news: before.is_some_and(|before| before != version),
             unread: known.unread,
@@ -304,6 +311,7 @@ impl Providers {
 
     async fn read(&self, id: &ProviderId, known: &mut Known) {
         // Many may wait for it, whoever reads it.
+        let before = known.opened.as_ref().map(Opened::version);
         let standing = Box::pin(self.access.stand(id, &mut known.opened));
         let Stood { standing, found } = urgency::with(Urgency::urgent(), standing).await;
         if let Standing::Connected(connected) = &standing {
@@ -322,6 +330,9 @@ impl Providers {
         }
         known.standing = Some(standing);
         known.read = self.clock.uptime();
+        if known.opened.as_ref().map(Opened::version) != before {
+            known.opened_at = known.read;
+        }
     }
 
     fn slot(&self, id: &ProviderId) -> Arc<tokio::sync::Mutex<Known>> {

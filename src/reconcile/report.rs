@@ -139,8 +139,21 @@ pub fn tell(
             "{}",
             is.message
         );
-        ctx.events
-            .publish(reference(object), stalled, is.reason.as_str(), &is.message);
+        if !is_told_by_the_provider(before, after) {
+            ctx.events
+                .publish(reference(object), stalled, is.reason.as_str(), &is.message);
+        }
+    }
+}
+
+/// Whether the news is about the credentials alone: that they are rejected, or accepted again under a data source that is what it was. The provider
+/// tells that once for all of its objects.
+fn is_told_by_the_provider(before: &DwsDataSourceStatus, after: &DwsDataSourceStatus) -> bool {
+    let reason = |status: &DwsDataSourceStatus| primary(&status.conditions).map(|condition| condition.reason);
+    match (reason(before), reason(after)) {
+        (_, Some(Reason::CredentialsRejected)) => true,
+        (Some(Reason::CredentialsRejected), Some(Reason::Available)) => before.id.is_some() && before.id == after.id,
+        _ => false,
     }
 }
 

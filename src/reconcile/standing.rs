@@ -113,7 +113,18 @@ impl Opened {
     /// Whether the cloud refused the credentials the last time they were used.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.session.breaker() == BreakerState::Rejected || self.elsewhere.any_refused()
+        self.breaker() == BreakerState::Rejected
+    }
+
+    /// What is known of the credentials, in whichever project.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        let of_any = |state| self.session.breaker() == state || self.elsewhere.any_is(state);
+        let known = [BreakerState::Rejected, BreakerState::Proven];
+        known
+            .into_iter()
+            .find(|state| of_any(*state))
+            .unwrap_or(BreakerState::Unproven)
     }
 
     /// The project, asked for if it is not known.
@@ -200,11 +211,5 @@ impl Connected {
     pub fn credential_expiry(&self) -> Option<Timestamp> {
         let expiry = self.session.credential_expiry()?;
         Timestamp::from_second(expiry.as_second()).ok()
-    }
-
-    /// Whether the cloud refused the credentials the last time they were used.
-    #[must_use]
-    pub fn refused(&self) -> bool {
-        self.session.breaker() == BreakerState::Rejected || self.elsewhere.any_refused()
     }
 }

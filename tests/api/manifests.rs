@@ -84,6 +84,7 @@ pub fn full_data_source_status() -> Value {
             "attempts": 1, "class": "Transient", "since": time, "nextRetryTime": time,
             "lastErrorCode": "DWS.0005", "lastRequestID": "r",
         },
+        "requestedUserName": "agency",
         "rebootGeneration": 1,
         "updateGeneration": 1,
         "replacementGeneration": 1,
@@ -141,6 +142,7 @@ pub fn full_provider_status() -> Value {
         "projectID": "89cd04f168b84af6be287f71730fdb4b",
         "users": 1,
         "credentialExpiry": "2026-11-24T08:00:00Z",
+        "breaker": {"state": "Open", "since": "2026-11-24T08:00:00Z", "nextProbeTime": "2026-11-24T08:05:00Z"},
         "conditions": [ready()],
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dws_simulator::{Call, DEFAULT_PASSWORD};
+use dws_simulator::{AccessKey, Agency, Call, DEFAULT_PASSWORD};
 use serde_json::{Value, json};
 
 use crate::metrics;
@@ -126,6 +126,98 @@ async fn each_source_makes_a_data_source_ready() {
         told.is_some_and(|told| metrics::equals(told, u32::try_from(first).unwrap_or_default()))
     })
     .await;
+}
+
+/// The full product of the sources and the ways to assume an agency: each makes a data source Ready, and every call to DWS is taken for whom it
+/// should be.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_source_works_alone_and_with_each_agency() {
+    const TEMPORARY: &str = "AKTEMPORARY000000001";
+    let world = World::new("auth").await;
+    let identities = Identities::of(&world);
+    let trusts = [
+        ACCESS_KEY,
+        TEMPORARY,
+        "pod",
+        "node",
+        "service-account/cce",
+        "example/operator",
+        "agency/dws",
+    ];
+    world.cloud.put_agency(Agency {
+        urn: AGENCY.to_owned(),
+        name: "dws".to_owned(),
+        domain: "example".to_owned(),
+        trusts: trusts.map(str::to_owned).to_vec(),
+    });
+    let temporary = AccessKey::temporary(TEMPORARY, "SKtemporary", "a-token");
+    world.cloud.add_access_key(temporary);
+    let secrets: [(&str, &[(&str, &str)]); 3] = [
+        ("permanent", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)]),
+        (
+            "temporary",
+            &[
+                ("accessKey", TEMPORARY),
+                ("secretKey", "SKtemporary"),
+                ("securityToken", "a-token"),
+            ],
+        ),
+        ("iam-user", &[("password", DEFAULT_PASSWORD)]),
+    ];
+    for (name, data) in secrets {
+        world.create(&secret(name, data)).await;
+    }
+    let key = |name: &str| json!({"accessKey": {"secretRef": {"name": name}}});
+    let user =
+        json!({"password": {"domainName": "example", "userName": "operator", "secretRef": {"name": "iam-user"}}});
+    // Whom the cloud takes calls for without an agency.
+    let sources = [
+        ("permanent", key("permanent"), ACCESS_KEY),
+        ("temporary", key("temporary"), TEMPORARY),
+        ("user", user, "example/operator"),
+        ("pod", json!({"podIdentity": {}}), "pod"),
+        ("oidc-sts", identities.oidc(), "agency/dws"),
+        ("oidc-idp", json!({"oidc": {"idpID": "cce"}}), "service-account/cce"),
+        ("node", json!({"nodeAgency": {}}), "node"),
+    ];
+    let agencies = [
+        ("none", Value::Null),
+        ("v3", json!({"agencyName": "dws", "domainName": "example"})),
+        ("v5", json!({"agencyURN": AGENCY})),
+    ];
+    let _operator = identities
+        .given_to(&world, world.operator().args([IN_NAMESPACES]))
+        .start()
+        .await;
+    let mut rows = Vec::new();
+    for (source, auth, alone) in &sources {
+        for (way, agency) in &agencies {
+            let name = format!("{source}-{way}");
+            let (auth, owner) = if agency.is_null() {
+                (auth.clone(), *alone)
+            } else {
+                (with(auth, agency.clone()), "agency/dws")
+            };
+            world.create(&provider_by(&world.endpoint, &name, &auth)).await;
+            world.create(&uses(on_cluster(rows.len(), obs(&name)), &name)).await;
+            rows.push((name, owner));
+        }
+    }
+    for (name, _) in &rows {
+        world.ready(name).await;
+    }
+    let log = world.cloud.log();
+    for (n, (name, owner)) in rows.iter().enumerate() {
+        let id = cluster(n);
+        let mut callers: Vec<_> = log
+            .iter()
+            .filter(|entry| entry.cluster.as_deref() == Some(id.as_str()))
+            .map(|entry| entry.credential.as_deref())
+            .collect();
+        callers.dedup();
+        assert_eq!(callers, [Some(*owner)], "{name}");
+    }
+    assert!(log.iter().all(|entry| entry.status.is_some_and(|status| status < 400)));
 }
 
 /// A node whose metadata service has no tokens, as that of older nodes, is asked without one.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use dws_operator::api::Reason;
+use dws_operator::api::breaker::{Breaker, BreakerState};
 use dws_operator::api::provider::DwsProvider;
 use dws_simulator::{AccessKey, Call, DEFAULT_PASSWORD, LogEntry};
 use dws_testbed::{Api as Side, wait};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::world::{
@@ -71,6 +73,41 @@ pub async fn provider_says(world: &World<'_>, name: &str, reason: Reason) {
     .await;
 }
 
+/// Waits until the status of the provider `default` says that its breaker is in this state.
+async fn breaker_is(world: &World<'_>, state: BreakerState) -> Breaker {
+    let is = |breaker: &Option<Breaker>| breaker.as_ref().is_some_and(|breaker| breaker.state == state);
+    let what = format!("its breaker is {state:?}");
+    let status = world
+        .provider_until("default", &what, |status| is(&status.breaker))
+        .await;
+    status.breaker.expect("it was seen")
+}
+
+/// Whom events of this reason are about, as `Kind/name`: one for each time that it was told.
+async fn told(world: &World<'_>, reason: &str) -> Vec<String> {
+    let events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+    let of_this = events
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some(reason));
+    let mut told: Vec<_> = of_this
+        .flat_map(|event| {
+            let about = event.regarding.unwrap_or_default();
+            let about = format!("{}/{}", about.kind.unwrap_or_default(), about.name.unwrap_or_default());
+            let times = event.series.map_or(1, |series| usize::try_from(series.count).unwrap());
+            std::iter::repeat_n(about, times)
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+/// How often the operator has written a provider's status.
+fn provider_writes(world: &World<'_>) -> usize {
+    let calls = world.namespace.proxy().calls();
+    let is_write = |call: &&dws_testbed::Call| call.is(Side::Kube, "PATCH", "/dwsproviders/");
+    calls.iter().filter(is_write).count()
+}
+
 /// Applies 30 objects that use these providers in turn, all with a wrong secret key.
 async fn with_wrong_keys(names: &[&str]) -> World<'static> {
     let world = World::new("breaker").await;
@@ -126,10 +163,28 @@ async fn a_corrected_secret_makes_all_ready_at_once() {
     let world = with_wrong_keys(&names).await;
     let _operator = world.operator_with(&["--breaker-window=5m"]).start().await;
     all_say_rejected(&world, &names).await;
+    let open = breaker_is(&world, BreakerState::Open).await;
+    let next = open.next_probe_time.expect("it is probed some time").as_second();
+    assert!(next - open.since.as_second() > 200, "a window later: {open:?}");
+    // One patch told it, and nothing is told again while nothing happens.
+    let written = provider_writes(&world);
+    world.secret_read_since("key-default", jiff::Timestamp::now(), 6).await;
+    assert_eq!(provider_writes(&world), written);
     correct(&world, "key-default").await;
     all_ready(&world, &names).await;
+    let closed = breaker_is(&world, BreakerState::Closed).await;
+    assert_eq!((closed.next_probe_time, closed.since >= open.since), (None, true));
     let rejected = rejections(&world);
     assert!((1..=3).contains(&rejected), "{rejected} calls with a wrong key");
+    world.later_life().await;
+    world.event("later-life", "Deleted").await;
+    assert_eq!(told(&world, "CredentialsRejected").await, ["DwsProvider/default"]);
+    let mut accepted = told(&world, "Available").await;
+    accepted.retain(|about| about.starts_with("DwsProvider/"));
+    assert!(
+        (1..=2).contains(&accepted.len()),
+        "one when it healed, and one before a request was sent: {accepted:?}"
+    );
 }
 
 /// Three wrong Secrets with the same access key fail three times together in a window; corrected, all are Ready after it.
@@ -225,12 +280,15 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
         world.stalled(&format!("lake-{n}"), Reason::CredentialsRejected).await;
     }
     provider_says(&world, "default", Reason::CredentialsRejected).await;
+    breaker_is(&world, BreakerState::Open).await;
+    world.event("default", "CredentialsRejected").await;
     let rejected = rejections_after_the_first(&world);
     assert!(rejected <= 2, "{rejected} more calls with a key known to be revoked");
 
     world
         .cloud
         .add_access_key(AccessKey::permanent("AKEXAMPLE0000000NEXT", "SKnext"));
+    let refused = rejections(&world);
     let secrets: Api<Secret> = world.api();
     let next = json!({"stringData": {"accessKey": "AKEXAMPLE0000000NEXT", "secretKey": "SKnext"}});
     secrets
@@ -241,7 +299,29 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
         world.ready(&format!("lake-{n}")).await;
         assert_eq!(world.cloud.sources(&cluster(n)).len(), 1);
     }
+    assert_eq!(
+        rejections(&world),
+        refused,
+        "the first call with the new key was accepted"
+    );
+    breaker_is(&world, BreakerState::Closed).await;
     assert_eq!(world.calls(Call::Create).len(), OBJECTS);
     assert!(world.calls(Call::Delete).is_empty());
+    // What is told of an object that lives later comes after all that was told of these.
+    world.later_life().await;
+    world.event("later-life", "Deleted").await;
+    assert_eq!(told(&world, "CredentialsRejected").await, ["DwsProvider/default"]);
+    let accepted = told(&world, "Available").await;
+    let about = |kind: &str| accepted.iter().filter(|about| about.starts_with(kind)).count();
+    // The first one is from when they were created.
+    assert_eq!(
+        (about("DwsProvider/"), about("DwsDataSource/")),
+        (2, OBJECTS + 1),
+        "{accepted:?}"
+    );
+    // Objects that go on being compared write nothing about it.
+    let written = provider_writes(&world);
+    world.lists_later(2 * OBJECTS).await;
+    assert_eq!(provider_writes(&world), written);
     assert!(rejections_after_the_first(&world) <= 2);
 }

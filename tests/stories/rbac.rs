@@ -7,9 +7,10 @@ use dws_operator::api::data_source::{ProviderKind, ProviderRef};
 use dws_operator::api::{ClusterDwsProvider, DwsDataSource, Reason};
 use dws_testbed::{ControlPlane, Request, Scope, TestNamespace, wait};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::world::{ACCESS_KEY, SECRET_KEY, SOON, World, cluster, message, mrs, obs, on_cluster, provider, secret};
@@ -300,6 +301,16 @@ async fn an_operator_for_all_namespaces_uses_all_its_rights_and_no_other() {
     lend(&world).await;
     let _operator = world.operator().args(["--resync-period=1s"]).start().await;
     live_with_the_cluster(&world).await;
+    let events: Api<Event> = Api::namespaced(world.namespace.admin(), "default");
+    wait::until(SOON, "an event about the provider of the cluster", async || {
+        let told = events.list(&ListParams::default()).await.unwrap().items;
+        let is_it = |event: &&Event| {
+            let about = event.regarding.as_ref().and_then(|about| about.kind.as_deref());
+            about == Some("ClusterDwsProvider") && event.reason.as_deref() == Some("Available")
+        };
+        told.iter().find(is_it).map(|_| ()).ok_or_else(|| format!("{told:?}"))
+    })
+    .await;
     uses_all(&world, &ALL).await;
 }
 

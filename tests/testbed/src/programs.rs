@@ -24,11 +24,6 @@ pub(crate) fn path_in(variable: &str) -> Result<Option<PathBuf>> {
         .transpose()
 }
 
-/// Whether the programs are those of a folder in `KUBEBUILDER_ASSETS`.
-pub(crate) fn is_given() -> bool {
-    path_in(ASSETS_VARIABLE).is_ok_and(|folder| folder.is_some())
-}
-
 /// `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`: from the folder in `KUBEBUILDER_ASSETS`, else as `tools/build` left it.
 ///
 /// # Errors
