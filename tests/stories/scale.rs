@@ -27,6 +27,13 @@ const BURST: usize = 5;
 const LONG: Duration = Duration::from_mins(5);
 
 async fn all_ready(world: &World<'_>) {
+    // The cloud's log is cheap to look at; a thousand objects are not.
+    let created = |entry: &&LogEntry| entry.call == Call::Create && entry.took_effect;
+    world
+        .cloud
+        .wait_log(LONG, |log| log.iter().filter(created).count() == OBJECTS)
+        .await
+        .expect("all are created");
     wait::until(LONG, "all are Ready", async || {
         let all = world.api::<DwsDataSource>().list(&ListParams::default()).await;
         let all = all.map(|list| list.items).unwrap_or_default();

@@ -44,9 +44,12 @@ impl Journal {
         let mut changes = self.changes.subscribe();
         let wait = async {
             loop {
-                let calls = self.calls();
-                if enough(&calls) {
-                    return calls;
+                {
+                    // A long record is copied once, and not with every call that comes.
+                    let calls = self.lock();
+                    if enough(&calls) {
+                        return calls.clone();
+                    }
                 }
                 if changes.changed().await.is_err() {
                     std::future::pending::<()>().await;
