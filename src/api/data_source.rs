@@ -7,11 +7,12 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use super::data_source_status::{
-    AttemptOutcome, Coordinates, DwsDataSourceStatus, ImportRecord, LastAttempt, Observed, Operation, OperationType,
-    PlanAction, PlannedChange, Retry, RetryClass, SecretVersion,
+pub use super::data_source_status::{Coordinates, DwsDataSourceStatus, ImportRecord, Observed};
+pub use super::operation::{
+    AttemptOutcome, LastAttempt, Operation, OperationType, PlanAction, PlannedChange, Retry, RetryClass,
 };
 pub use super::requested::Requested;
+pub use super::secret_version::SecretVersion;
 use super::{patterns, rules};
 
 /// The kinds of external data source; the words are the cloud's.

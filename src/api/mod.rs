@@ -9,6 +9,7 @@ pub mod data_source;
 mod data_source_status;
 pub mod intent;
 pub mod names;
+mod operation;
 mod patterns;
 pub mod provider;
 pub mod provider_auth;
@@ -16,6 +17,7 @@ pub mod rate_limit;
 pub mod reasons;
 mod requested;
 mod rules;
+mod secret_version;
 mod selector;
 pub mod text;
 

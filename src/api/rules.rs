@@ -82,30 +82,30 @@ pub fn fixed_while_it_exists() -> Rule {
 
 /// On the root of a data source: what an attempt left behind can only be found through the same provider.
 pub fn provider_fixed_after_attempt() -> Rule {
-    refuse(
-        format!(
-            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {ONLY_OBSERVED} || {}",
-            same_or_absent("spec.providerRef")
-        ),
+    fixed_after_attempt(
+        "spec.providerRef",
         "providerRef is fixed once a create was attempted: \
          to use another provider, delete this object and create it again",
-        Reason::FieldValueForbidden,
     )
-    .field_path(".spec.providerRef")
 }
 
 /// On the root of a data source: what an attempt left behind can only be found in the same project.
 pub fn project_fixed_after_attempt() -> Rule {
-    refuse(
-        format!(
-            "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt)) || {ONLY_OBSERVED} || {}",
-            same_or_absent("spec.projectID")
-        ),
+    fixed_after_attempt(
+        "spec.projectID",
         "projectID is fixed once a create was attempted: \
          to use another project, delete this object and create it again",
+    )
+}
+
+fn fixed_after_attempt(field: &str, message: &str) -> Rule {
+    let never_attempted = "!has(oldSelf.status) || !(has(oldSelf.status.cloud) || has(oldSelf.status.lastAttempt))";
+    refuse(
+        format!("{never_attempted} || {ONLY_OBSERVED} || {}", same_or_absent(field)),
+        message,
         Reason::FieldValueForbidden,
     )
-    .field_path(".spec.projectID")
+    .field_path(format!(".{field}"))
 }
 
 /// On the spec of a data source.

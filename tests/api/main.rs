@@ -9,6 +9,7 @@ mod limits;
 mod manifests;
 mod numbers;
 mod provider_rows;
+mod provider_transitions;
 mod rows;
 mod rules;
 mod samples;

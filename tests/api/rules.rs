@@ -10,7 +10,7 @@ use crate::provider_rows::provider_rows;
 use crate::rows::{Check, Row};
 use crate::schemas::fields;
 use crate::server::Server;
-use crate::transitions;
+use crate::{provider_transitions, transitions};
 
 fn table() -> Vec<Row> {
     [
@@ -107,6 +107,7 @@ fn the_tables_cover_every_rule_and_pattern_of_the_crds() {
             )
         })
         .chain(transitions::covered())
+        .chain(provider_transitions::covered())
         .collect();
     assert_eq!(in_crds, in_tables);
 }

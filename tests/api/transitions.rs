@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{condition, full_data_source, full_data_source_status, merged, provider, ready};
+use crate::manifests::{condition, full_data_source, full_data_source_status, merged, ready};
 use crate::rows::Check;
 use crate::server::Server;
 
@@ -12,27 +12,16 @@ const PROVIDER_FIXED: &str = "providerRef is fixed once a create was attempted: 
                               to use another provider, delete this object and create it again";
 const PROJECT_OF_SOURCE_FIXED: &str = "projectID is fixed once a create was attempted: \
                                        to use another project, delete this object and create it again";
-const REGION_FIXED: &str = "region is fixed: create another provider for another region";
-const PROJECT_FIXED: &str = "projectID is fixed, set or not: create another provider for another project";
-const MARKER_FIXED: &str = "ownershipMarker is fixed: create another provider for data sources with another marker";
 
 /// The rules that these stories are about, for the test that all are covered.
 pub fn covered() -> Vec<(String, String, Check)> {
     let rule =
         |kind: &str, place: &str, message: &str| (kind.to_owned(), place.to_owned(), Check::Rule(message.to_owned()));
-    let mut rules = vec![
+    vec![
         rule("DwsDataSource", "", FIXED),
         rule("DwsDataSource", "", PROVIDER_FIXED),
         rule("DwsDataSource", "", PROJECT_OF_SOURCE_FIXED),
-    ];
-    for kind in ["DwsProvider", "ClusterDwsProvider"] {
-        rules.extend([
-            rule(kind, "spec.region", REGION_FIXED),
-            rule(kind, "spec", PROJECT_FIXED),
-            rule(kind, "spec", MARKER_FIXED),
-        ]);
-    }
-    rules
+    ]
 }
 
 /// One change of every field of a data source that only a new one could bring about, and of its provider.
@@ -102,12 +91,12 @@ async fn stored(server: &Server, name: &str, status: Value) -> Value {
     object
 }
 
-async fn accepts(server: &Server, object: &Value, change: &Value) {
+pub async fn accepts(server: &Server, object: &Value, change: &Value) {
     let answer = server.patch(object, change, "dryRun=All").await;
     assert!(answer.status.is_success(), "{change}: {}", answer.body["message"]);
 }
 
-async fn refuses(server: &Server, object: &Value, change: &Value, message: &str, place: &str) {
+pub async fn refuses(server: &Server, object: &Value, change: &Value, message: &str, place: &str) {
     let refusal = server.patch(object, change, "dryRun=All").await.refused();
     assert!(
         refusal.contains(message) && refusal.contains(&format!("{place}: Forbidden")),
@@ -332,76 +321,5 @@ async fn the_operator_can_write_any_status_of_a_fixed_data_source() {
             .patch_status(&object, &json!({ "status": status }), "dryRun=All")
             .await;
         assert!(answer.status.is_success(), "{status}: {}", answer.body["message"]);
-    }
-}
-
-#[tokio::test]
-async fn a_provider_keeps_its_marker() {
-    let server = Server::connect().await;
-    for kind in ["DwsProvider", "ClusterDwsProvider"] {
-        let marker = |marker: Value| json!({"spec": {"ownershipMarker": marker}});
-        let unset = provider(kind, &server.unique("unset"));
-        let none = merged(&provider(kind, &server.unique("none")), &marker(json!("None")));
-        for object in [&unset, &none] {
-            server.create(object, "").await.accepted();
-        }
-        refuses(
-            &server,
-            &unset,
-            &marker(json!("None")),
-            MARKER_FIXED,
-            "spec.ownershipMarker",
-        )
-        .await;
-        accepts(&server, &unset, &marker(json!("Description"))).await;
-        accepts(&server, &unset, &marker(Value::Null)).await;
-        for other in [json!("Description"), Value::Null] {
-            refuses(&server, &none, &marker(other), MARKER_FIXED, "spec.ownershipMarker").await;
-        }
-        for object in [&unset, &none] {
-            server.delete(object).await.accepted();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_provider_stays_in_its_region_and_project() {
-    let server = Server::connect().await;
-    for kind in ["DwsProvider", "ClusterDwsProvider"] {
-        let without = provider(kind, &server.unique("without"));
-        let with = merged(
-            &provider(kind, &server.unique("with")),
-            &json!({"spec": {"projectID": "p1"}}),
-        );
-        for object in [&without, &with] {
-            server.create(object, "").await.accepted();
-            refuses(
-                &server,
-                object,
-                &json!({"spec": {"region": "cn-north-4"}}),
-                REGION_FIXED,
-                "spec.region",
-            )
-            .await;
-            let change = json!({"spec": {"projectID": "p2"}});
-            refuses(&server, object, &change, PROJECT_FIXED, "spec.projectID").await;
-            accepts(
-                &server,
-                object,
-                &json!({"spec": {"endpoint": "https://dws.example.com"}}),
-            )
-            .await;
-        }
-        refuses(
-            &server,
-            &with,
-            &json!({"spec": {"projectID": null}}),
-            PROJECT_FIXED,
-            "spec.projectID",
-        )
-        .await;
-        for object in [&without, &with] {
-            server.delete(object).await.accepted();
-        }
     }
 }

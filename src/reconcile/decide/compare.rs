@@ -9,7 +9,7 @@ use super::super::plan::{
 };
 use super::draft::Draft;
 use super::verdict::LEAVING;
-use super::{assess, create, import, lane, live, proposal, reach, replace, site, trouble, update};
+use super::{assess, create, import, lane, live, proposal, reach, replace, trouble, update};
 use crate::api::Reason;
 use crate::runtime::backoff;
 
@@ -21,7 +21,6 @@ const SPREAD: Duration = Duration::from_mins(30);
 pub const LEFTOVERS: &str = "Removing what lost create requests left over.";
 const UNSEEN: &str = "The data source is gone from the cloud's list; it is shown again when it is back.";
 const LOST: &str = "The data source is gone from the cloud. It was not created by this object, so it is not created again: delete the object, and create it without import to have a new one.";
-const ELSEWHERE: &str = "The DWS cluster of the data source is gone; creating it in the one that the spec names.";
 const MISSING: &str = "The recorded data source is not in the list; finding out whether it is gone.";
 
 pub fn decide(o: &Observation) -> Result<Plan, Plan> {
@@ -217,12 +216,7 @@ pub fn moved(o: &Observation, failure: &Failure) -> Result<Option<Plan>, Plan> {
         return Ok(None);
     };
     if proposal::may_begin(o, &plan) {
-        site::is_free(o)?;
-        let draft = Draft::new(o).forget().edit(|status| {
-            status.approved_plan = Some(plan.id.clone());
-            status.replacement_generation = Some(o.object.generation);
-        });
-        return Ok(Some(draft.reconciling(Reason::Creating, ELSEWHERE).again()));
+        return replace::begin_planned(o, &plan).map(Some);
     }
     let verdict = proposal::verdict_moved(o, &plan);
     let draft = Draft::new(o).edit(|status| {

@@ -137,7 +137,8 @@ pub fn decide(o: &Observation, operation: &Operation) -> Result<Plan, Plan> {
         if !is_asked_for(o, begun)? {
             return Ok(cancelled(o));
         }
-        if let Err(due) = compare::missing(o) {
+        let is_moving = matches!(o.remote, Remote::Failed { .. });
+        if let Err(due) = compare::missing(o).or_else(|due| if is_moving { Ok(()) } else { Err(due) }) {
             return Ok(Draft::new(o).verdict(&verdict).wait(due.min(o.timings.job_poll_max)));
         }
     }
@@ -174,18 +175,18 @@ fn lacks_recorded(o: &Observation) -> bool {
     }
 }
 
-/// Whether the plan that was begun is still the one that is asked for. A cluster that is gone calls for another one.
+/// Whether the plan that was begun is still the one that is asked for. What went with its DWS cluster is created in another one only.
 fn is_asked_for(o: &Observation, begun: &str) -> Result<bool, Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    let is_listed = matches!(o.remote, Remote::Listed { .. });
+    let has_place = matches!(o.remote, Remote::Listed { .. }) || proposal::is_move(o);
     let is_agreed = match proposal::policy(o) {
         ReplacementPolicy::Never => false,
         ReplacementPolicy::OnApproval => o.object.requests.approve.as_deref() == Some(begun),
         ReplacementPolicy::Always => true,
     };
-    Ok(is_listed && is_agreed && proposal::id(o).as_deref() == Some(begun))
+    Ok(has_place && is_agreed && proposal::id(o).as_deref() == Some(begun))
 }
 
 /// Whether the listed data source may be deleted now. Who agreed to that may have thought better of it, before a DELETE is sent or after one

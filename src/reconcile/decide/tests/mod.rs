@@ -15,6 +15,7 @@ mod job;
 mod late;
 mod observations;
 mod observe;
+mod pause;
 mod proof;
 mod properties;
 mod proposal;

@@ -1,7 +1,7 @@
 //! Where a replacement is to be created: nothing is deleted for it before that place is known to be free.
 
 use super::builder::*;
-use super::tell::{look, published, step, told};
+use super::tell::{Told, look, published, step, told};
 use crate::api::Reason;
 use crate::cloud::{FailureKind, JobState, Missing};
 use crate::reconcile::plan::{
@@ -118,9 +118,18 @@ fn what_went_with_its_cluster_may_be_created_elsewhere() {
         o.object.requests.approve = o.object.status.plan.as_ref().map(|plan| plan.id.clone());
     });
     for agreed in [free(always), approved] {
-        let told = told(&agreed);
-        assert_eq!((told.reason, told.status.id), (Some(Reason::Creating), None));
+        assert_eq!(moved(agreed).status.id, None);
     }
+}
+
+/// What is told once the replacement that begins now has run over the DWS cluster that is gone.
+fn moved(o: Observation) -> Told {
+    let begun = published(o);
+    assert_eq!(begun.object.status.conditions[0].reason, Reason::Replacing);
+    let gone = missing(later(begun, seconds(600)));
+    let told = told(&missing(later(gone, seconds(60))));
+    assert_eq!(told.reason, Some(Reason::Creating));
+    told
 }
 
 /// Neither an operation that goes on, nor a replacement that nobody sent anything for, hides that.
@@ -144,18 +153,14 @@ fn an_operation_in_the_cluster_that_is_gone_is_no_reason_to_wait_for_it() {
         } else {
             o
         };
-        let told = if type_ == OperationType::Replace {
+        let o = if type_ == OperationType::Replace {
             let cancelled = published(free(o));
-            assert_eq!(cancelled.object.status.operation, None);
-            told(&cancelled)
+            assert_eq!(cancelled.object.status.operation, None, "it was another plan");
+            cancelled
         } else {
-            told(&free(o))
+            free(o)
         };
-        assert_eq!(
-            (told.reason, told.status.id),
-            (Some(Reason::Creating), None),
-            "{type_:?}"
-        );
+        assert_eq!(moved(o).status.id, None, "{type_:?}");
     }
 }
 

@@ -42,6 +42,17 @@ pub type Answer<T> = (Result<T, Failure>, Duration);
 /// How long a call takes that nothing delays.
 pub const QUICK: Duration = Duration::from_millis(100);
 
+/// How long the job of an update or a delete takes.
+pub const TAKES: Duration = Duration::from_secs(8);
+
+/// The DWS cluster runs another operation.
+pub fn busy() -> Failure {
+    failure(FailureKind::RetryAfter {
+        wait: RetryWait::Busy,
+        delay: None,
+    })
+}
+
 /// A failure with longer texts than any field of the status.
 pub fn failure(kind: FailureKind) -> Failure {
     Failure {
@@ -243,6 +254,12 @@ impl Cloud {
             source.leaving = Some(now);
             source.gone = Some(gone);
         }
+    }
+
+    /// Whether a data source is there that is not gone yet.
+    pub fn holds(&self, id: &str, now: Duration) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.id == id && source.gone.is_none_or(|gone| gone > now))
     }
 
     pub fn list(&mut self, cluster: &str, type_: DataSourceType, now: Duration) -> Answer<Vec<Item>> {

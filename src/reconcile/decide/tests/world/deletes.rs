@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::cloud::{Answer, Cloud, QUICK, failure};
+use super::cloud::{Answer, Cloud, QUICK, TAKES, busy, failure};
 use super::schedule::DeleteFault;
-use crate::reconcile::plan::{FailureKind, JobState, Missing, Rejection, RetryWait};
+use crate::reconcile::plan::{FailureKind, JobState, Missing, Rejection};
 
 impl Cloud {
     /// Deletes a data source, or does what the schedule says.
@@ -15,15 +15,8 @@ impl Cloud {
             answered: false,
             delay: None,
         }));
-        let refused = Err(failure(FailureKind::RetryAfter {
-            wait: RetryWait::Busy,
-            delay: None,
-        }));
-        let found = self
-            .sources
-            .iter()
-            .any(|source| source.id == id && source.gone.is_none_or(|gone| gone > now));
-        let takes = Duration::from_secs(8);
+        let refused = Err(busy());
+        let found = self.holds(id, now);
         let result = match fault {
             DeleteFault::Busy => refused,
             DeleteFault::Invalid => Err(failure(FailureKind::Rejected {
@@ -35,22 +28,22 @@ impl Cloud {
             _ if now < self.busy_until => refused,
             DeleteFault::Lost { applied } => {
                 if applied {
-                    self.begin_leaving(id, now, now + takes);
+                    self.begin_leaving(id, now, now + TAKES);
                 }
                 unknown
             }
-            DeleteFault::JobFails => Ok(Some(self.work(now + takes, Ok(JobState::Failed)))),
+            DeleteFault::JobFails => Ok(Some(self.work(now + TAKES, Ok(JobState::Failed)))),
             DeleteFault::JobForgotten => {
-                self.begin_leaving(id, now, now + takes);
+                self.begin_leaving(id, now, now + TAKES);
                 Ok(Some(self.work(now, Err(()))))
             }
             DeleteFault::NoJob => {
-                self.begin_leaving(id, now, now + takes);
+                self.begin_leaving(id, now, now + TAKES);
                 Ok(None)
             }
             DeleteFault::Fine => {
-                self.begin_leaving(id, now, now + takes);
-                Ok(Some(self.work(now + takes, Ok(JobState::Succeeded))))
+                self.begin_leaving(id, now, now + TAKES);
+                Ok(Some(self.work(now + TAKES, Ok(JobState::Succeeded))))
             }
         };
         (result, QUICK)

@@ -2,24 +2,17 @@
 
 use std::time::Duration;
 
-use super::cloud::{Answer, Cloud, QUICK, failure};
+use super::cloud::{Answer, Cloud, QUICK, TAKES, busy, failure};
 use super::schedule::UpdateFault;
-use crate::reconcile::plan::{FailureKind, JobState, Missing, Reconfigure, Rejection, RetryWait};
+use crate::reconcile::plan::{FailureKind, JobState, Missing, Reconfigure, Rejection};
 
 impl Cloud {
     /// Updates a data source, or does what the schedule says.
     pub fn update(&mut self, id: &str, change: &Reconfigure, now: Duration) -> Answer<String> {
         self.updates += 1;
         let fault = self.update_faults.pop_front().unwrap_or(UpdateFault::Fine);
-        let refused = Err(failure(FailureKind::RetryAfter {
-            wait: RetryWait::Busy,
-            delay: None,
-        }));
-        let found = self
-            .sources
-            .iter()
-            .any(|source| source.id == id && source.gone.is_none_or(|gone| gone > now));
-        let takes = Duration::from_secs(8);
+        let refused = Err(busy());
+        let found = self.holds(id, now);
         let result = match fault {
             UpdateFault::Busy => refused,
             UpdateFault::Fenced => Err(failure(FailureKind::Fenced)),
@@ -39,11 +32,11 @@ impl Cloud {
                     delay: None,
                 }))
             }
-            UpdateFault::Unchanged => Ok(self.work(now + takes, Ok(JobState::Succeeded))),
-            UpdateFault::JobFails => Ok(self.work(now + takes, Ok(JobState::Failed))),
+            UpdateFault::Unchanged => Ok(self.work(now + TAKES, Ok(JobState::Succeeded))),
+            UpdateFault::JobFails => Ok(self.work(now + TAKES, Ok(JobState::Failed))),
             UpdateFault::Fine => {
                 self.set_agency(id, change);
-                Ok(self.work(now + takes, Ok(JobState::Succeeded)))
+                Ok(self.work(now + TAKES, Ok(JobState::Succeeded)))
             }
         };
         let spent = result.as_ref().map_or_else(
