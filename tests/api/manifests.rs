@@ -84,7 +84,6 @@ pub fn full_data_source_status() -> Value {
             "attempts": 1, "class": "Transient", "since": time, "nextRetryTime": time,
             "lastErrorCode": "DWS.0005", "lastRequestID": "r",
         },
-        "requestedUserName": "agency",
         "rebootGeneration": 1,
         "updateGeneration": 1,
         "replacementGeneration": 1,
