@@ -83,6 +83,8 @@ mod guard_secrets;
 mod hostile_answers;
 #[path = "stories/import.rs"]
 mod import;
+#[path = "stories/import_rivals.rs"]
+mod import_rivals;
 #[path = "stories/in_use.rs"]
 mod in_use;
 #[path = "stories/injection.rs"]

@@ -1,15 +1,12 @@
 //! Data sources that exist already are taken over, if the spec and the provider say so, and never from another object that lives.
 
-use dws_operator::api::data_source::{DeletionPolicy, DwsDataSource, Import, ImportPolicy, ReplacementPolicy};
+use dws_operator::api::data_source::{DeletionPolicy, DwsDataSource, Import, ImportPolicy};
 use dws_operator::api::names::FINALIZER;
 use dws_operator::api::{Reason, names};
 use dws_simulator::{Call as CloudCall, SourceSeed};
-use dws_testbed::{Action, Api, Rule, Stage};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::world::{
-    CLUSTER, PASSWORD, SOON, World, cluster, id, message, mrs, obs, on_cluster, provider, secret, uses,
-};
+use crate::world::{CLUSTER, PASSWORD, World, cluster, id, message, mrs, obs, on_cluster, provider, secret, uses};
 
 /// The uid of an object that is no more.
 const DEAD_UID: &str = "0f0c9f0e-2b4f-4f0b-9a53-6f3e1d2c4b5a";
@@ -33,13 +30,8 @@ pub fn seed(name: &str) -> SourceSeed {
     }
 }
 
-fn is_taken_over(patch: &Value) -> bool {
-    let operations = patch.as_array().into_iter().flatten();
-    let mut written = operations.filter(|operation| operation["path"] == "/status");
-    written.any(|status| status["value"]["imported"].is_object())
-}
-
-fn imported(object: &DwsDataSource) -> Option<String> {
+/// The id of what the object says that it took over.
+pub fn imported(object: &DwsDataSource) -> Option<String> {
     let record = object.status.as_ref()?.imported.as_ref()?;
     (Some(&record.uid) == object.metadata.uid.as_ref()).then(|| record.id.clone())
 }
@@ -226,148 +218,6 @@ async fn what_does_not_fit_is_told_and_left_alone() {
         (1, 4)
     );
     assert_eq!(world.calls(CloudCall::Update), []);
-}
-
-/// By name, by id, by an edited status, through another provider, also while the owner's spec says another name or its status is lost: what a
-/// living object made is not taken over, not updated and not deleted.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_another_object_made_is_out_of_reach() {
-    let world = World::new("import").await;
-    world.with_provider().await;
-    let mut other = provider(&world.endpoint);
-    other.metadata.name = Some("other".to_owned());
-    world.create(&other).await;
-    let mut operator = world.operator().args(["--resync-period=1s"]).start().await;
-    let owner = |n: usize| format!("owner-{n}");
-    let mut ids = Vec::new();
-    for n in 0..6 {
-        let mut object = on_cluster(n, obs(&owner(n)));
-        "lake".clone_into(&mut object.spec.data_source_name);
-        if n == 5 {
-            // What was taken over carries no marker: only the record tells whose it is.
-            world.cloud.put_source(&cluster(n), seed("lake"));
-            object = importing(object, None, DeletionPolicy::Delete);
-        }
-        object.spec.replacement_policy = Some(ReplacementPolicy::OnApproval);
-        world.create(&object).await;
-        ids.push(id(&world.ready(&owner(n)).await).unwrap());
-    }
-    // Their specs say another name by now; nobody has approved of that yet.
-    for n in [1, 5] {
-        world
-            .edit(&owner(n), json!({"spec": {"dataSourceName": "pond", "import": null}}))
-            .await;
-        world.stalled(&owner(n), Reason::ApprovalRequired).await;
-    }
-    let thief = |n: usize, import: Option<&str>| {
-        let mut object = on_cluster(n, obs(&format!("thief-{n}")));
-        "lake".clone_into(&mut object.spec.data_source_name);
-        "stolen".clone_into(&mut object.spec.user_name);
-        uses(importing(object, import, DeletionPolicy::Delete), "other")
-    };
-    for (n, import) in [(0, None), (1, Some(ids[1].as_str())), (5, Some(ids[5].as_str()))] {
-        world.create(&thief(n, import)).await;
-    }
-    // With a status that says that it is its own: created, and taken over.
-    operator.kill().await;
-    // Where the owner has lost all that it knew, it has to find out as well.
-    world.patch(&owner(2), true, json!({"status": null})).await;
-    let lost = json!({"metadata": {"annotations": null}});
-    world.patch(&owner(2), false, lost).await;
-    world.create(&thief(2, Some(&ids[2]))).await;
-    for (n, is_imported) in [(3, false), (4, true)] {
-        let created = world.create(&thief(n, Some(&ids[n]))).await;
-        let uid = created.metadata.uid.unwrap();
-        let forged = json!({"status": {
-            "observedGeneration": -1, "id": ids[n],
-            "cloud": {"provider": "DwsProvider/other", "endpoint": world.endpoint, "projectID": crate::world::PROJECT, "clusterID": cluster(n)},
-            "lastAttempt": {"id": "forged", "outcome": "Created"},
-            "imported": is_imported.then(|| json!({"uid": uid, "id": ids[n], "name": "lake", "type": "OBS"})),
-            "conditions": [],
-        }});
-        world.patch(&format!("thief-{n}"), true, forged).await;
-    }
-    operator.restart().await;
-    for n in 0..6 {
-        let told = message(&world.stalled(&format!("thief-{n}"), Reason::DuplicateOwner).await);
-        assert!(told.contains(&owner(n)), "{n}: {told}");
-    }
-    world.lists_later(6).await;
-    for n in 0..6 {
-        let thief = format!("thief-{n}");
-        world.delete(&thief).await;
-        // What nobody can tell stays with its object until somebody says that it may go.
-        if n == 3 {
-            world.edit(&thief, json!({"spec": {"deletionPolicy": "Retain"}})).await;
-        }
-        world.gone(&thief).await;
-        let left: Vec<_> = world
-            .cloud
-            .sources(&cluster(n))
-            .into_iter()
-            .map(|source| (source.id, source.user_name))
-            .collect();
-        assert_eq!(left, [(ids[n].clone(), "DWSAccessOBS".to_owned())], "{n}");
-    }
-    assert_eq!(
-        (world.calls(CloudCall::Update), world.calls(CloudCall::Delete)),
-        (vec![], vec![])
-    );
-    assert_eq!(world.calls(CloudCall::Create).len(), 5);
-}
-
-/// Of two objects that take over the same, the older one holds it; the other one writes nothing and leaves it alone when it goes.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_imports_of_the_same_the_older_one_holds_it() {
-    let world = World::new("import").await;
-    world.with_provider().await;
-    let source = world.cloud.put_source(CLUSTER, seed("lake"));
-    let mut hold = world
-        .namespace
-        .proxy()
-        .on(Rule::new(Stage::Before, Action::Hold, |call| {
-            call.is(Api::Kube, "PATCH", "/status") && is_taken_over(&call.request)
-        }));
-    let mut operator = world.operator().start().await;
-    let twin = |name: &str| {
-        let mut object = importing(obs(name), Some(&source), DeletionPolicy::Delete);
-        "lake".clone_into(&mut object.spec.data_source_name);
-        object
-    };
-    let first = world.create(&twin("first")).await;
-    let created = first.metadata.creation_timestamp.unwrap().0;
-    // The first has looked, and has not told yet what it took over, when the second one looks.
-    hold.reached(SOON).await;
-    let next = created + jiff::SignedDuration::from_secs(1);
-    dws_testbed::wait::until(SOON, "the next second", async || {
-        (jiff::Timestamp::now() >= next).then_some(())
-    })
-    .await;
-    world.create(&twin("second")).await;
-    world
-        .until("second", "it took over or was refused", |object| {
-            imported(object).is_some() || crate::world::verdict(object).is_some()
-        })
-        .await;
-    hold.release();
-    world.ready("first").await;
-    for _ in 0..2 {
-        let told = message(&world.stalled("second", Reason::DuplicateOwner).await);
-        assert!(told.contains("/first"), "{told}");
-        operator.kill().await;
-        operator.restart().await;
-    }
-    world.ready("first").await;
-    world.delete("second").await;
-    world.gone("second").await;
-    assert_eq!(world.calls(CloudCall::Delete), []);
-    world.delete("first").await;
-    world.gone("first").await;
-    assert_eq!(world.cloud.sources(CLUSTER), []);
-    assert_eq!(
-        (world.calls(CloudCall::Create).len(), world.effective(CloudCall::Delete)),
-        (0, 1)
-    );
 }
 
 /// What was taken over and goes away in the cloud is told and not created again; the same one is welcome back.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dws_operator::api::data_source::DeletionPolicy;
+use dws_operator::api::names::FORCE_DELETE_ANNOTATION;
 use dws_operator::api::provider::DwsProvider;
 use dws_operator::api::{DwsDataSource, Reason};
 use dws_testbed::{ControlPlane, NamespaceController, Scope, TestNamespace, wait};
@@ -11,7 +12,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{ACCESS_KEY, SECRET_KEY, World, cluster, obs, on_cluster, provider, secret, verdict};
 
@@ -115,6 +116,12 @@ impl Tenant {
             }
         })
         .await;
+    }
+
+    /// Changes the data source by a merge patch.
+    async fn patch(&self, patch: Value) {
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+        self.sources().patch("lake", &parameters, &patch).await.unwrap();
     }
 
     async fn delete(&self, order: &[Part]) {
@@ -224,8 +231,8 @@ async fn guarded_namespaces_end_in_every_order() {
 }
 
 /// Without a guard a restarted operator has no credentials for what lost its Secret: the data source says what it waits for, and
-/// `deletionPolicy: Retain` lets the namespace end. What stays in the cloud is told by an event about the namespace, outside of it: a
-/// namespace that ends takes no events.
+/// `deletionPolicy: Retain` lets the namespace end. What stays in the cloud, by a policy, by force or since nobody can look for it, is told by
+/// an event about the namespace, outside of it: a namespace that ends takes no events.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stays_in_the_cloud_is_told_outside_of_the_namespace() {
     let plane = ControlPlane::start().await;
@@ -236,33 +243,48 @@ async fn what_stays_in_the_cloud_is_told_outside_of_the_namespace() {
     let retain = |object: &mut DwsDataSource| object.spec.deletion_policy = Some(DeletionPolicy::Retain);
     let retained = Tenant::create(&world, 0, retain).await;
     let robbed = Tenant::create(&world, 1, |_| {}).await;
-    join_all([&retained, &robbed].map(|tenant| tenant.says(Reason::Available))).await;
-    let id = world.cloud.sources(&cluster(0))[0].id.clone();
-    retained.delete(&[]).await;
-    retained.ended().await;
+    let forced = Tenant::create(&world, 2, |_| {}).await;
+    let orphaned = Tenant::create(&world, 3, |_| {}).await;
+    let all = [&retained, &robbed, &forced, &orphaned];
+    join_all(all.map(|tenant| tenant.says(Reason::Available))).await;
+    let id = |tenant: &Tenant| world.cloud.sources(&cluster(tenant.n))[0].id.clone();
+    let by_force = json!({"metadata": {"annotations": {FORCE_DELETE_ANNOTATION: "the cluster is gone"}}});
+    forced.patch(by_force).await;
+    for tenant in [&retained, &forced] {
+        tenant.delete(&[]).await;
+        tenant.ended().await;
+    }
 
     operator.kill().await;
-    robbed.delete(&[]).await;
-    wait::until(END, "the Secret is gone", async || {
-        match robbed.secrets().get_metadata_opt("dws-access-key").await {
-            Ok(None) => Ok(()),
-            other => Err(other.map(|found| found.map(|found| found.metadata))),
-        }
-    })
-    .await;
+    // Of this one nothing is known any more but that there was something.
+    orphaned.patch(json!({"metadata": {"annotations": null}})).await;
+    let parameters = PatchParams::default();
+    let forgotten = Patch::Merge(json!({"status": null}));
+    let patched = orphaned.sources().patch_status("lake", &parameters, &forgotten).await;
+    patched.unwrap();
+    for tenant in [&robbed, &orphaned] {
+        tenant.delete(&[]).await;
+        wait::until(END, "the Secret is gone", async || {
+            match tenant.secrets().get_metadata_opt("dws-access-key").await {
+                Ok(None) => Ok(()),
+                other => Err(other.map(|found| found.map(|found| found.metadata))),
+            }
+        })
+        .await;
+    }
     operator.restart().await;
+    orphaned.ended().await;
     robbed.says(Reason::WaitingForSecret).await;
-    let retain = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
-    robbed
-        .sources()
-        .patch("lake", &PatchParams::default(), &retain)
-        .await
-        .unwrap();
+    robbed.patch(json!({"spec": {"deletionPolicy": "Retain"}})).await;
     robbed.ended().await;
 
-    let other = world.cloud.sources(&cluster(1))[0].id.clone();
     let events: Api<Event> = Api::namespaced(world.namespace.admin(), "default");
-    for (tenant, id) in [(&retained, &id), (&robbed, &other)] {
+    for (tenant, reason, what) in [
+        (&retained, "Retained", id(&retained)),
+        (&robbed, "Retained", id(&robbed)),
+        (&forced, "ForceDeleted", id(&forced)),
+        (&orphaned, "Orphaned", cluster(orphaned.n)),
+    ] {
         wait::until(END, &format!("what stays of {} is told", tenant.name), async || {
             let told = events.list(&ListParams::default()).await.unwrap().items;
             let is_it = |event: &&Event| {
@@ -270,8 +292,8 @@ async fn what_stays_in_the_cloud_is_told_outside_of_the_namespace() {
                 let note = event.note.as_deref().unwrap_or_default();
                 about.is_some_and(|about| {
                     about.kind.as_deref() == Some("Namespace") && about.name.as_ref() == Some(&tenant.name)
-                }) && event.reason.as_deref() == Some("Retained")
-                    && note.contains(id.as_str())
+                }) && event.reason.as_deref() == Some(reason)
+                    && note.contains(what.as_str())
                     && note.contains("DwsDataSource lake")
             };
             told.iter().find(is_it).map(|_| ()).ok_or_else(|| format!("{told:?}"))
