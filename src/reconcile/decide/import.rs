@@ -1,8 +1,8 @@
 //! Taking over, or observing, a data source that exists in the cloud already. It takes an explicit yes: of the spec, and of the provider.
 
 use super::super::plan::{
-    self, Grant, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Password, Plan, Provider, Remote, Step,
-    View,
+    self, Coordinates, Grant, Import, ImportPolicy, ImportRecord, Item, Look, Observation, Password, Plan, Provider,
+    Remote, Step, View,
 };
 use super::draft::Draft;
 use super::{assess, compare, create, drift, reach, trouble};
@@ -253,10 +253,14 @@ fn take(o: &Observation, item: &Item) -> Plan {
 }
 
 /// A recorded data source that is not the object's: the status was copied, restored or edited, or the object only observed it before. It is taken
-/// over if the spec says so, as if nothing were recorded.
+/// over if the spec says so, as if nothing were recorded; but only where the spec wants it, since the provider's consent is about that place.
 pub fn recorded(o: &Observation, item: &Item) -> Option<Plan> {
     target(o).filter(|target| fits(target, item))?;
     let at = reach::ready(o).ok()?;
+    let place = |at: &Coordinates| (at.endpoint.clone(), at.project_id.clone(), at.cluster_id.clone());
+    if o.recorded_place().is_some_and(|recorded| place(&recorded) != place(at)) {
+        return None;
+    }
     if let Err(plan) = allowed(o, &at.provider) {
         return Some(plan);
     }

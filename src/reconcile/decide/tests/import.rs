@@ -308,6 +308,28 @@ fn without_the_consent_of_its_provider_nothing_is_done_to_it() {
     }
 }
 
+/// An edited status leads to no other DWS cluster than the spec's, which is the one that the provider consents to.
+#[test]
+fn what_is_recorded_elsewhere_is_not_taken_over_by_the_import_of_a_spec() {
+    let forged = |cluster: &str| {
+        let o = with(later(ready(), seconds(3600)), |o| {
+            o.object.intent = None;
+            o.object.spec.import = Some(import(Some("id"), None));
+            o.object.spec.deletion_policy = Some(DeletionPolicy::Delete);
+            o.object.generation = 2;
+            let place = o.object.status.cloud.as_mut().expect("a place");
+            cluster.clone_into(&mut place.cluster_id);
+        });
+        told(&listing(o, &[foreign("id")]))
+    };
+    assert_eq!(forged("cluster-0").reason, Some(Reason::Available));
+    let elsewhere = forged("cluster-1");
+    assert_eq!(
+        (elsewhere.reason, elsewhere.status.imported),
+        (Some(Reason::Ambiguous), None)
+    );
+}
+
 /// What was taken over in one DWS cluster needs the provider's leave for that one; to go on in another one takes that too.
 #[test]
 fn the_provider_is_asked_for_the_cluster_that_holds_it() {
