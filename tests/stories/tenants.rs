@@ -362,3 +362,52 @@ async fn an_endpoint_outside_of_the_allowed_domains_is_not_called() {
     let called = outside.admin().log();
     assert!(called.iter().any(|entry| entry.call == Call::Create), "{called:#?}");
 }
+
+/// A status that was edited to claim what is in a DWS cluster for which the provider is not lent, as created by this object, while the spec imports it:
+/// nothing there is taken over, shown or touched, whatever the replacement policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_status_imports_nothing_of_a_cluster_that_is_not_lent() {
+    let plane = ControlPlane::start().await;
+    let shared = json!({"allowImport": true, "namespaceSelector": {}, "clusterIDs": [cluster(0)]});
+    let world = tenant_with(&plane, &[("shared", shared)]).await;
+    let rows = [
+        ("never", 1, ReplacementPolicy::Never),
+        ("always", 2, ReplacementPolicy::Always),
+    ];
+    for (name, n, policy) in rows {
+        let source = world.cloud.put_source(&cluster(n), seed(name));
+        let mut object = importing(on_cluster(0, obs(name)), Some(&source), DeletionPolicy::Delete);
+        "stolen".clone_into(&mut object.spec.user_name);
+        object.spec.replacement_policy = Some(policy);
+        world.create(&borrowing(object)).await;
+        let forged = json!({"status": {
+            "observedGeneration": -1, "id": source,
+            "cloud": {
+                "provider": "ClusterDwsProvider/shared", "endpoint": world.endpoint, "projectID": PROJECT, "clusterID": cluster(n),
+            },
+            "lastAttempt": {"id": "forged", "outcome": "Created"},
+            "conditions": [],
+        }});
+        world.patch(name, true, forged).await;
+    }
+    let before = rows.map(|(_, n, _)| world.cloud.sources(&cluster(n)));
+    let _operator = world.operator().args(["--resync-period=1s"]).start().await;
+    for (name, ..) in rows {
+        world.until(name, "a verdict", |object| verdict(object).is_some()).await;
+    }
+    world.lists_later(4).await;
+    for (name, ..) in rows {
+        for version in world.namespace.recorder().versions("DwsDataSource", name) {
+            let status = &version.object["status"];
+            let shown = (&status["imported"], &status["observed"]);
+            assert_eq!(shown, (&Value::Null, &Value::Null), "{name}: {status:#}");
+        }
+        world.delete(name).await;
+        // It goes when somebody says that it may, not because it is missing where it never was.
+        world.stalled(name, Reason::Ambiguous).await;
+        world.edit(name, json!({"spec": {"deletionPolicy": "Retain"}})).await;
+        world.gone(name).await;
+    }
+    assert_eq!(rows.map(|(_, n, ..)| world.cloud.sources(&cluster(n))), before);
+    assert_eq!(changes(&world), [0; 3]);
+}
