@@ -51,7 +51,8 @@ fn was_barred(o: &Observation) -> bool {
     let mut conditions = o.object.status.conditions.iter();
     conditions.any(|condition| match condition.reason {
         Reason::DuplicateOwner | Reason::WaitingForOwner => true,
-        Reason::AccessDenied => o.is_imported(),
+        // What the cloud itself denies waits for its next try.
+        Reason::AccessDenied => o.is_imported() && o.object.status.retry.is_none(),
         _ => false,
     })
 }

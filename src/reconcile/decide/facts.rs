@@ -56,7 +56,7 @@ impl Observation {
     /// Whether the provider allows to take over what exists already. Whoever may write a status can write an import into it: without that consent
     /// it counts for nothing.
     pub(in super::super) fn admits_imports(&self) -> bool {
-        matches!(&self.provider, Provider::Ready { imports: true, grant, .. } if !matches!(grant, Grant::Refused(_)))
+        matches!(&self.provider, Provider::Ready { imports: true, grant, .. } if !matches!(grant, Grant::Refused(_) | Grant::Unreadable(_)))
     }
 
     /// Whether an import was carried out for this very object.

@@ -154,6 +154,12 @@ pub fn consent(o: &Observation) -> Result<(), Plan> {
                     .stalled(Reason::AccessDenied, why)
                     .wait(o.timings.stalled_recheck));
             }
+            if let Grant::Unreadable(why) = grant {
+                return Err(Draft::new(o)
+                    .edit(|status| status.retry = None)
+                    .reconciling(Reason::WaitingForProvider, format!("{}: {why}", coordinates.provider))
+                    .wait(o.timings.secret_recheck));
+            }
             allowed(o, &coordinates.provider)
         }
         _ => Ok(()),

@@ -175,18 +175,17 @@ fn lacks_recorded(o: &Observation) -> bool {
     }
 }
 
-/// Whether the plan that was begun is still the one that is asked for. What went with its DWS cluster is created in another one only.
+/// Whether the plan that was begun is still the one that is asked for.
 fn is_asked_for(o: &Observation, begun: &str) -> Result<bool, Plan> {
     if o.object.spec.user_pwd.is_some() && o.password == Password::Unknown {
         return Err(Plan::Look(Look::Password));
     }
-    let has_place = matches!(o.remote, Remote::Listed { .. }) || proposal::is_move(o);
     let is_agreed = match proposal::policy(o) {
         ReplacementPolicy::Never => false,
         ReplacementPolicy::OnApproval => o.object.requests.approve.as_deref() == Some(begun),
         ReplacementPolicy::Always => true,
     };
-    Ok(has_place && is_agreed && proposal::id(o).as_deref() == Some(begun))
+    Ok(is_agreed && proposal::id(o).as_deref() == Some(begun))
 }
 
 /// Whether the listed data source may be deleted now. Who agreed to that may have thought better of it, before a DELETE is sent or after one
@@ -219,6 +218,8 @@ fn cancelled(o: &Observation) -> Plan {
             status.operation = None;
             status.job_id = None;
             status.approved_plan = None;
+            // It has not had its replacement.
+            status.replacement_generation = None;
         })
         .reconciling(Reason::Recovering, CANCELLED)
         .again()

@@ -3,8 +3,8 @@
 
 use super::super::plan::{Observation, Password, Plan, Provider, Remote, ReplacementPolicy, Report, Step, Then};
 use super::draft::Draft;
-use super::replace;
 use super::update::UPDATING;
+use super::{reach, replace};
 use crate::api::data_source::DwsDataSourceStatus;
 use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
 
@@ -115,29 +115,42 @@ pub fn acknowledge(o: &Observation, work: impl Fn(&Observation) -> Plan) -> Opti
     status.update_generation = None;
     // Who dies before the end of the comparison compares anew.
     status.last_sync_time = None;
-    if !o.object.deleting && o.failed() && replace::may_be_removed(o) {
+    if o.remote == Remote::Unknown
+        && o.object.status.id.is_some()
+        && !o.object.deleting
+        && !o.only_observes()
+        && let Err(plan) = reach::place(&answered)
+    {
+        // Nobody can look: that is what there is to tell.
+        return Some(plan);
+    }
+    if !o.object.deleting && !o.observes() && o.failed() && replace::may_be_removed(o) {
         return Some(replace::begin(Draft::new(&answered)));
     }
     Some(match work(&answered) {
-        Plan::Report(mut report) if is_unsettled(&report) => {
-            let before = &o.object.status;
-            report
-                .status
+        Plan::Report(mut report) if is_unsettled(o, &report) => {
+            let (status, before) = (&mut report.status, &o.object.status);
+            status
                 .last_handled_reconcile_at
                 .clone_from(&before.last_handled_reconcile_at);
-            report.status.last_sync_time = before.last_sync_time;
+            status.last_sync_time = before.last_sync_time;
+            status.update_generation = before.update_generation;
             Plan::Report(report)
         }
-        Plan::Act(step) if o.object.deleting => Plan::Act(step),
+        Plan::Act(step @ Step::DropFinalizer { .. }) => Plan::Act(step),
+        Plan::Act(_) if o.object.deleting => Draft::new(&answered).standing_or(Reason::Deleting, LOOKING).again(),
         Plan::Act(Step::Update { .. }) => Draft::new(&answered).reconciling(Reason::Updating, UPDATING).again(),
         Plan::Act(_) => Draft::new(&answered).standing_or(Reason::Recovering, LOOKING).again(),
         plan => plan,
     })
 }
 
-/// Whether an earlier Ready stands although the comparison has not come to its end: one list that lacks the data source, or one that failed, proves
-/// nothing.
-fn is_unsettled(report: &Report) -> bool {
+/// Whether an earlier Ready, or the verdict on a failed create, stands although the comparison has not come to its end: one list that lacks the data
+/// source, or one that failed, proves nothing.
+fn is_unsettled(o: &Observation, report: &Report) -> bool {
+    if o.failed() && !o.object.deleting && matches!(o.remote, Remote::Failed { .. }) {
+        return true;
+    }
     let mut conditions = report.status.conditions.iter();
     let is_ready =
         |condition: &Condition| condition.type_ == ConditionType::Ready && condition.status == ConditionStatus::True;

@@ -3,8 +3,8 @@
 use super::builder::*;
 use super::tell::{look, published, step, told};
 use crate::api::Reason;
-use crate::cloud::{FailureKind, JobState};
-use crate::reconcile::plan::{Look, Observation, Operation, OperationType, Rank, ReplacementPolicy, Step};
+use crate::cloud::{FailureKind, JobState, Missing};
+use crate::reconcile::plan::{Look, Observation, Operation, OperationType, Provider, Rank, ReplacementPolicy, Step};
 
 /// Ready, edited in what only a replacement changes, which was approved and has begun.
 fn begun() -> Observation {
@@ -112,4 +112,41 @@ fn who_takes_it_back_has_nothing_created_in_its_place() {
         (cancelled.status.operation, cancelled.status.id.as_deref()),
         (None, Some("id"))
     );
+}
+
+/// A list that finds no such cluster, once, keeps what nobody took back.
+#[test]
+fn a_cluster_that_is_missing_for_a_moment_cancels_nothing() {
+    let o = unlisted(
+        later(begun(), seconds(60)),
+        FailureKind::Gone { what: Missing::Cluster },
+    );
+    let told = told(&o);
+    assert_eq!(told.reason, Some(Reason::WaitingForCluster));
+    assert!(told.status.operation.is_some());
+}
+
+/// A request during a deletion is answered before the DELETE, so that it opens the gate of the backoff once only.
+#[test]
+fn a_request_during_a_deletion_is_answered_once() {
+    let asked = with(deleting(later(ready(), seconds(3600))), |o| {
+        o.object.requests.reconcile = Some("1".to_owned());
+    });
+    let answered = published(in_lane(listing(asked, &[ours("id")]), Rank::Delete));
+    assert_eq!(answered.object.status.last_handled_reconcile_at.as_deref(), Some("1"));
+    assert!(matches!(step(&answered), Step::Delete { .. }));
+}
+
+/// Nobody can look while the provider cannot be used: that is the answer.
+#[test]
+fn a_request_that_nobody_can_look_for_is_answered_with_the_reason() {
+    let asked = with(later(ready(), seconds(60)), |o| {
+        o.object.requests.reconcile = Some("1".to_owned());
+        o.provider = Provider::Absent {
+            name: "DwsProvider/default".to_owned(),
+        };
+    });
+    let told = told(&asked);
+    assert_eq!(told.reason, Some(Reason::WaitingForProvider));
+    assert_eq!(told.status.last_handled_reconcile_at.as_deref(), Some("1"));
 }
