@@ -319,7 +319,13 @@ async fn a_key_revoked_under_ready_objects_is_told_and_healed() {
         (2, OBJECTS + 1),
         "{accepted:?}"
     );
-    // Objects that go on being compared write nothing about it.
+    // Objects that go on being compared write nothing about it, once the one that left is no user any more.
+    let users = i64::try_from(OBJECTS).expect("a few");
+    world
+        .provider_until("default", "the count of users settles", |status| {
+            status.users == Some(users)
+        })
+        .await;
     let written = provider_writes(&world);
     world.lists_later(2 * OBJECTS).await;
     assert_eq!(provider_writes(&world), written);
