@@ -28,6 +28,7 @@ struct Iam {
 impl Iam {
     async fn login(&self, lifetime: Duration) -> Result<Issued, Failure> {
         self.logins.fetch_add(1, Ordering::Relaxed);
+        // A login takes its time; the clock of these tests is paused.
         sleep(Duration::from_secs(1)).await;
         if self.down {
             return Err(Failure::transient("down"));

@@ -105,7 +105,8 @@ fn show(o: &Observation) -> Result<Plan, Plan> {
 
 fn was_denied(o: &Observation) -> bool {
     let mut conditions = o.object.status.conditions.iter();
-    conditions.any(|condition| condition.reason == Reason::AccessDenied)
+    // What the cloud itself denies waits for its next try.
+    o.object.status.retry.is_none() && conditions.any(|condition| condition.reason == Reason::AccessDenied)
 }
 
 /// The object only observed so far, and is to manage now. What it saw is not its own: it begins as if nothing were recorded.

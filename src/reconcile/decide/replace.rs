@@ -15,7 +15,7 @@ use crate::api::conditions::Verdict;
 const MESSAGE: &str = "Removing the record of the failed create before the next try.";
 const PLANNED: &str = "Deleting the data source; it is created anew afterwards.";
 const CANCELLED: &str = "Nobody asks for the replacement any more, and nothing was deleted for it; comparing anew.";
-const TOO_LATE: &str = "Nobody asks for the replacement any more, but a delete was sent for it; waiting until that can have no effect any more.";
+const TOO_LATE: &str = "Nobody asks for the replacement any more, but a delete may have been sent for it; waiting until that can have no effect any more.";
 
 /// Starts the replacement if what failed has changed since.
 pub fn trigger(o: &Observation) -> Option<Plan> {
